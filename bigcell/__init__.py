@@ -1,0 +1,45 @@
+"""bigcell: Cellpose's method for volumes that do not fit in memory.
+
+>>> import bigcell
+>>> "segment" in bigcell.__all__
+True
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "BigcellError": "bigcell.core.errors",
+    "Plan": "bigcell.engine.plan",
+    "Result": "bigcell.engine.run",
+    "convert": "bigcell.api",
+    "open_volume": "bigcell.api",
+    "plan": "bigcell.api",
+    "rerun": "bigcell.api",
+    "resume": "bigcell.api",
+    "segment": "bigcell.api",
+    "view": "bigcell.viewers.neuroglancer",
+}
+
+__all__ = [*sorted(_HOME)]
+
+if TYPE_CHECKING:
+    from bigcell.api import convert, open_volume, plan, rerun, resume, segment
+    from bigcell.core.errors import BigcellError
+    from bigcell.engine.plan import Plan
+    from bigcell.engine.run import Result
+    from bigcell.viewers.neuroglancer import view
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'bigcell' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

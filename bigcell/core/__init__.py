@@ -1,0 +1,1 @@
+"""The words: boxes, spacing, volumes, errors. numpy only; nothing is below it."""
