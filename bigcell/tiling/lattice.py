@@ -1,0 +1,164 @@
+"""The network's tile lattice: a pure function of the volume's extent, anchored at its origin.
+
+A task of the network stage is a *cube*: a group of lattice starts along every axis. It runs exactly the tiles that
+start in it, in every view, so each tile of the volume is run once whatever the blocks are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+
+from bigcell.core.box import Box
+from bigcell.core.errors import SettingsError
+from bigcell.tiling.grid import BlockGrid
+
+MULTIPLE = 16
+"""Tile sides are multiples of this: the network halves its input three times, and one more to be safe."""
+
+VIEWS: tuple[tuple[int, int, int], ...] = ((0, 1, 2), (1, 0, 2), (2, 0, 1))
+"""(normal, rows, columns) as axes of (z, y, x): planes yx, zx and zy."""
+
+
+@dataclass(frozen=True)
+class TileSettings:
+    """How the network sees the volume, in voxels of its own (rescaled) grid.
+
+    `size`: the longest tile side. `overlap`: the least overlap of neighbouring tiles, as a share of `size`.
+    `group`: lattice starts per axis that one task runs (0: chosen from the extent). `batch`: tiles per network call.
+    """
+
+    size: int = 224
+    overlap: float = 0.15
+    group: int = 0
+    batch: int = 8
+
+    def __post_init__(self) -> None:
+        if self.size < MULTIPLE or self.size % MULTIPLE:
+            raise SettingsError(f"tile size {self.size}: wanted a multiple of {MULTIPLE}")
+        if not 0 <= self.overlap <= 0.5:
+            raise SettingsError(f"tile overlap {self.overlap}: wanted a share between 0 and 0.5")
+        if self.group < 0 or self.batch < 1:
+            raise SettingsError(f"tile group {self.group} and batch {self.batch}: wanted 0 or more, and 1 or more")
+
+
+@dataclass(frozen=True)
+class AxisTiles:
+    """The tiles along one axis: all of one `size`, at `starts`; the only tile of a short axis may reach beyond it."""
+
+    length: int
+    size: int
+    starts: tuple[int, ...]
+
+    @classmethod
+    def over(cls, length: int, settings: TileSettings) -> AxisTiles:
+        """As few tiles as the overlap allows, no larger than needed, spread evenly from 0 to `length`.
+
+        >>> AxisTiles.over(256, TileSettings(size=224, overlap=0.15))
+        AxisTiles(length=256, size=160, starts=(0, 96))
+        """
+        lap = ceil(settings.overlap * settings.size)
+        count = max(1, ceil((length - lap) / (settings.size - lap)))
+        size = ceil(ceil((length + (count - 1) * lap) / count) / MULTIPLE) * MULTIPLE
+        reach = max(0, length - size)
+        starts = tuple(round(i * reach / (count - 1)) for i in range(count)) if count > 1 else (0,)
+        return cls(length, size, starts)
+
+
+@dataclass(frozen=True)
+class TileRun:
+    """Tiles of one view at one lattice position: the planes `first` <= p < `last` along the view's normal."""
+
+    view: int
+    row: int
+    column: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """All tiles over one extent (z, y, x) of the network's grid, grouped into cubes."""
+
+    extent: tuple[int, int, int]
+    settings: TileSettings = TileSettings()
+
+    @cached_property
+    def axes(self) -> tuple[AxisTiles, ...]:
+        return tuple(AxisTiles.over(n, self.settings) for n in self.extent)
+
+    @cached_property
+    def views(self) -> tuple[int, ...]:
+        """The views that are run: all three, or only yx for a single plane."""
+        return (0,) if self.extent[0] == 1 else (0, 1, 2)
+
+    @cached_property
+    def group(self) -> int:
+        """Starts per axis and cube: as asked, else 2 (4 in a plane) unless that leaves fewer than 64 tasks."""
+        if self.settings.group:
+            return self.settings.group
+        wanted = 4 if self.extent[0] == 1 else 2
+        return wanted if len(self._grid(wanted)) >= 64 else 1
+
+    @cached_property
+    def cubes(self) -> BlockGrid:
+        """The cubes as a grid over lattice starts; `len` is the number of network tasks."""
+        return self._grid(self.group)
+
+    def _grid(self, group: int) -> BlockGrid:
+        return BlockGrid(tuple(len(a.starts) for a in self.axes), (group,) * 3)
+
+    def region(self, cube: int) -> Box:
+        """The voxels nearest to the cube's tile starts: regions tile the extent; planes are taken from them."""
+        starts = self.cubes.core(cube)
+        low = tuple(a.starts[i] for a, i in zip(self.axes, starts.start, strict=True))
+        high = tuple(
+            a.starts[j] if j < len(a.starts) else a.length for a, j in zip(self.axes, starts.stop, strict=True)
+        )
+        return Box(low, high)
+
+    def footprint(self, cube: int) -> Box:
+        """The voxels that the cube's tiles cover, clipped to the extent."""
+        starts = self.cubes.core(cube)
+        low = tuple(a.starts[i] for a, i in zip(self.axes, starts.start, strict=True))
+        high = tuple(min(a.starts[j - 1] + a.size, a.length) for a, j in zip(self.axes, starts.stop, strict=True))
+        return Box(low, high)
+
+    def runs(self, cube: int) -> Iterator[TileRun]:
+        """The tiles that `cube` owns, view by view."""
+        starts, region = self.cubes.core(cube), self.region(cube)
+        for view in self.views:
+            normal, rows, columns = VIEWS[view]
+            for i in range(starts.start[rows], starts.stop[rows]):
+                for j in range(starts.start[columns], starts.stop[columns]):
+                    row, column = self.axes[rows].starts[i], self.axes[columns].starts[j]
+                    yield TileRun(view, row, column, region.start[normal], region.stop[normal])
+
+    def covering(self, box: Box) -> Iterator[int]:
+        """The cubes whose footprints meet `box`, ascending."""
+        box = box & Box.of(self.extent)
+        if box.is_empty:
+            return
+        first, last = [], []
+        for a, low, high in zip(self.axes, box.start, box.stop, strict=True):
+            hit = [i for i, s in enumerate(a.starts) if s < high and s + a.size > low]
+            first.append(hit[0])
+            last.append(hit[-1] + 1)
+        yield from self.cubes.touching(Box(tuple(first), tuple(last)))
+
+    @cached_property
+    def tiles(self) -> int:
+        """Tiles of the whole volume, all views."""
+        total = 0
+        for view in self.views:
+            normal, rows, columns = VIEWS[view]
+            total += self.extent[normal] * len(self.axes[rows].starts) * len(self.axes[columns].starts)
+        return total
+
+    def input_voxels(self, view: int) -> int:
+        """Voxels that go into the network for `view`, margins and padding included."""
+        normal, rows, columns = VIEWS[view]
+        a, b = self.axes[rows], self.axes[columns]
+        return self.extent[normal] * len(a.starts) * a.size * len(b.starts) * b.size
