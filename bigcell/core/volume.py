@@ -41,7 +41,7 @@ class ArrayVolume:
     """
 
     array: Array = field(repr=False)
-    spacing: Spacing = Spacing(known=False)
+    spacing: Spacing = field(default_factory=lambda: Spacing(known=False))
     channels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

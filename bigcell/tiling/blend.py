@@ -32,7 +32,9 @@ def taper(size: int) -> Array:
     """
     distance = np.abs(np.arange(size) - (size - 1) / 2)
     edge = min(_EDGE, size / 4)
-    return 1.0 / (1.0 + np.exp((distance - (size / 2 - edge)) / (_SLOPE * edge / _EDGE)))
+    falling = (distance - (size / 2 - edge)) / (_SLOPE * edge / _EDGE)
+    weights: Array = 1.0 / (1.0 + np.exp(falling))
+    return weights
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,40 @@
+"""What decides which voxels move, for how long, and what counts as a sink; names and defaults are Cellpose's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bigcell.core.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class DynamicsSettings:
+    """`cellprob_threshold`: a voxel is foreground above it (logit). `niter`: most steps a voxel is followed.
+
+    `halo`: voxels of flow a block reads beyond its core; any value from 1 gives the same labels, larger ones hand
+    fewer voxels to a neighbour.
+    """
+
+    cellprob_threshold: float = 0.0
+    niter: int = 200
+    halo: int = 16
+
+    def __post_init__(self) -> None:
+        if not -30 < self.cellprob_threshold < 30:
+            raise SettingsError(f"cellprob_threshold {self.cellprob_threshold}: wanted a logit between -30 and 30")
+        if not 1 <= self.niter <= 30000:
+            raise SettingsError(f"niter {self.niter}: wanted 1 to 30000 steps")
+        if self.halo < 1:
+            raise SettingsError(f"halo {self.halo}: wanted at least 1 voxel")
+
+
+SEED_COUNT = 10
+"""A sink needs more particles than this (Cellpose's rule)."""
+GROW_COUNT = 2
+"""A sink's territory grows over voxels that hold more particles than this (Cellpose's rule)."""
+SEED_RADIUS = 2
+"""A sink is the highest voxel within this many voxels along each axis."""
+GROW_STEPS = 5
+"""Steps by which a sink's territory grows."""
+SINK_HALO = SEED_RADIUS + GROW_STEPS
+"""Voxels beyond a point that can decide which sink it belongs to."""

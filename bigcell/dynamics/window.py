@@ -1,0 +1,44 @@
+"""One window, plainly: flows to sink-named labels. What the blockwise road must equal, and the oracle of its tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bigcell.core.box import Box
+from bigcell.core.volume import Array
+from bigcell.dynamics.follow import Particles, follow, foreground_flow
+from bigcell.dynamics.settings import DynamicsSettings
+from bigcell.dynamics.sinks import EndHistogram, map_sinks
+from bigcell.tiling.blend import FLOW_BITS, FLOW_LIMIT, LOGIT_BITS, LOGIT_LIMIT, quantise
+
+WINDOW_HALO = 8
+"""A window of a whole must reach 2R + this beyond the voxels it labels, R being the longest path radius."""
+
+
+def logit_threshold(settings: DynamicsSettings) -> int:
+    """`cellprob_threshold` on the integer scale of stored logits."""
+    return int(np.floor(settings.cellprob_threshold * (1 << LOGIT_BITS)))
+
+
+def integer_flows(flows: Array) -> Array:
+    """Flows as networks give them (4, z, y, x) float: dz, dy, dx five times unit length, then the logit; as int16."""
+    moved = quantise(flows[:3] / np.float32(5), FLOW_BITS, FLOW_LIMIT)
+    return np.concatenate([moved, quantise(flows[3:], LOGIT_BITS, LOGIT_LIMIT)])
+
+
+def label_window(flows: Array, window: Box, extent: tuple[int, ...], settings: DynamicsSettings) -> Array:
+    """Sink-named labels (uint64) of a window of integer `flows` (4, *window) that lies in a volume of `extent`.
+
+    Paths that leave the window stop at its edge and are not counted: labels are those of the whole volume only where
+    the window reaches 2R + `WINDOW_HALO` further.
+    """
+    mask, flow = foreground_flow(flows, logit_threshold(settings))
+    start = np.argwhere(mask) + np.array(window.start)
+    done, escaped = follow(flow, window, extent, Particles.at(start), settings.niter)
+    ends = done.end[~escaped]
+    sinks = map_sinks(EndHistogram.of(ends, extent), window, extent)
+    names = np.zeros(len(start), np.int64)
+    names[~escaped] = sinks.look_up(np.ravel_multi_index(tuple(ends.T), extent))
+    labels = np.zeros(window.shape, np.uint64)
+    labels[mask] = names
+    return labels

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import maximum_filter
+
+from bigcell.core.box import Box
+from bigcell.dynamics.settings import GROW_COUNT, GROW_STEPS, SEED_COUNT
+from bigcell.dynamics.sinks import EndHistogram, SinkMap, map_sinks
+
+
+def random_counts(seed: int, shape: tuple[int, int, int]) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 30, shape) * (rng.random(shape) < 0.3)
+
+
+def as_histogram(counts: np.ndarray) -> EndHistogram:
+    position = np.flatnonzero(counts)
+    return EndHistogram(position.astype(np.int64), counts.ravel()[position].astype(np.int64))
+
+
+def plain_map(counts: np.ndarray) -> np.ndarray:
+    """Territories by the definition: strict maxima of 5^n, then 5 steps of dilation over counts above 2."""
+    order = counts.astype(np.int64) * counts.size + (counts.size - 1 - np.arange(counts.size).reshape(counts.shape))
+    seeds = np.argwhere((counts > SEED_COUNT) & (maximum_filter(order, 5, mode="constant", cval=-1) == order))
+    owner = np.zeros(counts.shape, np.int64)
+    for seed in sorted(seeds, key=lambda s: order[tuple(s)]):
+        reached = np.zeros(counts.shape, bool)
+        reached[tuple(seed)] = True
+        for _ in range(GROW_STEPS):
+            reached |= maximum_filter(reached, 3) & (counts > GROW_COUNT)
+        owner[reached] = np.ravel_multi_index(tuple(seed), counts.shape) + 1
+    return owner
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([(1, 20, 25), (9, 11, 17), (14, 14, 14)]))
+def test_map_equals_the_definition(seed: int, shape: tuple[int, int, int]) -> None:
+    counts = random_counts(seed, shape)
+    sinks = map_sinks(as_histogram(counts), Box.of(shape), shape)
+    assert np.array_equal(sinks.name, plain_map(counts).ravel()[sinks.position])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6))
+def test_maps_of_blocks_join_to_the_map_of_the_whole(seed: int) -> None:
+    shape = (10, 22, 19)
+    whole = as_histogram(random_counts(seed, shape))
+    parts = [map_sinks(whole, core, shape) for core in Box.of(shape).split((4, 7, 8))]
+    joined, plain = SinkMap.join(parts), map_sinks(whole, Box.of(shape), shape)
+    assert np.array_equal(joined.position, plain.position)
+    assert np.array_equal(joined.name, plain.name)
+
+
+def test_histograms_add() -> None:
+    ends = np.array([[0, 0, 1], [0, 0, 1], [0, 2, 0]])
+    one = EndHistogram.of(ends, (1, 3, 2))
+    both = EndHistogram.sum([one, one])
+    assert both.position.tolist() == [1, 4]
+    assert both.count.tolist() == [4, 2]
