@@ -1,0 +1,1 @@
+"""Comparable voxels: statistics of the whole volume, normalisation, resampling to the network's grid."""

@@ -1,0 +1,77 @@
+"""Which objects stay, and their final numbers: 1..N in the raster order of their sinks, whatever the blocks were.
+
+Raster order runs along the first axis that is longer than a voxel, so one layer of blocks along it can be numbered on
+its own, and all that is global is one running total over layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bigcell.core.errors import SettingsError
+from bigcell.core.volume import Array
+from bigcell.stitch.pieces import Pieces
+
+
+@dataclass(frozen=True)
+class SizeSettings:
+    """Objects under `min_size` voxels are dropped, and those over `max_size` (0: no limit)."""
+
+    min_size: int = 15
+    max_size: int = 0
+
+    def __post_init__(self) -> None:
+        if self.min_size < 0 or self.max_size < 0 or 0 < self.max_size < self.min_size:
+            raise SettingsError(
+                f"min_size {self.min_size}, max_size {self.max_size}: wanted 0 <= min_size <= max_size (0: no limit)"
+            )
+
+
+def keep_sized(objects: Pieces, settings: SizeSettings) -> Pieces:
+    """The objects within the size limits."""
+    fits = objects.voxels >= settings.min_size
+    if settings.max_size:
+        fits &= objects.voxels <= settings.max_size
+    return objects.take(fits)
+
+
+def rank_layer(kept: Mapping[int, Array]) -> dict[int, Array]:
+    """For each block of one layer, the ranks (from 1, in raster order) of its kept names.
+
+    >>> {k: v.tolist() for k, v in rank_layer({0: np.array([3, 9]), 1: np.array([5])}).items()}
+    {0: [1, 3], 1: [2]}
+    """
+    blocks = list(kept)
+    every = np.sort(np.concatenate([kept[k] for k in blocks] or [np.zeros(0, np.int64)]))
+    return {k: np.searchsorted(every, kept[k]) + 1 for k in blocks}
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Final id of each kept name: `name` (n,) ascending, `id` (n,) int64."""
+
+    name: Array
+    id: Array
+
+    @classmethod
+    def join(cls, parts: Sequence[Numbers]) -> Numbers:
+        """One table of several blocks' tables, which share no name."""
+        name = np.concatenate([p.name for p in parts] or [np.zeros(0, np.int64)])
+        number = np.concatenate([p.id for p in parts] or [np.zeros(0, np.int64)])
+        order = np.argsort(name, kind="stable")
+        return cls(name[order], number[order])
+
+    def look_up(self, names: Array) -> Array:
+        """Final ids of `names`, 0 for a name that was dropped."""
+        if len(self.name) == 0:
+            return np.zeros(len(names), np.int64)
+        at = np.minimum(np.searchsorted(self.name, names), len(self.name) - 1)
+        return np.where(self.name[at] == names, self.id[at], 0)
+
+
+def smallest_dtype(count: int) -> np.dtype[np.unsignedinteger]:
+    """uint32 if ids up to `count` fit, else uint64."""
+    return np.dtype(np.uint32 if count < 2**32 else np.uint64)

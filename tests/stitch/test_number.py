@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bigcell.core.errors import SettingsError
+from bigcell.stitch.number import Numbers, SizeSettings, keep_sized, rank_layer, smallest_dtype
+from bigcell.stitch.pieces import Pieces
+
+
+@given(st.sets(st.integers(1, 1000)), st.integers(1, 5))
+def test_ranks_follow_names_whatever_the_blocks(names: set[int], blocks: int) -> None:
+    kept = {k: np.array(sorted(n for n in names if n % blocks == k), np.int64) for k in range(blocks)}
+    ranks = rank_layer(kept)
+    pairs = sorted((int(n), int(r)) for k in kept for n, r in zip(kept[k], ranks[k], strict=True))
+    assert [r for _, r in pairs] == list(range(1, len(names) + 1))
+
+
+def test_look_up_gives_zero_to_what_was_dropped() -> None:
+    table = Numbers.join([Numbers(np.array([7]), np.array([2])), Numbers(np.array([3]), np.array([1]))])
+    assert table.look_up(np.array([3, 5, 7, 9])).tolist() == [1, 0, 2, 0]
+    assert Numbers.join([]).look_up(np.array([3])).tolist() == [0]
+
+
+def test_sizes_out_of_limits_are_dropped() -> None:
+    three = np.zeros((3, 3), np.int64)
+    objects = Pieces(np.array([1, 2, 3]), np.array([14, 15, 99]), three, three, three)
+    assert keep_sized(objects, SizeSettings(15)).name.tolist() == [2, 3]
+    assert keep_sized(objects, SizeSettings(0, 20)).name.tolist() == [1, 2]
+    with pytest.raises(SettingsError, match="min_size"):
+        SizeSettings(20, 10)
+
+
+def test_ids_take_no_more_room_than_they_need() -> None:
+    assert smallest_dtype(2**32 - 1) == np.uint32
+    assert smallest_dtype(2**32) == np.uint64
