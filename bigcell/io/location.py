@@ -1,0 +1,148 @@
+"""Where a store lies: local paths and URLs, opened for reading, with one clear sentence when that fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import zarr
+from zarr.abc.store import Store
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.errors import ContainsArrayError, GroupNotFoundError
+from zarr.storage import FsspecStore, LocalStore
+
+from bigcell.core.errors import InputError
+
+CONVERTIBLE = {".tif", ".tiff", ".png", ".npy", ".jpg", ".jpeg", ".bmp", ".ome"}
+
+
+def is_url(source: str | Path) -> bool:
+    """Whether `source` lies elsewhere: ``s3://...``, ``https://...``. ``file://`` counts as local."""
+    return "://" in str(source) and not str(source).startswith("file://")
+
+
+def absolute(source: str | Path) -> str:
+    """`source` as an absolute path or a URL, without a trailing slash."""
+    text = str(source)
+    if is_url(text):
+        return text.rstrip("/")
+    return str(Path(text.removeprefix("file://")).expanduser().resolve())
+
+
+def without_credentials(source: str) -> str:
+    """`source` as it may be shown and kept: no user, password, query or fragment.
+
+    >>> without_credentials("https://me:secret@host/a.zarr?token=1")
+    'https://host/a.zarr'
+    """
+    if not is_url(source):
+        return source
+    parts = urlsplit(source)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def open_store(source: str) -> Store:
+    """A read-only store over `source` (as `absolute` gives it); InputError where its protocol cannot be spoken."""
+    if not is_url(source):
+        return LocalStore(source, read_only=True)
+    if urlsplit(source).query:
+        raise InputError(
+            f"{without_credentials(source)} was given with a query (?...), which the addresses of its chunks "
+            "cannot carry; give a URL without one, or copy the image to disk"
+        )
+    try:
+        return FsspecStore.from_url(source, read_only=True)
+    except ImportError as error:
+        extra = "pip install 'bigcell[s3]'" if source.startswith("s3") else "install the package named in the brackets"
+        raise InputError(
+            f"{without_credentials(source)} needs a package that is not installed ({error}); {extra}"
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            f"{without_credentials(source)} cannot be read ({error}); wanted a folder, https:// or s3://"
+        ) from error
+
+
+def open_group(source: str) -> zarr.Group:
+    """The zarr group at `source`, read-only; one InputError for each way in which there is none."""
+    if not is_url(source):
+        _check_local(Path(source))
+    try:
+        # Consolidated metadata may be older than the store (labels added since), so each node is asked itself.
+        return zarr.open_group(open_store(source), mode="r", use_consolidated=False)
+    except InputError:
+        raise
+    except (GroupNotFoundError, ContainsArrayError, FileNotFoundError) as error:
+        raise InputError(_why_no_group(source)) from error
+    except Exception as error:  # each remote file system has errors of its own, and bad JSON raises anything
+        raise InputError(
+            f"{without_credentials(source)} cannot be opened as zarr ({_first_line(error)}); "
+            "check the address, the permissions and the file"
+        ) from error
+
+
+def metadata_digest(group: zarr.Group, path: str) -> str:
+    """sha256 of the metadata document of the array at `path`, byte by byte as it is stored."""
+    name = "zarr.json" if group.metadata.zarr_format == 3 else ".zarray"
+    key = "/".join(part for part in (group.path, path, name) if part)
+    found = sync(group.store.get(key, default_buffer_prototype()))
+    return sha256(found.to_bytes() if found is not None else b"").hexdigest()
+
+
+def attributes_of(group: zarr.Group) -> dict[str, Any]:
+    """The attributes of `group` as plain JSON values."""
+    plain: dict[str, Any] = json.loads(json.dumps(group.attrs.asdict()))
+    return plain
+
+
+def ome_of(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The OME part of a group's attributes: under ``ome`` since 0.5, at the top before."""
+    ome = attributes.get("ome", attributes)
+    return ome if isinstance(ome, Mapping) else {}
+
+
+def _check_local(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path} does not exist; check the path")
+    if path.is_file():
+        raise InputError(f"{path} is a file, wanted an OME-Zarr folder; turn it into one with `{_convert(path)}`")
+
+
+def _why_no_group(source: str) -> str:
+    shown = without_credentials(source)
+    if is_url(source):
+        return f"there is no zarr group at {shown} (no zarr.json and no .zgroup); check the address"
+    path = Path(source)
+    if (path / ".zarray").exists() or _node_type(path) == "array":
+        return f"{shown} is a bare zarr array, wanted an OME-Zarr group with multiscales; {_array_hint(path)}"
+    if any(child.suffix.lower() in CONVERTIBLE for child in path.iterdir()):
+        return f"{shown} is a folder of image files, wanted OME-Zarr; turn it into one with `{_convert(path)}`"
+    return f"{shown} is a folder without zarr metadata (no zarr.json, no .zgroup); give the folder that has it"
+
+
+def _array_hint(path: Path) -> str:
+    parent = path.parent
+    if (parent / ".zgroup").exists() or _node_type(parent) == "group":
+        return f"try its parent {parent}, with the level as an option"
+    return "load it as a numpy array, or rewrite it with `bigcell.io.write_image`"
+
+
+def _node_type(path: Path) -> object:
+    try:
+        document = json.loads((path / "zarr.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return document.get("node_type") if isinstance(document, dict) else None
+
+
+def _convert(path: Path) -> str:
+    return f"bigcell convert {path.name} {path.stem}.zarr"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

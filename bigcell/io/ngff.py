@@ -1,0 +1,236 @@
+"""OME-Zarr metadata (NGFF 0.4 and 0.5) read into checked, frozen values. Nothing in a file is believed unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from bigcell.core.axes import UM_PER_UNIT, ZYX, Spacing
+from bigcell.core.errors import InputError
+from bigcell.io.location import ome_of, without_credentials
+
+AXES = "tczyx"
+MOST_LEVELS = 64
+UM_PER_SHORT_UNIT = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "nm": 1e-3, "mm": 1e3}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a file: its letter (t c z y x) and unit, if it says one."""
+
+    name: str
+    unit: str | None = None
+
+
+@dataclass(frozen=True)
+class LevelInfo:
+    """One resolution level; every tuple follows the file's axes."""
+
+    path: str
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    shards: tuple[int, ...] | None
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What a multiscale image says of itself, checked against its arrays; no voxel was read for it."""
+
+    source: str
+    version: str
+    zarr_format: int
+    axes: tuple[str, ...]
+    units: tuple[str | None, ...]
+    levels: tuple[LevelInfo, ...]
+    channels: tuple[str, ...]
+    windows: tuple[tuple[float, float] | None, ...]
+    labels: tuple[str, ...]
+
+    def length(self, axis: str, level: int = 0) -> int:
+        """Voxels along `axis`, 1 where the file has no such axis."""
+        return self.levels[level].shape[self.axes.index(axis)] if axis in self.axes else 1
+
+    def extent(self, level: int = 0) -> tuple[int, int, int]:
+        """Voxels along z, y, x."""
+        z, y, x = (self.length(a, level) for a in ZYX)
+        return (z, y, x)
+
+    def spacing(self, level: int = 0) -> Spacing:
+        """Voxel size of `level` in µm; ``known`` is False where a spatial axis has no unit we know.
+
+        A plane has no z: it counts as 1 µm thick, so that volumes in µm³ are areas in µm².
+        """
+        um = {a: um_per(self.units[self.axes.index(a)]) for a in ZYX if a in self.axes}
+        known = all(value is not None for value in um.values())
+        size = {a: self._scale(a, level) * (um[a] or 1.0 if known else 1.0) for a in um}
+        return Spacing(size.get("z", 1.0), size["y"], size["x"], known=known)
+
+    def _scale(self, axis: str, level: int) -> float:
+        return self.levels[level].scale[self.axes.index(axis)]
+
+
+@dataclass(frozen=True)
+class Multiscale:
+    """The checked content of a ``multiscales`` entry: axes, and for each level its path, scale and translation."""
+
+    version: str
+    axes: tuple[Axis, ...]
+    datasets: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...]
+
+
+def um_per(unit: str | None) -> float | None:
+    """µm in one `unit`, or None for a unit that is missing or not a length.
+
+    >>> um_per("nanometer"), um_per("pixel")
+    (0.001, None)
+    """
+    if unit is None:
+        return None
+    return UM_PER_UNIT.get(unit.lower(), UM_PER_SHORT_UNIT.get(unit.lower()))
+
+
+def parse_multiscale(attributes: Mapping[str, Any], *, source: str) -> Multiscale:
+    """The first multiscale image of a group's `attributes`; an InputError says what is wrong with it."""
+    shown = without_credentials(source)
+    ome = ome_of(attributes)
+    entries = ome.get("multiscales")
+    if not isinstance(entries, Sequence) or isinstance(entries, str) or not entries:
+        raise InputError(_why_not_an_image(shown, ome))
+    entry = entries[0]
+    if not isinstance(entry, Mapping):
+        raise InputError(f"{shown}: multiscales holds {type(entry).__name__}, wanted objects; repair the metadata")
+    version = _version(shown, attributes, entry)
+    axes = _axes(shown, entry.get("axes"))
+    datasets = entry.get("datasets")
+    if not isinstance(datasets, list) or not datasets:
+        raise InputError(f"{shown}: multiscales lists no datasets, wanted at least one level; repair the metadata")
+    if len(datasets) > MOST_LEVELS:
+        raise InputError(f"{shown}: {len(datasets)} levels, wanted at most {MOST_LEVELS}; repair the metadata")
+    outer = _transform(shown, entry.get("coordinateTransformations"), len(axes), required=False)
+    return Multiscale(version, axes, tuple(_dataset(shown, d, len(axes), outer) for d in datasets))
+
+
+def channel_names(attributes: Mapping[str, Any], count: int) -> tuple[str, ...]:
+    """The names in ``omero``, or "0", "1", ... where it names none, or not as many as there are channels."""
+    entries = _omero_channels(attributes)
+    labels = [c.get("label") for c in entries] if len(entries) == count else []
+    labels = labels or [None] * count
+    return tuple(label if isinstance(label, str) and label else str(i) for i, label in enumerate(labels))
+
+
+def contrast_windows(attributes: Mapping[str, Any], count: int) -> tuple[tuple[float, float] | None, ...]:
+    """Start and end of each channel's contrast window in ``omero``, None where there is no usable one."""
+    entries = _omero_channels(attributes)
+    if len(entries) != count:
+        return (None,) * count
+    return tuple(_window(c.get("window")) for c in entries)
+
+
+def _window(window: object) -> tuple[float, float] | None:
+    if not isinstance(window, Mapping) or not all(_is_number(window.get(k)) for k in ("start", "end")):
+        return None
+    return (float(window["start"]), float(window["end"]))
+
+
+def _omero_channels(attributes: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    omero = ome_of(attributes).get("omero")
+    channels = omero.get("channels") if isinstance(omero, Mapping) else None
+    return [c for c in channels if isinstance(c, Mapping)] if isinstance(channels, list) else []
+
+
+def _why_not_an_image(shown: str, ome: Mapping[str, Any]) -> str:
+    if isinstance(ome.get("plate"), Mapping):
+        wells = ome["plate"].get("wells")
+        first = wells[0].get("path", "A/01") if isinstance(wells, list) and wells else "A/01"
+        return f"{shown} is a plate, wanted one image; name a field of it, for example {shown}/{first}/0"
+    if isinstance(ome.get("well"), Mapping):
+        return f"{shown} is a well, wanted one image; name a field of it, for example {shown}/0"
+    if "bioformats2raw.layout" in ome:
+        return f"{shown} is a collection of images; name one of them, for example {shown}/0"
+    if isinstance(ome.get("labels"), list):
+        return f"{shown} is a list of label images; name one of them: {', '.join(map(str, ome['labels'])) or 'none'}"
+    return f"{shown} is a zarr group without multiscales metadata; give the folder that holds an OME-Zarr image"
+
+
+def _version(shown: str, attributes: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    is_05 = isinstance(attributes.get("ome"), Mapping)
+    found = str(attributes["ome"].get("version", "0.5") if is_05 else entry.get("version", "0.4"))
+    if found not in ("0.4", "0.5") or (found == "0.5") != is_05:
+        raise InputError(f"{shown} is OME-Zarr {found}, wanted 0.4 or 0.5; rewrite it with a current ome-zarr tool")
+    return found
+
+
+def _axes(shown: str, entries: object) -> tuple[Axis, ...]:
+    if not isinstance(entries, list) or not all(
+        isinstance(a, Mapping) and isinstance(a.get("name"), str) for a in entries
+    ):
+        raise InputError(f"{shown}: the axes have no names, wanted a list such as z, y, x; repair the metadata")
+    names = [a["name"].lower() for a in entries]
+    unknown = [n for n in names if n not in AXES or len(n) != 1]
+    if unknown:
+        raise InputError(f"{shown}: axis {unknown[0]!r} is unknown, wanted t, c, z, y, x; repair the metadata")
+    if len(set(names)) < len(names):
+        raise InputError(f"{shown}: the axes {', '.join(names)} repeat one, wanted each once; repair the metadata")
+    if not {"y", "x"} <= set(names):
+        raise InputError(f"{shown}: the axes are {', '.join(names)}, wanted at least y and x; repair the metadata")
+    units = (a.get("unit") for a in entries)
+    return tuple(Axis(n, u if isinstance(u, str) else None) for n, u in zip(names, units, strict=True))
+
+
+Transform = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def _dataset(
+    shown: str, entry: object, ndim: int, outer: Transform
+) -> tuple[str, tuple[float, ...], tuple[float, ...]]:
+    path = entry.get("path") if isinstance(entry, Mapping) else None
+    if not isinstance(path, str) or not path.strip("/"):
+        raise InputError(f"{shown}: a level names no path; repair the metadata")
+    if path.startswith("/") or ".." in path.split("/"):
+        raise InputError(
+            f"{shown}: level path {path!r} leads out of the store, wanted one inside; do not trust this file"
+        )
+    assert isinstance(entry, Mapping)
+    scale, move = _transform(f"{shown}, level {path!r}", entry.get("coordinateTransformations"), ndim, required=True)
+    size = tuple(a * b for a, b in zip(scale, outer[0], strict=True))
+    corner = tuple(m * s + o for m, s, o in zip(move, *outer, strict=True))
+    return path.strip("/"), size, corner
+
+
+def _transform(shown: str, entries: object, ndim: int, *, required: bool) -> Transform:
+    """Scale and translation of a coordinateTransformations list, checked; identity where none is required."""
+    scale, move = (1.0,) * ndim, (0.0,) * ndim
+    if entries is None and not required:
+        return scale, move
+    kinds = [e.get("type") for e in entries if isinstance(e, Mapping)] if isinstance(entries, list) else []
+    if required and "scale" not in kinds:
+        raise InputError(f"{shown} has no scale in coordinateTransformations; repair the metadata")
+    if not set(kinds) <= {"scale", "translation", "identity"}:
+        raise InputError(f"{shown} has transformations {kinds}, wanted scale, then translation; repair the metadata")
+    for entry in entries if isinstance(entries, list) else []:
+        if entry.get("type") == "scale":
+            scale = _numbers(shown, "scale", entry.get("scale"), ndim)
+        elif entry.get("type") == "translation":
+            move = _numbers(shown, "translation", entry.get("translation"), ndim)
+    if not all(s > 0 for s in scale):
+        raise InputError(f"{shown} has the scale {scale}, wanted positive numbers; repair the metadata")
+    return scale, move
+
+
+def _numbers(shown: str, what: str, values: object, ndim: int) -> tuple[float, ...]:
+    if not isinstance(values, list) or len(values) != ndim or not all(_is_number(v) for v in values):
+        raise InputError(
+            f"{shown} has the {what} {values}, wanted {ndim} finite numbers, one an axis; repair the metadata"
+        )
+    return tuple(float(v) for v in values)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)

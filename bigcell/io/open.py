@@ -1,0 +1,227 @@
+"""Open an OME-Zarr image for reading, box by box: `read_info` reads metadata only, `open_image` gives a volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from bigcell.core.axes import ZYX, Spacing
+from bigcell.core.box import Box
+from bigcell.core.errors import InputError
+from bigcell.core.volume import Array
+from bigcell.io.location import absolute, attributes_of, metadata_digest, ome_of, open_group, without_credentials
+from bigcell.io.ngff import ImageInfo, LevelInfo, channel_names, contrast_windows, parse_multiscale
+
+CHUNK_BYTES = 2**32
+"""No chunk this large is believed: to read one voxel the whole of it would be held in memory."""
+
+
+@dataclass(frozen=True)
+class ZarrVolume:
+    """Chosen channels of one level of an OME-Zarr image at one time, as a volume. Picklable: arrays are opened late.
+
+    `region` is the part of the level (z, y, x) that the volume shows; box (0, 0, 0) is its corner.
+    """
+
+    info: ImageInfo
+    level: int
+    indices: tuple[int, ...]
+    time: int
+    region: Box
+    digest: str
+
+    @property
+    def extent(self) -> tuple[int, int, int]:
+        z, y, x = self.region.shape
+        return (z, y, x)
+
+    @property
+    def offset(self) -> tuple[int, int, int]:
+        """The volume's corner in voxels of the level."""
+        z, y, x = self.region.start
+        return (z, y, x)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return tuple(self.info.channels[i] for i in self.indices)
+
+    @property
+    def spacing(self) -> Spacing:
+        return self.info.spacing(self.level)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype that `read` gives: the file's, in the machine's byte order, bool as uint8."""
+        stored = self.info.levels[self.level].dtype
+        return np.dtype(np.uint8) if stored.kind == "b" else stored.newbyteorder("=")
+
+    def read(self, box: Box) -> Array:
+        """The voxels of `box`, ``(channel, z, y, x)``; missing chunks are the fill value."""
+        if box not in Box.of(self.extent):
+            raise ValueError(f"box {box} is outside the volume of extent {self.extent}")
+        where = box.shift(self.offset)
+        if self.indices == tuple(range(self.indices[0], self.indices[-1] + 1)):
+            return self._read(slice(self.indices[0], self.indices[-1] + 1), where)
+        return np.concatenate([self._read(slice(i, i + 1), where) for i in self.indices])
+
+    def identity(self) -> dict[str, Any]:
+        """What this volume is, for the record, without reading a voxel or telling a password."""
+        level = self.info.levels[self.level]
+        return {
+            "source": without_credentials(self.info.source),
+            "version": self.info.version,
+            "level": self.level,
+            "channels": list(self.channels),
+            "channel_indices": list(self.indices),
+            "time": self.time,
+            "region": {"start": list(self.region.start), "stop": list(self.region.stop)},
+            "axes": list(self.info.axes),
+            "shape": list(level.shape),
+            "dtype": str(level.dtype),
+            "metadata_sha256": self.digest,
+        }
+
+    def _read(self, channels: slice, where: Box) -> Array:
+        axes = self.info.axes
+        pick: dict[str, slice | int] = {"t": self.time, "c": channels, **dict(zip(ZYX, where.slices, strict=True))}
+        path = self.info.levels[self.level].path
+        try:
+            stored = _open_array(self.info.source, path, self.digest)
+            values = np.asarray(stored[tuple(pick[a] for a in axes)])
+        except Exception as error:  # every codec and every remote file system has errors of its own
+            raise InputError(
+                f"the voxels {where.start}..{where.stop} of {without_credentials(self.info.source)} cannot be read "
+                f"({str(error)[:200]}); the file is damaged, out of reach, or on a server that gives no byte ranges"
+            ) from error
+        kept = [a for a in axes if a != "t"]
+        values = values.transpose([kept.index(a) for a in "czyx" if a in kept])
+        shape = (channels.stop - channels.start, *where.shape)
+        return np.ascontiguousarray(values.reshape(shape), dtype=self.dtype)
+
+
+def read_info(source: str | Path) -> ImageInfo:
+    """What the multiscale image at `source` says of itself, checked against its arrays. Reads no voxels.
+
+    `source` is the folder or URL of an image, or of one label image (``image.zarr/labels/cells``).
+    """
+    where = absolute(source)
+    group = open_group(where)
+    attributes = attributes_of(group)
+    found = parse_multiscale(attributes, source=where)
+    axes = tuple(a.name for a in found.axes)
+    levels = tuple(_level(group, len(axes), where, *dataset) for dataset in found.datasets)
+    count = levels[0].shape[axes.index("c")] if "c" in axes else 1
+    return ImageInfo(
+        source=where,
+        version=found.version,
+        zarr_format=group.metadata.zarr_format,
+        axes=axes,
+        units=tuple(a.unit for a in found.axes),
+        levels=levels,
+        channels=channel_names(attributes, count),
+        windows=contrast_windows(attributes, count),
+        labels=_label_names(group),
+    )
+
+
+def open_image(
+    source: str | Path,
+    *,
+    level: int = 0,
+    channels: Sequence[int | str] | None = None,
+    time: int = 0,
+    region: Box | None = None,
+) -> ZarrVolume:
+    """The image at `source` as a volume: `channels` by number or name (all), one `time`, a `region` in zyx (all).
+
+    >>> volume = open_image("brain.zarr", channels=["nuclei"])          # doctest: +SKIP
+    >>> volume.read(Box((0, 0, 0), (8, 64, 64))).shape                   # doctest: +SKIP
+    (1, 8, 64, 64)
+    """
+    info = read_info(source)
+    shown = without_credentials(info.source)
+    if not 0 <= level < len(info.levels):
+        raise InputError(
+            f"{shown} has {len(info.levels)} levels; level {level} is not one of 0..{len(info.levels) - 1}"
+        )
+    times = info.length("t")
+    if not 0 <= time < times:
+        raise InputError(f"{shown} has {times} time points; time {time} is not one of 0..{times - 1}")
+    whole = Box.of(info.extent(level))
+    region = whole if region is None else region
+    if len(region.start) != 3 or region.is_empty or region not in whole:
+        raise InputError(
+            f"region {region.start}..{region.stop} does not lie in level {level} of {shown}, which has "
+            f"extent {whole.shape} (z, y, x); give a region with voxels inside it"
+        )
+    indices = _channel_indices(info, channels)
+    digest = metadata_digest(open_group(info.source), info.levels[level].path)
+    return ZarrVolume(info, level, indices, time, region, digest)
+
+
+def _channel_indices(info: ImageInfo, wanted: Sequence[int | str] | None) -> tuple[int, ...]:
+    if wanted is None:
+        return tuple(range(len(info.channels)))
+    names = ", ".join(f"{i}: {name}" for i, name in enumerate(info.channels))
+    if not wanted or isinstance(wanted, str):
+        raise InputError(f"channels={wanted!r}: wanted a list with at least one of {names}")
+    indices = []
+    for channel in wanted:
+        matches = [i for i, name in enumerate(info.channels) if channel in (i, name)]
+        if len(matches) != 1:
+            problem = "fits more than one" if matches else "is not there"
+            raise InputError(f"channel {channel!r} {problem}; {without_credentials(info.source)} has {names}")
+        indices.append(matches[0])
+    return tuple(indices)
+
+
+def _level(
+    group: zarr.Group, ndim: int, source: str, path: str, scale: tuple[float, ...], translation: tuple[float, ...]
+) -> LevelInfo:
+    """The array at `path`, with everything in it that could hurt checked first."""
+    shown = f"level {path!r} of {without_credentials(source)}"
+    try:
+        array = group[path]
+    except KeyError as error:
+        raise InputError(f"{shown} is named in the metadata but is not there; the copy may be incomplete") from error
+    except Exception as error:  # hostile metadata makes zarr raise anything
+        raise InputError(f"{shown} cannot be opened ({str(error)[:200]}); the file may be damaged") from error
+    if not isinstance(array, zarr.Array):
+        raise InputError(f"{shown} is a group, wanted an array; repair the metadata")
+    if array.ndim != ndim:
+        raise InputError(f"{shown} has {array.ndim} dimensions, but {ndim} axes are named; repair the metadata")
+    if 0 in array.shape:
+        raise InputError(f"{shown} has shape {array.shape}, so it holds no voxel; give an image with at least one")
+    dtype = np.dtype(array.dtype)
+    if dtype.kind not in "uifb" or dtype.itemsize > 8:
+        raise InputError(f"{shown} has dtype {dtype}, wanted integers or floats of at most 64 bits; convert it")
+    if prod(array.chunks) * dtype.itemsize > CHUNK_BYTES:
+        raise InputError(f"{shown} has chunks {array.chunks}, more than 4 GiB each; rewrite it with smaller ones")
+    stored = array.metadata.to_dict()
+    if any("pickle" in repr(stored.get(part)) for part in ("filters", "compressor", "codecs")):
+        raise InputError(f"{shown} is stored with the pickle codec, which can run code; do not trust this file")
+    return LevelInfo(path, array.shape, array.chunks, array.shards, scale, translation, dtype)
+
+
+def _label_names(group: zarr.Group) -> tuple[str, ...]:
+    try:
+        labels = group["labels"]
+    except Exception:  # no labels, or none that can be read: the image is usable all the same
+        return ()
+    names = ome_of(attributes_of(labels)).get("labels") if isinstance(labels, zarr.Group) else None
+    return tuple(n for n in names if isinstance(n, str)) if isinstance(names, list) else ()
+
+
+@lru_cache(maxsize=64)
+def _open_array(source: str, path: str, digest: str) -> zarr.Array[Any]:
+    """One open array a process. `digest` is in the key, so that a rewritten array is opened anew."""
+    array = open_group(source)[path]
+    assert isinstance(array, zarr.Array), digest
+    return array
