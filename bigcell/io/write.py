@@ -1,0 +1,269 @@
+"""Label stores: pyramids written shard by shard at a hidden place, until `publish` gives them their name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.storage import LocalStore
+
+from bigcell.core.axes import ZYX, Spacing
+from bigcell.core.box import Box
+from bigcell.core.errors import OutputError
+from bigcell.core.volume import Array
+from bigcell.io.layout import (
+    Place,
+    Zyx,
+    axes_metadata,
+    base_scale,
+    dataset_metadata,
+    grid_of,
+    make_array,
+    multiscale_attributes,
+    reduced_place,
+    units_of,
+)
+from bigcell.io.location import is_url
+from bigcell.io.ngff import ImageInfo
+from bigcell.io.open import ZarrVolume
+from bigcell.io.pyramid import level_factors
+from bigcell.io.targets import LabelTarget, final_path, make_root
+
+CHUNK: Zyx = (64, 64, 64)
+SHARD: Zyx = (256, 256, 256)
+
+
+@dataclass(frozen=True)
+class LabelLevel:
+    """One resolution level of labels, sizes along z, y, x. `shard` is what one task writes; `factor` is relative to
+    the level before."""
+
+    extent: Zyx
+    shard: Zyx
+    factor: Zyx
+    path: str
+
+
+@dataclass(frozen=True)
+class LabelStore:
+    """Labels being built. Picklable: every process opens its arrays itself. Shards may be written in any order, and
+    again; two tasks may write at once as long as no shard is both's."""
+
+    target: LabelTarget
+    axes: tuple[str, ...]
+    levels: tuple[LabelLevel, ...]
+    dtype: np.dtype[Any]
+    time: int = 0
+
+    def write(self, level: int, box: Box, values: Array) -> None:
+        """Put `values` (z, y, x) at `box`, which must be whole shards, clipped at the far edges only."""
+        at = self.levels[level]
+        whole = all(
+            a % n == 0 and (b % n == 0 or b == end)
+            for a, b, n, end in zip(box.start, box.stop, at.shard, at.extent, strict=True)
+        )
+        if not whole or box.is_empty or box not in Box.of(at.extent):
+            raise ValueError(f"{box} is not whole shards of {at.shard} in level {level} of extent {at.extent}")
+        if values.shape != box.shape or values.dtype != self.dtype:
+            raise ValueError(f"{values.dtype} of shape {values.shape} given for {box}, wanted {self.dtype}")
+        try:
+            self._array(level)[self._where(box)] = self._to_file(values)
+        except OSError as error:
+            raise OutputError(f"{self.target.building} cannot be written ({error}); is the disk full?") from error
+
+    def read(self, level: int, box: Box) -> Array:
+        """The labels (z, y, x) at `box`, any box inside the level; zero where nothing was written."""
+        if box not in Box.of(self.levels[level].extent):
+            raise ValueError(f"{box} is outside level {level} of extent {self.levels[level].extent}")
+        values = np.asarray(self._array(level)[self._where(box)])
+        space = [a for a in self.axes if a in ZYX]
+        return np.ascontiguousarray(values.transpose([space.index(a) for a in ZYX if a in space]).reshape(box.shape))
+
+    def _array(self, level: int) -> zarr.Array[Any]:
+        array = _open_array(str(self.target.building), self.levels[level], self.dtype)
+        return array
+
+    def _where(self, box: Box) -> tuple[slice | int, ...]:
+        pick: dict[str, slice | int] = {"t": self.time, **dict(zip(ZYX, box.slices, strict=True))}
+        return tuple(pick[a] for a in self.axes)
+
+    def _to_file(self, values: Array) -> Array:
+        space = [a for a in self.axes if a in ZYX]
+        kept = values if "z" in space else values[0]
+        order = [a for a in ZYX if a in space]
+        return kept.transpose([order.index(a) for a in space])
+
+
+def create_labels(
+    target: LabelTarget,
+    *,
+    extent: Zyx,
+    spacing: Spacing,
+    image: ZarrVolume | None,
+    dtype: np.dtype[Any] | type[np.integer[Any]],
+    chunk: Zyx = CHUNK,
+    shard: Zyx = SHARD,
+) -> LabelStore:
+    """Empty labels for `image` at the building place of `target`; whatever an earlier run left there is removed.
+
+    With an image, axes (but the channel), units, scales and levels follow it; without one, `spacing` sets them. In the
+    image's own store there are as many levels as the image has, as OME-Zarr 0.5 demands, also when a coarser level
+    was segmented.
+    """
+    if image is not None and image.extent != tuple(extent):
+        raise ValueError(f"labels of extent {extent} do not fit the image's {image.extent}")
+    store, places = _plan(target, extent, spacing, image, np.dtype(dtype), chunk, shard)
+    try:
+        shutil.rmtree(target.building, ignore_errors=True)
+        make_root(target)
+        _make(store, places, image, spacing, chunk)
+    except OSError as error:
+        raise OutputError(f"{target.building} cannot be made ({error}); give another place") from error
+    return store
+
+
+def reopen_labels(
+    target: LabelTarget,
+    *,
+    extent: Zyx,
+    spacing: Spacing,
+    image: ZarrVolume | None,
+    dtype: np.dtype[Any] | type[np.integer[Any]],
+    chunk: Zyx = CHUNK,
+    shard: Zyx = SHARD,
+) -> LabelStore:
+    """The store that `create_labels` made with the same arguments, with all that was written since: to resume a run."""
+    store, _ = _plan(target, extent, spacing, image, np.dtype(dtype), chunk, shard)
+    if not target.building.exists() and not final_path(target).exists():
+        raise OutputError(f"there are no labels being built at {target.building}; start the run anew")
+    return store
+
+
+def discard_labels(store: LabelStore) -> None:
+    """Remove what was built so far; published labels stay."""
+    shutil.rmtree(store.target.building, ignore_errors=True)
+
+
+def _plan(
+    target: LabelTarget,
+    extent: Zyx,
+    spacing: Spacing,
+    image: ZarrVolume | None,
+    dtype: np.dtype[Any],
+    chunk: Zyx,
+    shard: Zyx,
+) -> tuple[LabelStore, tuple[Place, ...]]:
+    if dtype not in (np.dtype(np.uint32), np.dtype(np.uint64)):
+        raise ValueError(f"labels of dtype {dtype} asked for, wanted uint32 or uint64")
+    if image is None:
+        # A plane without an image behind it is written as one, so that other programs see two dimensions.
+        axes: tuple[str, ...] = ZYX if extent[0] > 1 else ("y", "x")
+        steps = level_factors(extent, spacing)
+        places = _own_places(axes, spacing, steps)
+    else:
+        axes = tuple(a for a in image.info.axes if a != "c")
+        steps, places = _image_places(image, axes, fill=not target.own)
+    levels, size = [], extent
+    for number, step in enumerate(steps):
+        size = _reduced(size, step)
+        unit = grid_of(size, chunk, shard if target.version == "0.5" else None).shard
+        levels.append(LabelLevel(size, unit, step, str(number)))
+    return LabelStore(target, axes, tuple(levels), dtype, image.time if image else 0), places
+
+
+def _own_places(axes: Sequence[str], spacing: Spacing, steps: Sequence[Zyx]) -> tuple[Place, ...]:
+    places = [Place(base_scale(axes, spacing), (0.0,) * len(axes))]
+    for step in steps[1:]:
+        places.append(reduced_place(places[-1], step, axes))
+    return tuple(places)
+
+
+def _image_places(image: ZarrVolume, axes: Sequence[str], *, fill: bool) -> tuple[tuple[Zyx, ...], tuple[Place, ...]]:
+    """Factors and places of the label levels below `image`: the image's own wherever its levels are whole steps."""
+    known = image.info.levels[image.level :]
+    scales = [_along(image.info, level.scale, axes) for level in known]
+    moves = [_along(image.info, level.translation, axes) for level in known]
+    centred = any(not np.allclose(level.translation, known[0].translation) for level in image.info.levels)
+    corner = dict(zip(ZYX, image.offset, strict=True))
+    shift = [corner.get(a, 0) * s for a, s in zip(axes, scales[0], strict=True)]
+    steps: list[Zyx] = [(1, 1, 1)]
+    places = [Place(scales[0], tuple(t + d for t, d in zip(moves[0], shift, strict=True)))]
+    for i in range(1, len(known)):
+        ratio = dict(
+            zip(axes, (max(1, round(b / a)) for a, b in zip(scales[i - 1], scales[i], strict=True)), strict=True)
+        )
+        steps.append((ratio.get("z", 1), ratio["y"], ratio["x"]))
+        place = reduced_place(places[-1], steps[-1], axes, centred=centred)
+        if np.allclose(place.scale, scales[i], rtol=1e-6):  # else the image's level is not a whole step: ours is
+            place = Place(scales[i], tuple(t + d for t, d in zip(moves[i], shift, strict=True)))
+        places.append(place)
+    while fill and len(steps) < len(image.info.levels):
+        steps.append(steps[-1] if len(steps) > 1 else (1, 2, 2))
+        places.append(reduced_place(places[-1], steps[-1], axes, centred=centred))
+    return tuple(steps), tuple(places)
+
+
+def _along(info: ImageInfo, values: Sequence[float], axes: Sequence[str]) -> tuple[float, ...]:
+    return tuple(values[info.axes.index(a)] for a in axes)
+
+
+def _make(store: LabelStore, places: Sequence[Place], image: ZarrVolume | None, spacing: Spacing, chunk: Zyx) -> None:
+    target, info = store.target, image.info if image else None
+    units = tuple(info.units[info.axes.index(a)] for a in store.axes) if info else units_of(store.axes, spacing)
+    multiscale = {
+        "name": target.name,
+        "axes": axes_metadata(store.axes, units),
+        "datasets": [dataset_metadata(lv.path, place) for lv, place in zip(store.levels, places, strict=True)],
+        "type": "mode",
+        "metadata": {
+            "method": "bigcell.io.pyramid.reduce_labels",
+            "description": "most frequent id, ties to the smallest",
+        },
+    }
+    about: dict[str, Any] = {"version": target.version, **_source(target, image)}
+    attributes = multiscale_attributes(multiscale, target.version, **{"image-label": about})
+    zarr_format = 3 if target.version == "0.5" else 2
+    zarr.create_group(LocalStore(target.building), zarr_format=zarr_format, attributes=attributes)  # type: ignore[arg-type]
+    lengths = {"t": info.length("t", 0)} if info else {}
+    for level in store.levels:
+        grid = grid_of(level.extent, chunk, level.shard if target.version == "0.5" else None)
+        make_array(
+            target.building,
+            level.path,
+            grid,
+            axes=store.axes,
+            lengths=lengths,
+            dtype=store.dtype,
+            version=target.version,
+        )
+
+
+def _source(target: LabelTarget, image: ZarrVolume | None) -> dict[str, Any]:
+    """The image that the labels are of, as a path relative to them; nothing where none can be given."""
+    if not target.own:
+        return {"source": {"image": "../../"}}
+    if image is None or is_url(image.info.source):
+        return {}
+    return {"source": {"image": Path(os.path.relpath(image.info.source, final_path(target))).as_posix()}}
+
+
+def _reduced(size: Zyx, step: Zyx) -> Zyx:
+    z, y, x = (-(-n // f) for n, f in zip(size, step, strict=True))
+    return (z, y, x)
+
+
+@lru_cache(maxsize=64)
+def _open_array(building: str, level: LabelLevel, dtype: np.dtype[Any]) -> zarr.Array[Any]:
+    """One open array a process; level and dtype are in the key, so that a store made anew is opened anew."""
+    array = zarr.open_array(
+        LocalStore(Path(building)), path=level.path, mode="r+", config={"write_empty_chunks": False}
+    )
+    assert array.dtype == dtype
+    return array

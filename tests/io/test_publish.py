@@ -1,0 +1,167 @@
+"""Publishing is the moment labels exist: all at once, listed beside others, and mended when it was cut off."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from ome_zarr_models import open_ome_zarr
+
+from bigcell.core.box import Box
+from bigcell.core.errors import OutputError
+from bigcell.io import publish as publishing
+from bigcell.io.open import open_image, read_info
+from bigcell.io.publish import publish
+from bigcell.io.targets import check_target
+from bigcell.io.write import create_labels
+
+
+def built(path, value, *, name="cells", store=None, overwrite=False):
+    image = open_image(path)
+    target = check_target(store or path, name, image=image, overwrite=overwrite)
+    made = create_labels(target, extent=image.extent, spacing=image.spacing, image=image, dtype=np.uint32)
+    made.write(0, Box.of(image.extent), np.full(image.extent, value, np.uint32))
+    return made
+
+
+def value_of(path):
+    return open_image(path).read(Box((0, 0, 0), (1, 1, 1))).item()
+
+
+def attributes(path):
+    return zarr.open_group(path, mode="r").attrs.asdict()
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_names_are_appended(make_store, version):
+    path, _ = make_store("zyx", version=version)
+    for name in ("b", "a", "c"):
+        publish(built(path, 1, name=name), attributes={}, files={})
+    publish(built(path, 2, name="a", overwrite=True), attributes={}, files={})
+    assert read_info(path).labels == ("b", "a", "c")
+    expected = {"labels": ["b", "a", "c"]}
+    assert attributes(path / "labels") == (expected if version == "0.4" else {"ome": {"version": "0.5", **expected}})
+
+
+def test_labels_of_others_stay_and_a_missing_version_is_added(make_store):
+    path, _ = make_store("zyx")
+    (path / "labels").mkdir()
+    theirs = {"ome": {"labels": ["theirs"]}, "note": 1}
+    zarr.create_group(path / "labels", zarr_format=3, attributes=theirs)
+    make_store("zyx", dtype=np.uint32, name="image.zarr/labels/theirs")
+    publish(built(path, 1), attributes={}, files={})
+    assert attributes(path / "labels") == {"ome": {"version": "0.5", "labels": ["theirs", "cells"]}, "note": 1}
+    open_ome_zarr(path, version="0.5")
+
+
+def test_records_and_tables_come_along(make_store, tmp_path):
+    path, _ = make_store("zyx")
+    (tmp_path / "objects.parquet").write_bytes(b"table")
+    store = built(path, 1)
+    files = {"objects.parquet": tmp_path / "objects.parquet"}
+    final = publish(store, attributes={"bigcell": {"plan": "7"}}, files=files)
+    assert (final / "objects.parquet").read_bytes() == b"table"
+    assert not (tmp_path / "objects.parquet").exists()
+    assert attributes(final)["bigcell"] == {"plan": "7"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # side files trouble no reader that asks for nodes by name
+        open_ome_zarr(path, version="0.5")
+        open_ome_zarr(final, version="0.5")
+        open_image(final)
+
+
+def test_again_is_harmless(make_store, tmp_path):
+    path, _ = make_store("zyx")
+    store = built(path, 1)
+    (tmp_path / "t").write_text("t")
+    for _ in range(3):
+        final = publish(store, attributes={"bigcell": 1}, files={"t": tmp_path / "t"})
+    assert value_of(final) == 1
+    assert read_info(path).labels == ("cells",)
+    assert sorted(p.name for p in (path / "labels").iterdir()) == ["cells", "zarr.json"]
+
+
+def test_overwriting_swaps(make_store):
+    path, _ = make_store("zyx")
+    publish(built(path, 1), attributes={"bigcell": "old"}, files={})
+    new = built(path, 2, overwrite=True)
+    assert value_of(path / "labels" / "cells") == 1
+    final = publish(new, attributes={"bigcell": "new"}, files={})
+    assert (value_of(final), attributes(final)["bigcell"]) == (2, "new")
+    assert sorted(p.name for p in (path / "labels").iterdir()) == ["cells", "zarr.json"]
+
+
+def test_labels_that_appeared_meanwhile_are_not_replaced(make_store):
+    path, _ = make_store("zyx")
+    store = built(path, 1)
+    (path / "labels" / "cells").mkdir()
+    with pytest.raises(OutputError, match="appeared while the labels were made"):
+        publish(store, attributes={}, files={})
+
+
+@pytest.mark.parametrize("step", ["_complete", "_swap", "retire", "_enlist", "_show_in_root", "_consolidate"])
+@pytest.mark.parametrize("own", [False, True])
+def test_a_publication_cut_off_anywhere_is_mended(make_store, tmp_path, monkeypatch, step, own):
+    path, _ = make_store("zyx")
+    root = tmp_path / "out.zarr" if own else path
+    publish(built(path, 1, store=root), attributes={}, files={})
+    store = built(path, 2, store=root, overwrite=True)
+    (tmp_path / "t").write_text("t")
+
+    class CutOffError(Exception):
+        pass
+
+    def cut(*args):
+        raise CutOffError
+
+    with monkeypatch.context() as patch:
+        if step == "retire":
+            rename = Path.rename
+            patch.setattr(Path, "rename", lambda a, b: cut() if a.name.endswith("building") else rename(a, b))
+        else:
+            patch.setattr(publishing, step, cut)
+        if step != "_show_in_root" or own:
+            with pytest.raises(CutOffError):
+                publish(store, attributes={"bigcell": 2}, files={"t": tmp_path / "t"})
+    final = publish(store, attributes={"bigcell": 2}, files={"t": tmp_path / "t"})
+    assert (value_of(final), attributes(final)["bigcell"], (final / "t").read_text()) == (2, 2, "t")
+    assert sorted(p.name for p in final.parent.iterdir()) == ["cells", "zarr.json"]
+    assert read_info(root).labels == ("cells",)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize("had", [True, False])
+def test_consolidated_metadata_is_refreshed_where_there_was_some(make_store, version, had):
+    path, _ = make_store("zyx", version=version)
+    if had:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            zarr.consolidate_metadata(path, zarr_format=2 if version == "0.4" else 3)
+    store = built(path, 1)
+    (path.parent / "t").write_text("t")
+    publish(store, attributes={}, files={"t": path.parent / "t"})
+    if version == "0.4":
+        assert (path / ".zmetadata").exists() is had
+    else:
+        assert (json.loads((path / "zarr.json").read_text()).get("consolidated_metadata") is not None) is had
+    group = zarr.open_group(path, mode="r")
+    assert group["labels/cells/0"][0, 0, 0] == 1
+    assert (group.metadata.consolidated_metadata is not None) is had
+
+
+def test_bad_requests(make_store, tmp_path):
+    path, _ = make_store("zyx")
+    store = built(path, 1)
+    with pytest.raises(ValueError, match="belong to OME-Zarr"):
+        publish(store, attributes={"ome": {}}, files={})
+    with pytest.raises(ValueError, match="not a plain file name"):
+        publish(store, attributes={}, files={"../x": tmp_path / "x"})
+    with pytest.raises(OutputError, match="is missing and was to be kept"):
+        publish(store, attributes={}, files={"x": tmp_path / "x"})
+    store.target.building.rename(tmp_path / "gone")
+    with pytest.raises(OutputError, match="no labels at"):
+        publish(store, attributes={}, files={})

@@ -1,0 +1,106 @@
+"""Where labels may go is settled before any work; each refusal says why."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+import zarr
+
+from bigcell.core.errors import OutputError
+from bigcell.io.open import open_image
+from bigcell.io.targets import check_target, final_path
+
+
+def test_own_store_or_the_images(make_store, tmp_path):
+    path, _ = make_store(version="0.4")
+    image = open_image(path)
+    inside = check_target(f"{path}/", "cells", image=image, overwrite=False)
+    assert (inside.own, inside.version) == (False, "0.4")
+    assert final_path(inside) == path / "labels" / "cells"
+    apart = check_target(tmp_path / "new.zarr", "cells", image=image, overwrite=False)
+    assert (apart.own, apart.version) == (True, "0.5")
+    assert not (tmp_path / "new.zarr").exists()
+    assert not (path / "labels").exists()
+
+
+def test_a_link_to_the_image_is_the_image(make_store, tmp_path):
+    path, _ = make_store()
+    (tmp_path / "link.zarr").symlink_to(path)
+    assert not check_target(tmp_path / "link.zarr", "cells", image=open_image(path), overwrite=False).own
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a..b", ".hidden", "a\\b", "_x", " a", "a ", "a\nb", "-rf"])
+def test_names_that_could_hurt(make_store, name):
+    path, _ = make_store()
+    with pytest.raises(OutputError, match="cannot name labels"):
+        check_target(path, name, image=None, overwrite=False)
+
+
+@pytest.mark.parametrize("name", ["cells", "cells 2", "Zellen_ä", "run-1.2", "cyto (new)"])
+def test_names_that_people_use(tmp_path, name):
+    assert check_target(tmp_path / "o.zarr", name, image=None, overwrite=False).name == name
+
+
+def test_existing_labels_need_leave(make_store):
+    path, _ = make_store()
+    image = open_image(path)
+    (path / "labels" / "cells").mkdir(parents=True)
+    with pytest.raises(OutputError, match="exists already; choose another name, or allow overwriting"):
+        check_target(path, "cells", image=image, overwrite=False)
+    assert check_target(path, "cells", image=image, overwrite=True).overwrite
+
+
+def test_places_that_are_something_else(make_store, tmp_path):
+    path, _ = make_store()
+    other, _ = make_store(name="other.zarr")
+    (tmp_path / "note.txt").write_text("x")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "note.txt").write_text("x")
+    zarr.create_array(tmp_path / "lone.zarr", shape=(2,), dtype=np.uint8)
+    image = open_image(path)
+    for store, message in [
+        ("s3://bucket/out.zarr", "cannot be written to the URL"),
+        (tmp_path / "note.txt", "is a file, wanted a folder"),
+        (tmp_path / "note.txt" / "out.zarr", "is a file, wanted a folder"),
+        (tmp_path / "full", "exists and is not a zarr group"),
+        (tmp_path / "lone.zarr", "exists and is not a zarr group"),
+        (other, "neither the image's own nor one made for labels"),
+    ]:
+        with pytest.raises(OutputError, match=message):
+            check_target(store, "cells", image=image, overwrite=False)
+
+
+def test_versions_that_contradict_the_zarr_format(make_store):
+    def edit(attributes):
+        ome = attributes.pop("ome")
+        ome.pop("version")
+        attributes.update(ome)
+
+    path, _ = make_store(edit=edit)
+    image = open_image(path)
+    assert (image.info.version, image.info.zarr_format) == ("0.4", 3)
+    with pytest.raises(OutputError, match=r"0\.4 in zarr format 3, which no version allows"):
+        check_target(path, "cells", image=image, overwrite=False)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_read_only_folders(make_store):
+    path, _ = make_store()
+    path.chmod(0o555)
+    try:
+        with pytest.raises(OutputError, match="is read-only"):
+            check_target(path, "cells", image=open_image(path), overwrite=False)
+    finally:
+        path.chmod(0o755)
+
+
+def test_read_only_is_asked_of_the_nearest_folder(make_store, monkeypatch):
+    path, _ = make_store()
+    image = open_image(path)
+    asked = []
+    monkeypatch.setattr(os, "access", lambda folder, mode: asked.append(folder))
+    with pytest.raises(OutputError, match="is read-only; give another path"):
+        check_target(path, "cells", image=image, overwrite=False)
+    assert asked == [path]
