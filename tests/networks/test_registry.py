@@ -1,0 +1,96 @@
+"""Models by name or by path, and that the bundled one finds cells."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bigcell.core.errors import ModelError
+from bigcell.core.volume import Array
+from bigcell.flows.from_labels import flows_from_labels
+from bigcell.networks.cpnet import CPnet
+from bigcell.networks.registry import Model, load_model, model_sha256
+from bigcell.testing.synthetic import Look, sample_volume
+
+
+@pytest.fixture(scope="module")
+def default() -> Model:
+    return load_model("default")
+
+
+def test_the_default_model_is_ready_to_be_called(default: Model) -> None:
+    assert (default.name, default.channels, default.diameter, default.stride) == ("default", 2, 17, 8)
+    assert not default.network.training
+    assert all(not p.requires_grad for p in default.network.parameters())
+    assert all(v.dtype in (torch.float32, torch.int64) for v in default.network.state_dict().values())
+    weight = default.network.get_parameter("output.2.weight")
+    assert default.network(torch.zeros(1, 2, 16, 32)).shape == (1, 3, 16, 32)
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_hash_is_of_the_file(tmp_path: Path, default: Model) -> None:
+    path = tmp_path / "mine.pt"
+    torch.save(CPnet([2, 4, 8], diam_mean=12).state_dict(), path)
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    model = load_model(path)
+    assert model.sha256 == model_sha256(str(path)) == expected
+    assert (model.name, model.diameter, model.stride) == ("mine.pt", 12, 2)
+    assert default.sha256 == model_sha256("default") != expected
+
+
+def test_an_unknown_name_lists_the_known(tmp_path: Path) -> None:
+    for ask in (load_model, model_sha256):
+        with pytest.raises(ModelError, match=r"'cyto3' is neither .*default"):
+            ask("cyto3")
+    with pytest.raises(ModelError, match="neither"):
+        load_model(tmp_path)
+
+
+def test_a_network_of_other_outputs_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.pt"
+    torch.save(CPnet([2, 4, 8], nout=2).state_dict(), path)
+    with pytest.raises(ModelError, match="2 outputs"):
+        load_model(path)
+
+
+def test_the_bundled_file_is_small() -> None:
+    import bigcell.networks
+
+    folder = Path(next(iter(bigcell.networks.__path__))) / "weights"
+    assert (folder / "default.pt").stat().st_size < 8_000_000
+    assert (folder / "default.md").exists()
+
+
+def scores(model: Model, image: Array, labels: Array) -> tuple[float, float]:
+    """IoU of the foreground, and mean cosine of the flow, of a plane normalised as a run does."""
+    low, high = np.percentile(image, (1, 99), axis=(-2, -1), keepdims=True)
+    x = ((image - low) / np.maximum(high - low, 1e-6)).astype(np.float32)
+    out = model.network(torch.from_numpy(x)[None])[0].numpy()
+    found, truth = out[2] > 0, labels > 0
+    flows = flows_from_labels(labels[None])[1:, 0]
+    cosine = (out[:2] * flows).sum(0) / np.maximum(np.hypot(out[0], out[1]), 1e-6)
+    return float((found & truth).sum() / (found | truth).sum()), float(cosine[found & truth].mean())
+
+
+@pytest.mark.parametrize("nuclei", [True, False])
+def test_the_default_model_finds_touching_cells(default: Model, nuclei: bool) -> None:
+    made = sample_volume((32, 160, 160), diameter=18, seed=77)
+    image = made.image[:, 16].astype(np.float32)
+    if not nuclei:
+        image[1] = 0
+    iou, cosine = scores(default, image, made.labels[16])
+    assert iou > 0.88
+    assert cosine > 0.8
+
+
+def test_the_default_model_finds_nuclei(default: Model) -> None:
+    made = sample_volume((1, 160, 160), diameter=18, seed=78, look=Look(rim=500, nucleus=1, texture=0.3))
+    image = made.image[:, 0].astype(np.float32)
+    image[1] = 0
+    iou, cosine = scores(default, image, made.labels[0])
+    assert iou > 0.88
+    assert cosine > 0.8
