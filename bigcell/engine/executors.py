@@ -1,0 +1,100 @@
+"""Who runs the tasks: one after the other here, or in several processes of this machine. Dask is in `cluster`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing import get_context
+from typing import Any, Protocol, TypeVar
+
+from bigcell.core.errors import BlockError, SettingsError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+THREAD_VARIABLES = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class Executor(Protocol):
+    """Runs a function over items in any order, at most a few items ahead. The results do not depend on which one."""
+
+    @property
+    def workers(self) -> int: ...
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class SerialExecutor:
+    """One task after the other, in this process."""
+
+    workers: int = 1
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        for item in items:
+            yield function(item)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def thread_environment(workers: int) -> dict[str, str]:
+    """Environment of a worker that shares this machine with others: its share of the cores."""
+    share = max(1, (os.cpu_count() or 1) // workers)
+    return dict.fromkeys(THREAD_VARIABLES, str(share))
+
+
+def _start(environment: dict[str, str]) -> None:
+    os.environ.update(environment)  # before numba or torch are imported in this process
+
+
+@dataclass
+class ProcessExecutor:
+    """Tasks in `workers` fresh processes of this machine."""
+
+    workers: int
+    _pool: ProcessPoolExecutor | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise SettingsError(f"{self.workers} workers: wanted at least 1")
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self.workers, get_context("spawn"), initializer=_start, initargs=(thread_environment(self.workers),)
+            )
+        source = iter(items)
+        pending = {self._pool.submit(function, item) for item in islice(source, 2 * self.workers)}
+        try:
+            while pending:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                pending |= {self._pool.submit(function, item) for item in islice(source, len(done))}
+                for future in done:
+                    yield _result(future)
+        finally:
+            for future in pending:
+                future.cancel()
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+
+def _result(future: Any) -> Any:
+    try:
+        return future.result()
+    except (BrokenPipeError, EOFError) as error:
+        raise BlockError("a worker process died; its block can be tried again with `bigcell resume`") from error
+    except RuntimeError as error:
+        if type(error).__name__ == "BrokenProcessPool":
+            raise BlockError(
+                "a worker process was killed, often for lack of memory: use smaller blocks or fewer workers, "
+                "then `bigcell resume`"
+            ) from error
+        raise

@@ -1,0 +1,106 @@
+"""Job: everything a task needs to do its part, small enough to be sent to a worker with every task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from bigcell.core.box import Box
+from bigcell.core.errors import InputError
+from bigcell.core.volume import Array, Volume
+from bigcell.dynamics.window import integer_flows
+from bigcell.engine.plan import Plan
+from bigcell.io.scratch import Scratch
+from bigcell.preprocess.normalize import Levels
+from bigcell.preprocess.rescale import GridPair, flows_to_image
+from bigcell.provenance.journal import Journal
+from bigcell.tiling.grid import BlockGrid
+from bigcell.tiling.lattice import Lattice
+
+
+class Level(Protocol):
+    """One resolution of the labels: `shard` is what one task writes, `factor` relative to the level before."""
+
+    @property
+    def extent(self) -> tuple[int, int, int]: ...
+    @property
+    def shard(self) -> tuple[int, int, int]: ...
+    @property
+    def factor(self) -> tuple[int, int, int]: ...
+
+
+class Labels(Protocol):
+    """Where final labels go, level by level."""
+
+    @property
+    def levels(self) -> Sequence[Level]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def write(self, level: int, box: Box, values: Array) -> None: ...
+    def read(self, level: int, box: Box) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """`image` is segmented by the plan's model, or `given` holds flows from elsewhere; `scratch` is the work place.
+
+    `contrast`, `offsets` (ids before each layer of blocks) and `labels` are filled in as the run goes on.
+    """
+
+    plan: Plan
+    image: Volume | None
+    given: Volume | None
+    scratch: Scratch
+    contrast: tuple[Levels, ...] = ()
+    offsets: tuple[int, ...] = ()
+    labels: Labels | None = None
+
+    @cached_property
+    def grid(self) -> BlockGrid:
+        return self.plan.grid
+
+    @cached_property
+    def lattice(self) -> Lattice:
+        return self.plan.lattice
+
+    @cached_property
+    def grids(self) -> GridPair:
+        return self.plan.grids
+
+    @property
+    def whole(self) -> Box:
+        return Box.of(self.plan.extent)
+
+    @property
+    def journal(self) -> Journal:
+        return Journal(self.scratch)
+
+    def flows(self, window: Box) -> Array:
+        """Integer flows (4, *window) int16 on the volume's own grid, from the scratch or from elsewhere."""
+        if self.given is not None:
+            return self._given_flows(window)
+        box = self.grids.network_box(window)
+        total = np.zeros((4, *box.shape), np.int16)
+        for cube in self.lattice.covering(box):
+            footprint = self.lattice.footprint(cube)
+            part = footprint & box
+            if not part.is_empty:
+                held = self.scratch.load_dense(f"flows/{cube}", part.relative_to(footprint))
+                total[(slice(None), *part.relative_to(box).slices)] += held
+        return total if self.grids.is_identity else flows_to_image(total, box, window, self.grids)
+
+    def _given_flows(self, window: Box) -> Array:
+        assert self.given is not None
+        values = self.given.read(window)
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"the flows hold values that are not finite in {window}; wanted finite dz, dy, dx and cell "
+                "probability everywhere: mend the flows"
+            )
+        if len(values) == 3:  # a plane without dz
+            values = np.concatenate([np.zeros_like(values[:1]), values])
+        return integer_flows(values.astype(np.float32))

@@ -1,0 +1,98 @@
+"""Steps that write final labels: each task owns whole shards of every level that it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from bigcell.core.box import Box
+from bigcell.core.volume import Array
+from bigcell.engine.job import Job, Labels
+from bigcell.io.pyramid import reduce_labels
+from bigcell.stitch.number import Numbers
+from bigcell.stitch.pieces import owners
+
+REGION = 256
+"""Least side of the region that one task writes, in voxels (a whole number of shards)."""
+
+
+def regions(labels: Labels, level: int) -> Iterator[Box]:
+    """What the tasks of a level write: whole shards, grouped to regions of at least `REGION` a side."""
+    at = labels.levels[level]
+    side = tuple(s * ceil(min(REGION, n) / s) for s, n in zip(at.shard, at.extent, strict=True))
+    return Box.of(at.extent).split(side)
+
+
+def levels_in_pass(labels: Labels) -> int:
+    """How many levels `apply` can write from a region of the first: those whose shards the region holds whole."""
+    first = labels.levels[0]
+    side = [s * ceil(min(REGION, n) / s) for s, n in zip(first.shard, first.extent, strict=True)]
+    count, total = 1, [1, 1, 1]
+    for at in labels.levels[1:]:
+        total = [t * f for t, f in zip(total, at.factor, strict=True)]
+        whole = all(
+            s >= n or (s % t == 0 and s // t % shard == 0)
+            for s, n, t, shard in zip(side, first.extent, total, at.shard, strict=True)
+        )
+        if not whole:
+            break
+        count += 1
+    return count
+
+
+def apply(job: Job, item: tuple[str, Box, tuple[int, ...]]) -> dict[str, Any]:
+    """Final ids of one region, and the levels of its pyramid that lie in it whole."""
+    _, region, blocks = item
+    assert job.labels is not None
+    values = np.zeros(region.shape, job.labels.dtype)
+    for block in blocks:
+        core = job.grid.core(block)
+        part = core & region
+        local = job.scratch.load_dense(f"labels/{block}", part.relative_to(core))
+        if local.any():
+            ids = _final_ids(job, job.scratch.load(f"pieces/{block}")["name"])
+            final = np.concatenate([[0], ids]).astype(job.labels.dtype)
+            values[part.relative_to(region).slices] = final[local]
+    _write_levels(job.labels, region, values)
+    return {"labelled": int(np.count_nonzero(values))}
+
+
+def coarsen(job: Job, item: tuple[str, int, Box]) -> dict[str, Any]:
+    """One region of a coarse level, from the level before."""
+    _, level, region = item
+    assert job.labels is not None
+    at, before = job.labels.levels[level], job.labels.levels[level - 1]
+    source = _finer(region, at.factor) & Box.of(before.extent)
+    values = job.labels.read(level - 1, source)
+    if values.any():
+        job.labels.write(level, region, reduce_labels(values, at.factor))
+    return {}
+
+
+def _final_ids(job: Job, names: Array) -> Array:
+    """Final ids of sink names, 0 for objects that were dropped."""
+    tables = []
+    for owner in np.unique(owners(names, job.grid)):
+        held = job.scratch.load(f"ranks/{owner}")
+        tables.append(Numbers(held["name"], held["rank"] + job.offsets[job.grid.layer(int(owner))]))
+    return Numbers.join(tables).look_up(names)
+
+
+def _write_levels(labels: Labels, region: Box, values: Array) -> None:
+    if not values.any():
+        return
+    labels.write(0, region, values)
+    for level in range(1, levels_in_pass(labels)):
+        factor = labels.levels[level].factor
+        values = reduce_labels(values, factor)
+        start = tuple(a // f for a, f in zip(region.start, factor, strict=True))
+        region = Box(start, tuple(a + n for a, n in zip(start, values.shape, strict=True)))
+        labels.write(level, region, values)
+
+
+def _finer(box: Box, factor: Sequence[int]) -> Box:
+    start = tuple(a * f for a, f in zip(box.start, factor, strict=True))
+    return Box(start, tuple(b * f for b, f in zip(box.stop, factor, strict=True)))

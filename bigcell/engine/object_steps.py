@@ -1,0 +1,76 @@
+"""Steps from ends to objects: sinks, labels named by sink, rows of the blocks that own the sinks, final numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fastremap
+import numpy as np
+
+from bigcell.core.volume import Array
+from bigcell.dynamics.settings import SINK_HALO
+from bigcell.dynamics.sinks import EndHistogram, SinkMap, map_sinks
+from bigcell.engine.follow_steps import load_ends
+from bigcell.engine.job import Job
+from bigcell.stitch.number import keep_sized, rank_layer
+from bigcell.stitch.pieces import Pieces, reduce_owned
+
+
+def sinks(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
+    """The sink of every end in a block, from the histograms of all blocks whose particles come near."""
+    block, reaching = item
+    core = job.grid.core(block)
+    near = core.grow(SINK_HALO) & job.whole
+    parts = []
+    for j in reaching:
+        held = job.scratch.load(f"histogram/{j}")
+        parts.append(EndHistogram(held["position"], held["count"]).within(near, job.plan.extent))
+    found = map_sinks(EndHistogram.sum(parts), core, job.plan.extent)
+    job.scratch.save(f"sinks/{block}", {"position": found.position, "name": found.name})
+    return {"ends": len(found.position)}
+
+
+def name(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
+    """Label a block's voxels by the sinks of their ends, and measure the pieces of objects in it."""
+    block, reached = item
+    mask, _, end = load_ends(job, block)
+    held = [job.scratch.load(f"sinks/{j}") for j in reached]
+    known = SinkMap.join([SinkMap(h["position"], h["name"]) for h in held])
+    sink = known.look_up(np.ravel_multi_index(tuple(end.T), job.plan.extent))
+    names, inverse = fastremap.unique(np.append(sink, 0), return_inverse=True)  # 0, for lost voxels, comes first
+    local = np.zeros(mask.shape, np.uint32)
+    local[mask] = inverse[:-1]
+    names = names[1:]
+    job.scratch.save_dense(f"labels/{block}", local)
+    save_pieces(job, f"pieces/{block}", Pieces.measure(local, names, job.grid.core(block)))
+    return {"pieces": len(names), "lost": int(np.count_nonzero(sink == 0))}
+
+
+def reduce(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
+    """The whole objects that a block owns, those out of the size limits left out."""
+    block, holding = item
+    objects = reduce_owned([load_pieces(job, f"pieces/{j}") for j in holding], job.grid, block)
+    kept = keep_sized(objects, job.plan.settings.sizes)
+    save_pieces(job, f"objects/{block}", kept)
+    return {"objects": len(objects), "kept": len(kept)}
+
+
+def number(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
+    """Rank the objects of one layer of blocks in raster order of their sinks, and leave their table rows in order."""
+    layer, blocks = item
+    kept = {k: load_pieces(job, f"objects/{k}") for k in blocks}
+    ranks = rank_layer({k: v.name for k, v in kept.items()})
+    for k, objects in kept.items():
+        job.scratch.save(f"ranks/{k}", {"name": objects.name, "rank": ranks[k]})
+    rows = Pieces.sum(list(kept.values()))  # sorted by name, hence by rank
+    save_pieces(job, f"rows/{layer}", rows)
+    return {"count": len(rows)}
+
+
+def save_pieces(job: Job, entry: str, pieces: Pieces) -> None:
+    job.scratch.save(entry, {k: getattr(pieces, k) for k in ("name", "voxels", "total", "low", "high")})
+
+
+def load_pieces(job: Job, entry: str) -> Pieces:
+    held: dict[str, Array] = job.scratch.load(entry)
+    return Pieces(**held)

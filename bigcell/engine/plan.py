@@ -1,0 +1,95 @@
+"""Plan: what would be done and what it would cost, as data. Printable, JSON, and what resume reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from bigcell.core.axes import Spacing
+from bigcell.core.errors import InputError, SettingsError
+from bigcell.core.settings import from_dict
+from bigcell.engine.budget import Budget
+from bigcell.engine.settings import RunSettings
+from bigcell.preprocess.rescale import GridPair
+from bigcell.provenance.fingerprint import fingerprint
+from bigcell.tiling.grid import BlockGrid
+from bigcell.tiling.lattice import Lattice
+
+Zyx = tuple[int, int, int]
+MAX_VOXELS = 2**62
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run over one volume. `model` is empty when `flows` come from elsewhere.
+
+    `image` and `flows` identify the inputs, `model_diameter` is the size of a cell on the network's grid in voxels.
+    `engine` is the version of the algorithm: runs of different versions are not mixed.
+    """
+
+    extent: Zyx
+    spacing: Spacing
+    channels: tuple[str, ...]
+    dtype: str
+    settings: RunSettings
+    model: str = ""
+    model_sha256: str = ""
+    model_diameter: float = 0.0
+    image: dict[str, Any] = field(default_factory=dict)
+    flows: dict[str, Any] = field(default_factory=dict)
+    engine: int = 1
+    budget: Budget | None = None
+
+    def __post_init__(self) -> None:
+        z, y, x = self.extent
+        if min(self.extent) < 1:
+            raise InputError(f"the volume has extent {self.extent}, so it holds no voxel; choose a region with some")
+        if z * y * x > MAX_VOXELS:
+            raise InputError(f"the volume has {z * y * x:.3g} voxels; at most {MAX_VOXELS:.3g} can be numbered")
+        if self.model and self.settings.diameter is None:
+            raise SettingsError("a plan with a model needs a diameter; give the typical cell diameter in voxels")
+
+    @cached_property
+    def grid(self) -> BlockGrid:
+        """The blocks of work."""
+        block = tuple(min(b, n) for b, n in zip(self.settings.block, self.extent, strict=True))
+        return BlockGrid(self.extent, block)
+
+    @cached_property
+    def grids(self) -> GridPair:
+        """The volume's grid and the network's."""
+        if not self.model or self.settings.diameter is None:
+            return GridPair(self.extent, self.extent)
+        x = self.model_diameter / self.settings.diameter
+        return GridPair.scaled(self.extent, (x * self.settings.anisotropy, x * self.spacing.y / self.spacing.x, x))
+
+    @cached_property
+    def lattice(self) -> Lattice:
+        """The network's tiles."""
+        return Lattice(self.grids.network, self.settings.tiles)
+
+    @property
+    def voxels(self) -> int:
+        z, y, x = self.extent
+        return z * y * x
+
+    @cached_property
+    def id(self) -> str:
+        """Equal for plans that give the same labels in the same blocks; costs do not count."""
+        values = self.to_json()
+        del values["budget"]
+        return fingerprint(values)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Plan:
+        return from_dict(cls, values)
+
+    def __str__(self) -> str:
+        from bigcell.engine.report import plan_table
+
+        return plan_table(self)

@@ -1,0 +1,71 @@
+"""Plans as a table for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bigcell.engine.plan import Plan
+
+
+def size(count: float) -> str:
+    """A number of bytes in a unit that reads well.
+
+    >>> size(1536), size(2.5e9)
+    ('1.5 kB', '2.5 GB')
+    """
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} PB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(42), duration(3725), duration(200000)
+    ('42 s', '1 h 2 min', '2 d 7 h')
+    """
+    minutes, hours = seconds / 60, seconds / 3600
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    if hours < 1:
+        return f"{minutes:.0f} min"
+    if hours < 48:
+        return f"{int(hours)} h {int(minutes % 60)} min"
+    return f"{int(hours // 24)} d {int(hours % 24)} h"
+
+
+def shape(values: tuple[int, ...]) -> str:
+    return " x ".join(str(v) for v in values)
+
+
+def plan_table(plan: Plan) -> str:
+    """What would be done and what it would cost, a line each."""
+    s, b = plan.settings, plan.budget
+    um = plan.spacing
+    rows = [
+        ("volume", f"{shape(plan.extent)} voxels (z, y, x), {plan.dtype}, channels {', '.join(plan.channels)}"),
+        ("voxel", f"{um.z:g} x {um.y:g} x {um.x:g} um" if um.known else "size unknown, taken as 1 x 1 x 1"),
+        ("blocks", f"{len(plan.grid)} of {shape(plan.grid.shape)}"),
+    ]
+    if plan.model:
+        lattice = plan.lattice
+        per_view = ", ".join(f"{lattice.input_voxels(v) / plan.voxels:.2f}" for v in lattice.views)
+        rows += [
+            ("model", f"{plan.model} ({plan.model_sha256[:12]}), cells of {plan.model_diameter:g} voxels"),
+            ("diameter", f"{s.diameter:g} voxels along x, anisotropy {s.anisotropy:g}"),
+            ("network", f"grid {shape(plan.grids.network)}, {lattice.tiles} tiles in {len(lattice.cubes)} tasks"),
+            ("", f"input voxels per voxel and view: {per_view}"),
+        ]
+    else:
+        rows.append(("flows", str(plan.flows.get("source", "given"))))
+    if b is not None:
+        rows += [
+            ("memory", f"{size(b.worker)} a worker, {size(b.driver)} the driver, {b.workers} workers"),
+            ("disk", f"about {size(b.scratch)} scratch while it runs, {size(b.output)} labels, {b.files} files"),
+        ]
+        rows += [("time", f"about {duration(b.seconds)}")] if b.seconds else []
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)

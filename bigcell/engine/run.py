@@ -1,0 +1,188 @@
+"""The loop: stage after stage, task after task, skipping what the journal says is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bigcell.core.errors import BigcellError, BlockError
+from bigcell.core.volume import Array
+from bigcell.dynamics.settings import GROW_STEPS, SINK_HALO
+from bigcell.engine import label_steps
+from bigcell.engine.events import Listener, Notice, StageFinished, StageStarted, TaskDone, ignore
+from bigcell.engine.executors import Executor, SerialExecutor
+from bigcell.engine.follow_steps import blocks_reaching
+from bigcell.engine.intensity import settle_contrast
+from bigcell.engine.job import Job, Labels
+from bigcell.engine.object_steps import load_pieces
+from bigcell.engine.steps import key_of, perform
+from bigcell.stitch.pieces import Pieces
+
+Notes = dict[str, dict[str, Any]]
+MakeLabels = Callable[[int], Labels]
+"""Given the number of objects, the place for the labels."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run made. `path` is where the labels are; labels in memory are in `labels` (z, y, x), or (y, x) for 2-D.
+
+    `objects` counts them. `counts` and `stages` are for the record: tasks done now and found done, tiles, seconds.
+    """
+
+    objects: int
+    path: Path | None = None
+    labels: Array | None = None
+    table: dict[str, Array] | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass
+class Run:
+    """One run of a job on an executor. `job` grows as stages add to it."""
+
+    job: Job
+    executor: Executor = field(default_factory=SerialExecutor)
+    listener: Listener = ignore
+    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def stage(self, name: str, items: Iterable[Any], voxels: Sequence[int] | int = 0) -> Notes:
+        """Do every item of a stage that the journal does not hold. Returns the small results of all of them."""
+        every = list(items)
+        notes = self.job.journal.finished(name)
+        todo = [item for item in every if key_of(item) not in notes]
+        each = dict(zip(map(key_of, every), voxels, strict=True)) if not isinstance(voxels, int) else {}
+        self.listener(StageStarted(name, len(every), len(every) - len(todo), sum(each.values())))
+        begun = time.perf_counter()
+        for key, note in self.executor.map(partial(_perform, self.job, name), todo):
+            notes[key] = note
+            self.listener(TaskDone(name, key, each.get(key, 0), note["seconds"], note["peak"]))
+        seconds = time.perf_counter() - begun
+        self.stages[name] = {
+            "tasks": len(every), "run": len(todo), "seconds": round(seconds, 2),
+            "peak_bytes": max((n["peak"] for n in notes.values()), default=0),
+        }  # fmt: skip
+        self.listener(StageFinished(name, seconds))
+        return notes
+
+    @property
+    def blocks(self) -> range:
+        return range(len(self.job.grid))
+
+    @property
+    def sizes(self) -> list[int]:
+        return [self.job.grid.core(k).size for k in self.blocks]
+
+
+def _perform(job: Job, stage: str, item: Any) -> tuple[str, dict[str, Any]]:
+    try:
+        return perform(job, stage, item)
+    except (BigcellError, MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        raise BlockError(f"{stage} of {key_of(item)} failed: {type(error).__name__}: {error}") from error
+
+
+def segment_volume(run: Run, make_labels: MakeLabels) -> int:
+    """From image (or given flows) to final labels: the whole road. Returns the number of objects."""
+    if run.job.given is None:
+        measure(run)
+        run.stage("predict", ((k,) for k in range(len(run.job.lattice.cubes))), _cube_voxels(run))
+    reach = follow_all(run)
+    find_objects(run, reach)
+    count = number_objects(run)
+    run.job = replace(run.job, labels=make_labels(count))
+    write_labels(run)
+    return count
+
+
+def measure(run: Run) -> None:
+    """One pass over the image (two for wide types): what is black and what is white, channel by channel."""
+    run.stage("statistics", ((k,) for k in run.blocks), run.sizes)
+    contrast, notices = settle_contrast(run.job, lambda bins: run.stage("refine", ((k, bins) for k in run.blocks)))
+    for text in notices:
+        run.listener(Notice(text))
+    run.job = replace(run.job, contrast=contrast)
+
+
+def follow_all(run: Run) -> list[int]:
+    """Follow every foreground voxel to its end. Returns how far the voxels of each block went."""
+    notes = run.stage("follow", ((k,) for k in run.blocks), run.sizes)
+    reach = [int(notes[str(k)]["reach"]) for k in run.blocks]
+    mail = {k: notes[str(k)]["to"] for k in run.blocks if notes[str(k)]["to"]}
+    waiting = sorted(mail)
+    returns: dict[int, list[str]] = {k: [] for k in waiting}
+    turn = 1
+    while mail:
+        senders: dict[int, list[int]] = {}
+        for sender, receivers in mail.items():
+            for receiver in receivers:
+                senders.setdefault(receiver, []).append(sender)
+        items = [(f"{turn}-{k}", turn, k, tuple(sorted(senders[k]))) for k in sorted(senders)]
+        notes = run.stage("drain", items)
+        for key, _, block, _ in items:
+            for home in notes[key]["homes"]:
+                returns[home].append(f"{turn}-{block}")
+        mail = {block: notes[key]["to"] for key, _, block, _ in items if notes[key]["to"]}
+        turn += 1
+    if waiting:
+        notes = run.stage("settle", ((k, tuple(returns[k])) for k in waiting))
+        for k in waiting:
+            reach[k] = int(notes[str(k)]["reach"])
+    return reach
+
+
+def find_objects(run: Run, reach: list[int]) -> None:
+    """Sinks, labels named by them, and the rows of whole objects at the blocks that own their sinks."""
+    job, grid = run.job, run.job.grid
+    cores = [grid.core(k) for k in run.blocks]
+    near = ((k, blocks_reaching(job, cores[k].grow(SINK_HALO), reach)) for k in run.blocks)
+    run.stage("sinks", near, run.sizes)
+    run.stage("name", ((k, tuple(grid.touching(cores[k].grow(reach[k])))) for k in run.blocks), run.sizes)
+    held = ((k, blocks_reaching(job, cores[k].grow(GROW_STEPS), reach)) for k in run.blocks)
+    run.stage("reduce", held)
+
+
+def number_objects(run: Run) -> int:
+    """Final numbers, layer by layer. Returns how many objects there are."""
+    grid = run.job.grid
+    layers: dict[int, list[int]] = {}
+    for k in run.blocks:
+        layers.setdefault(grid.layer(k), []).append(k)
+    notes = run.stage("number", ((i, tuple(blocks)) for i, blocks in sorted(layers.items())))
+    counts = [int(notes[str(i)]["count"]) for i in sorted(layers)]
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    run.job = replace(run.job, offsets=tuple(int(o) for o in offsets[:-1]))
+    return int(offsets[-1])
+
+
+def write_labels(run: Run) -> None:
+    """Final labels and their pyramid."""
+    labels, grid = run.job.labels, run.job.grid
+    assert labels is not None
+    boxes = list(label_steps.regions(labels, 0))
+    items = ((str(i), box, tuple(grid.touching(box))) for i, box in enumerate(boxes))
+    run.stage("apply", items, [box.size for box in boxes])
+    for level in range(label_steps.levels_in_pass(labels), len(labels.levels)):
+        boxes = list(label_steps.regions(labels, level))
+        run.stage("coarsen", ((f"{level}-{i}", level, box) for i, box in enumerate(boxes)), [b.size for b in boxes])
+
+
+def object_rows(run: Run) -> Iterable[tuple[int, Pieces]]:
+    """The rows of the object table in order of id, a layer at a time: (first id, rows)."""
+    for layer, offset in enumerate(run.job.offsets):
+        yield offset + 1, load_pieces(run.job, f"rows/{layer}")
+
+
+def _cube_voxels(run: Run) -> list[int]:
+    """Volume voxels that each network task stands for (their regions tile the network's grid)."""
+    lattice = run.job.lattice
+    share = run.job.plan.voxels / max(1, int(np.prod(lattice.extent)))
+    return [round(lattice.region(k).size * share) for k in range(len(lattice.cubes))]

@@ -1,0 +1,88 @@
+"""The road, step by step. Each step does one item (a block, a cube, a layer, a region) and leaves whole entries.
+
+========== ============ ============================================== ==========================================
+step       item         reads                                          leaves
+========== ============ ============================================== ==========================================
+statistics block        image                                          histogram of intensities
+refine     block        image (wide types only)                        histogram of the lower halves of keys
+predict    cube         image of the cube's tiles                      integer flows
+follow     block        flows of the block and its halo                ends of its voxels, their histogram; mail
+drain      block, round mail, flows                                    returns to the home blocks; mail
+settle     block        returns                                        ends and histogram, complete
+sinks      block        histograms of blocks that reach it             sink of every end in the block
+name       block        ends, sinks of the blocks they lie in          labels named by sink, pieces of objects
+reduce     block        pieces of blocks that can hold its objects     objects it owns, those too small left out
+number     layer        objects of the layer's blocks                  their ranks, rows of the object table
+apply      region       labels named by sink, ranks                    final labels and their pyramid
+coarsen    level,region labels of the level before                     labels of a coarse level
+========== ============ ============================================== ==========================================
+
+Every item carries the numbers of the blocks it depends on, so a task needs to know nothing but its own item.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from bigcell.engine import follow_steps, label_steps, network_steps, object_steps
+from bigcell.engine.job import Job
+
+Step = Callable[[Job, Any], dict[str, Any]]
+
+STEPS: dict[str, Step] = {
+    "statistics": network_steps.statistics,
+    "refine": network_steps.refine,
+    "predict": network_steps.predict,
+    "follow": follow_steps.follow_block,
+    "drain": follow_steps.drain,
+    "settle": follow_steps.settle,
+    "sinks": object_steps.sinks,
+    "name": object_steps.name,
+    "reduce": object_steps.reduce,
+    "number": object_steps.number,
+    "apply": label_steps.apply,
+    "coarsen": label_steps.coarsen,
+}
+
+
+def key_of(item: Any) -> str:
+    """The item's name in the journal: its first part.
+
+    >>> key_of((7, (1, 2))), key_of(("2-7", (1,)))
+    ('7', '2-7')
+    """
+    return str(item[0])
+
+
+def perform(job: Job, stage: str, item: Any) -> tuple[str, dict[str, Any]]:
+    """Do one item of `stage` and note it in the journal. Returns its key and its small result."""
+    _slow_down()
+    begun = time.perf_counter()
+    result = STEPS[stage](job, item)
+    result["seconds"] = round(time.perf_counter() - begun, 3)
+    result["peak"] = peak_bytes()
+    job.journal.mark(stage, key_of(item), result)
+    return key_of(item), result
+
+
+def peak_bytes() -> int:
+    """The most memory this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+@lru_cache(maxsize=1)
+def _pause() -> float:
+    return float(os.environ.get("BIGCELL_TASK_PAUSE", "0"))
+
+
+def _slow_down() -> None:
+    """Tests that kill a run half way make its tasks slow through the environment."""
+    if _pause():
+        time.sleep(_pause())
