@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -67,13 +67,28 @@ class ImageInfo:
 
         A plane has no z: it counts as 1 µm thick, so that volumes in µm³ are areas in µm².
         """
-        um = {a: um_per(self.units[self.axes.index(a)]) for a in ZYX if a in self.axes}
-        known = all(value is not None for value in um.values())
-        size = {a: self._scale(a, level) * (um[a] or 1.0 if known else 1.0) for a in um}
+        um = self._um()
+        known = um is not None
+        size = {a: self._number("scale", a, level) * (um[a] if um else 1.0) for a in ZYX if a in self.axes}
         return Spacing(size.get("z", 1.0), size["y"], size["x"], known=known)
 
-    def _scale(self, axis: str, level: int) -> float:
-        return self.levels[level].scale[self.axes.index(axis)]
+    def origin(self, level: int = 0) -> tuple[float, float, float]:
+        """Where the centre of the first voxel of `level` lies along z, y, x, in the unit of `spacing`."""
+        um = self._um()
+        z, y, x = (
+            self._number("translation", a, level) * (um[a] if um else 1.0) if a in self.axes else 0.0 for a in ZYX
+        )
+        return (z, y, x)
+
+    def _um(self) -> dict[str, float] | None:
+        """µm in the unit of each spatial axis, or None where one is not known."""
+        found = {a: um_per(u) for a, u in zip(self.axes, self.units, strict=True) if a in ZYX}
+        known = {a: um for a, um in found.items() if um is not None}
+        return known if len(known) == len(found) else None
+
+    def _number(self, what: Literal["scale", "translation"], axis: str, level: int) -> float:
+        numbers: tuple[float, ...] = getattr(self.levels[level], what)
+        return numbers[self.axes.index(axis)]
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,16 @@ class ZarrVolume:
         return self.info.spacing(self.level)
 
     @property
+    def origin_um(self) -> tuple[float, float, float]:
+        """Where the centre of voxel (0, 0, 0) of the volume lies, in µm (in the file's numbers if it gives no unit)."""
+        z, y, x = self.info.origin(self.level)
+        return (
+            z + self.offset[0] * self.spacing.z,
+            y + self.offset[1] * self.spacing.y,
+            x + self.offset[2] * self.spacing.x,
+        )
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype that `read` gives: the file's, in the machine's byte order, bool as uint8."""
         stored = self.info.levels[self.level].dtype

@@ -123,6 +123,12 @@ def test_a_region_is_a_volume_of_its_own(make_store):
         volume.read(Box((0, 0, 0), (4, 6, 6)))
 
 
+def test_origin_is_translation_and_region_in_micrometres(make_store):
+    path, _ = make_store("zyx", unit="nanometer", translation={"z": 1000.0, "x": -500.0})
+    volume = open_image(path, region=Box((1, 2, 4), (2, 4, 8)))
+    assert volume.origin_um == pytest.approx((1.002, 0.001, -0.499))
+
+
 def test_a_coarser_level(make_store):
     path, voxels = make_store("zyx")
     volume = open_image(path, level=1)
