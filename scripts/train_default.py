@@ -30,9 +30,10 @@ Source = tuple[str, float, list[Example]]  # name, how often its planes come up,
 
 def any_look(kind: str, rng: np.random.Generator) -> Look:
     """A random look of cells with dark seams ("body"), of a membrane stain, or of densely packed nuclei."""
-    noise = float(np.exp(rng.uniform(np.log(0.3), np.log(4))))
-    optics = {"noise": noise, "blur": rng.uniform(0.02, 0.07), "blur_z": rng.uniform(1.5, 3.0)}
-    shared = {**optics, "spread": rng.uniform(0.1, 0.45), "background": rng.uniform(60, 250)}
+    noise = float(np.exp(rng.uniform(np.log(0.3), np.log(8))))
+    haze = rng.uniform(0, 0.5) * (rng.random() < 0.5)
+    optics = {"noise": noise, "blur": rng.uniform(0.02, 0.1), "blur_z": rng.uniform(1.2, 4.0), "haze": haze}
+    shared = {**optics, "spread": rng.uniform(0.1, 0.7), "background": rng.uniform(60, 250)}
     if kind == "body":
         body = rng.uniform(400, 1500)
         rim = body * rng.uniform(0.1, 0.7)
@@ -49,7 +50,8 @@ def any_sample(kind: str, seed: int) -> SyntheticVolume:
     rng = np.random.default_rng(seed)
     sparse = kind == "nuclei"
     filled = rng.uniform(0.3, 1.0) if sparse else rng.uniform(0.75, 1.0)
-    tissue = Tissue(rng.uniform(0.1, 0.9), rng.uniform(1, 1.6), filled, rng.uniform(0, 0.08) * sparse)
+    gap = rng.uniform(0, 0.08) * sparse
+    tissue = Tissue(rng.uniform(0.1, 0.9), rng.uniform(1, 1.8), filled, gap, variety=rng.uniform(0.05, 0.3))
     z = float(rng.choice((1.0, 1.0, 1.5, 2.0, 3.0)))
     extent = (int(np.ceil(112 / z)), 160, 160)
     diameter = float(rng.uniform(14, 22))

@@ -26,7 +26,7 @@ class Look:
     `nucleus`: brightness of the nucleus in the cells channel, as a part of `body`.
     `texture`: contrast of the grain inside. `spread`: how much cells differ in brightness (sigma of the logarithm).
     `background`: level outside. `noise`: 1 is a usual camera, 0 none. `blur`: of the optics, `blur_z` times
-    as wide in z.
+    as wide in z. `haze`: the part of the light that is scattered half a cell wide.
     """
 
     body: float = 700.0
@@ -39,6 +39,7 @@ class Look:
     noise: float = 1.0
     blur: float = 0.03
     blur_z: float = 2.0
+    haze: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -224,8 +225,12 @@ def _camera(signal: Array, step: Array, look: Look, rng: np.random.Generator) ->
     """Blur, uneven light, background, photon and read noise."""
     sigma = look.blur * np.array([look.blur_z, 1, 1]) / step
     sigma[0] *= signal.shape[0] > 1
+    signal = signal.astype(np.float32)
+    if look.haze:
+        wide = ndimage.gaussian_filter(signal, sigma * 0.5 / max(look.blur, 1e-6), truncate=2)
+        signal = signal + look.haze * (wide - signal)
     light = 1 + 0.1 * _waves(signal.shape, step, 6.0, rng)
-    counts = ndimage.gaussian_filter(signal.astype(np.float32), sigma, truncate=3) * light + look.background
+    counts = ndimage.gaussian_filter(signal, sigma, truncate=3) * light + look.background
     counts = np.maximum(counts, 0)
     if look.noise:
         gain = 4.0 * look.noise**2  # counts per photon

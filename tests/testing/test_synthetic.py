@@ -120,3 +120,12 @@ def test_it_is_quick() -> None:
 def test_nonsense_is_refused(make: Callable[[], object]) -> None:
     with pytest.raises(SettingsError, match="wanted"):
         make()
+
+
+def test_haze_lights_up_the_background_around_cells() -> None:
+    def dark(haze: float) -> float:
+        look = Look(noise=0, haze=haze, background=0)
+        made = sample_volume((1, 96, 96), look=look, tissue=Tissue(filled=0.5), seed=3)
+        return float(made.image[0][made.labels == 0].mean())
+
+    assert dark(0.5) > 2 * dark(0.0)
