@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from zipfile import BadZipFile
@@ -15,6 +16,11 @@ from bigcell.networks.cpnet import CPnet
 
 _FIRST = "downsample.down.res_down_{}.conv.conv_0.2.weight"
 _LAST = "output.2.weight"
+# What torch.load was seen to raise on files with some bytes changed.
+_DAMAGE = (
+    *(RuntimeError, ValueError, EOFError, OSError, KeyError, IndexError, TypeError, AttributeError, AssertionError),
+    *(OverflowError, MemoryError, struct.error, BadZipFile),
+)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
@@ -33,7 +39,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
             f"{path} cannot be read as plain weights, and all else might run code: it is not a PyTorch checkpoint, "
             "or it was saved as a whole model; save it with torch.save(network.state_dict(), path)"
         ) from error
-    except (RuntimeError, ValueError, EOFError, OSError, KeyError, IndexError, TypeError, BadZipFile) as error:
+    except _DAMAGE as error:
         raise ModelError(f"{path} is not a readable PyTorch checkpoint ({error}); is it cut short?") from error
     return _state_dict(found, path)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,6 +99,19 @@ def test_a_file_cut_short_is_refused(network: CPnet, tmp_path: Path) -> None:
         path.write_bytes(whole[: int(part * len(whole))])
         with pytest.raises(ModelError):
             read_checkpoint(path)
+
+
+@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_damaged_file_is_refused_or_read_but_nothing_else(seed: int, tmp_path: Path) -> None:
+    rng, path = random.Random(seed), tmp_path / "model.pt"
+    torch.save(CPnet([1, 2, 2]).state_dict(), path, _use_new_zipfile_serialization=seed % 3 == 0)
+    content = bytearray(path.read_bytes())
+    for _ in range(rng.choice((1, 3, 20))):
+        content[rng.randrange(min(len(content), rng.choice((60, 2000, 10**9))))] = rng.randrange(256)
+    path.write_bytes(content)
+    with contextlib.suppress(ModelError):
+        build_cpnet(read_checkpoint(path))
 
 
 def test_no_file(tmp_path: Path) -> None:
