@@ -1,0 +1,1 @@
+"""Lends hands: the executor on dask."""

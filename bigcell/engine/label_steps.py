@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import Any
@@ -57,7 +58,8 @@ def apply(job: Job, item: tuple[str, Box, tuple[int, ...]]) -> dict[str, Any]:
             final = np.concatenate([[0], ids]).astype(job.labels.dtype)
             values[part.relative_to(region).slices] = final[local]
     _write_levels(job.labels, region, values)
-    return {"labelled": int(np.count_nonzero(values))}
+    digest = hashlib.sha256(np.ascontiguousarray(values, dtype="<u8").data)
+    return {"labelled": int(np.count_nonzero(values)), "sha256": digest.hexdigest()}
 
 
 def coarsen(job: Job, item: tuple[str, int, Box]) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from bigcell.core.box import Box
 from bigcell.core.volume import Array, Volume
 from bigcell.engine.events import Listener, ignore
 from bigcell.engine.job import Job
+from bigcell.engine.objects import table_columns
 from bigcell.engine.plan import Plan
-from bigcell.engine.run import Result, Run, segment_volume
+from bigcell.engine.run import Result, Run, object_rows, segment_volume
 from bigcell.io.scratch import MemoryScratch
 from bigcell.stitch.number import smallest_dtype
 
@@ -60,4 +61,6 @@ def segment_in_memory(plan: Plan, image: Volume | None, given: Volume | None, li
         return held[0]
 
     count = segment_volume(run, place)
-    return Result(count, labels=held[0].array, stages=run.stages)
+    rows = [table_columns(first, rows, plan.extent) for first, rows in object_rows(run)]
+    table = {name: np.concatenate([r[name] for r in rows]) for name in rows[0]}
+    return Result(count, labels=held[0].array, table=table, stages=run.stages)

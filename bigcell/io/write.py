@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -170,11 +170,13 @@ def _plan(
     else:
         axes = tuple(a for a in image.info.axes if a != "c")
         steps, places = _image_places(image, axes, fill=not target.own)
-    levels, size = [], extent
+    levels, size, unit = [], extent, shard
     for number, step in enumerate(steps):
         size = _reduced(size, step)
-        unit = grid_of(size, chunk, shard if target.version == "0.5" else None).shard
-        levels.append(LabelLevel(size, unit, step, str(number)))
+        # A shard of each level covers a shard of the first, down to one chunk: so one task writes them all.
+        unit = _zyx(max(c, -(-s // f)) for c, s, f in zip(chunk, unit, step, strict=True))
+        written = grid_of(size, chunk, unit if target.version == "0.5" else None).shard
+        levels.append(LabelLevel(size, written, step, str(number)))
     return LabelStore(target, axes, tuple(levels), dtype, image.time if image else 0), places
 
 
@@ -255,7 +257,11 @@ def _source(target: LabelTarget, image: ZarrVolume | None) -> dict[str, Any]:
 
 
 def _reduced(size: Zyx, step: Zyx) -> Zyx:
-    z, y, x = (-(-n // f) for n, f in zip(size, step, strict=True))
+    return _zyx(-(-n // f) for n, f in zip(size, step, strict=True))
+
+
+def _zyx(values: Iterable[int]) -> Zyx:
+    z, y, x = values
     return (z, y, x)
 
 

@@ -1,0 +1,324 @@
+"""The verbs: open_volume, plan, segment, resume, rerun, convert. The command line calls only these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+
+from bigcell.cluster.choose import choose_executor
+from bigcell.core.axes import Spacing
+from bigcell.core.box import Box
+from bigcell.core.errors import InputError, OutputError, PlanError, SettingsError
+from bigcell.core.settings import from_dict
+from bigcell.core.volume import Array, ArrayVolume, Volume
+from bigcell.engine.budget import estimate
+from bigcell.engine.calibrate import expected_seconds
+from bigcell.engine.events import Listener, ignore
+from bigcell.engine.memory import segment_in_memory
+from bigcell.engine.output import (
+    PLAN_FILE,
+    Outcome,
+    check_same_input,
+    execute,
+    finished,
+    read_record,
+    work_folder,
+)
+from bigcell.engine.plan import Plan
+from bigcell.engine.request import Request, make_plan
+from bigcell.engine.resources import check_room, usable_workers
+from bigcell.engine.run import Result
+from bigcell.io.open import open_image as convert  # PENDING
+from bigcell.io.location import is_url
+from bigcell.io.open import ZarrVolume, open_image
+from bigcell.io.targets import check_target
+
+__all__ = ["convert", "open_volume", "plan", "rerun", "resume", "segment"]
+
+Source = str | Path | Array | Volume
+
+
+class Options(TypedDict, total=False):
+    """What `plan` and `segment` take besides the image. All are optional; names are Cellpose's where it has them.
+
+    `level`, `channels`, `time`, `region`: which part of an OME-Zarr image; see `open_volume`.
+    `flows`: an OME-Zarr (path) or array (4, z, y, x) of dz, dy, dx (five times unit length) and cell probability
+    (logit), used instead of a network; arrays of flows of a plane may be (3, y, x).
+    The others are those of `bigcell.engine.request.Request`.
+    """
+
+    level: int
+    channels: Sequence[int | str] | None
+    time: int
+    region: Box | None
+    flows: Source | None
+    model: str
+    diameter: float | str | None
+    anisotropy: float | None
+    cellprob_threshold: float
+    niter: int | None
+    min_size: int
+    max_size: int
+    block: Sequence[int] | None
+    tile: int
+    batch: int
+
+
+VIEW = ("level", "channels", "time", "region")
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """The volumes of a run, and how to open them again."""
+
+    image: Volume | None
+    given: Volume | None
+    reopen: dict[str, Any]
+
+    @property
+    def volume(self) -> Volume:
+        volume = self.given if self.given is not None else self.image
+        assert volume is not None
+        return volume
+
+
+def open_volume(
+    source: str | Path,
+    *,
+    level: int = 0,
+    channels: Sequence[int | str] | None = None,
+    time: int = 0,
+    region: Box | None = None,
+) -> ZarrVolume:
+    """An OME-Zarr image (0.4 or 0.5, path or URL) as a volume that is read box by box, ``(channel, z, y, x)``.
+
+    `level` 0 is the finest. `channels`: names or numbers, in the order wanted. `region`: a Box of z, y, x voxels of
+    that level. Raises InputError, in one sentence, for anything that is not such an image.
+    """
+    return open_image(source, level=level, channels=channels, time=time, region=region)
+
+
+def plan(image: Source | None = None, *, workers: int | None = None, **options: Unpack[Options]) -> Plan:
+    """What `segment` would do with the same arguments, and what it would cost. Prints as a table.
+
+    Memory and disk come from arithmetic on blocks and tiles; the time from a calibration of a few seconds.
+    """
+    inputs, request = _prepare(image, options)
+    planned, count = _planned(inputs, request, workers)
+    assert planned.budget is not None
+    return replace(planned, budget=replace(planned.budget, seconds=expected_seconds(planned, count)))
+
+
+def segment(
+    image: Source | None = None,
+    *,
+    output: str | Path | None = None,
+    labels: str = "cells",
+    overwrite: bool = False,
+    workers: int | None = None,
+    cluster: str | None = None,
+    listener: Listener = ignore,
+    **options: Unpack[Options],
+) -> Result:
+    """Segment an image into cells, with the same labels for any blocks, workers and order of work.
+
+    An OME-Zarr (path) gets ``labels/<labels>`` in its own store, or in a store of their own at `output`, with an object
+    table and a run record; an existing name is refused unless `overwrite`. An array, (y, x), (z, y, x) or
+    (channel, z, y, x), is segmented in memory and `Result.labels` holds the labels, unless `output` is given.
+
+    `cluster`: "serial", "processes", "local" (dask on this machine; the default for more than one worker) or the
+    ``tcp://`` address of a dask scheduler. `workers`: None takes as many as cores and memory allow.
+
+    >>> import numpy as np
+    >>> flows = np.full((4, 1, 24, 24), -5.0)        # background, but for a square of flows to its centre
+    >>> flows[3, 0, 4:20, 4:20] = 5
+    >>> flows[1, 0], flows[2, 0] = np.sign(11.5 - np.indices((24, 24))) * 5
+    >>> segment(flows=flows).objects
+    1
+    """
+    inputs, request = _prepare(image, options)
+    if output is None and not isinstance(inputs.volume, ZarrVolume):
+        planned, _ = _planned(inputs, request, 1)
+        return _flatten(segment_in_memory(planned, inputs.image, inputs.given, listener))
+    store = _store(inputs, output)
+    like = inputs.volume if isinstance(inputs.volume, ZarrVolume) else None
+    target = check_target(store, labels, image=like, overwrite=overwrite)
+    planned, count = _planned(inputs, request, workers)
+    if cluster in (None, "local", "processes", "serial"):
+        check_room(planned, Path(store))
+    outcome = Outcome(planned, target, inputs.reopen)
+    outcome.save()
+    return _run(outcome, inputs, count, cluster, listener)
+
+
+def resume(
+    output: str | Path,
+    *,
+    labels: str | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    listener: Listener = ignore,
+) -> Result:
+    """Take up an unfinished run whose labels go to the store `output`. Finished tasks are not done again.
+
+    The labels are byte for byte those of an undisturbed run. Of a run that had finished, the result is returned.
+    """
+    name = labels or _only_unfinished(output)
+    done = None if (work_folder(output, name) / PLAN_FILE).exists() else finished(output, name)
+    if done is not None:
+        return done
+    outcome = Outcome.load(work_folder(output, name))
+    inputs = _reopen(outcome.inputs)
+    _check_unchanged(outcome.plan, inputs)
+    count = usable_workers(outcome.plan, workers)
+    return _run(outcome, inputs, count, cluster, listener)
+
+
+def rerun(
+    record: str | Path,
+    *,
+    output: str | Path | None = None,
+    labels: str | None = None,
+    overwrite: bool = False,
+    workers: int | None = None,
+    cluster: str | None = None,
+    listener: Listener = ignore,
+) -> Result:
+    """Make the labels of a run record again, and check that they are the same.
+
+    `record`: ``record.json``, or the labels' folder that holds it. Raises PlanError if the input or the model has
+    changed, or if the labels come out different (they are kept, for comparison).
+    """
+    old = read_record(record)
+    planned = Plan.from_json(old.plan)
+    inputs = _reopen(old.command["inputs"])
+    _check_unchanged(planned, inputs)
+    like = inputs.volume if isinstance(inputs.volume, ZarrVolume) else None
+    store, name = output or old.command["store"], labels or old.command["labels"]
+    outcome = Outcome(planned, check_target(store, name, image=like, overwrite=overwrite), inputs.reopen)
+    outcome.save()
+    result = _run(outcome, inputs, usable_workers(planned, workers), cluster, listener)
+    if result.counts["labels_sha256"] != old.result["labels_sha256"]:
+        raise PlanError(
+            f"the labels at {result.path} differ from those of the record ({result.objects} objects, then "
+            f"{old.result['objects']}): compare the versions in the two records"
+        )
+    return result
+
+
+def _prepare(image: Source | None, options: Options) -> tuple[_Inputs, Request]:
+    """Open the inputs and gather the settings; an unknown option is an error that names the nearest one."""
+    values: dict[str, Any] = dict(options)
+    view = {k: values.pop(k) for k in VIEW if values.get(k) is not None}
+    flows = values.pop("flows", None)
+    if values.get("block") is not None:
+        values["block"] = tuple(int(n) for n in values["block"])
+    request = from_dict(Request, {k: v for k, v in values.items() if v is not None and k not in VIEW})
+    if image is None and flows is None:
+        raise SettingsError("neither an image nor flows were given; give an OME-Zarr, an array, or flows=")
+    flow_view = {k: v for k, v in view.items() if k != "channels"}
+    given, given_again = _open(flows, flow_view) if flows is not None else (None, None)
+    volume, again = _open(image, view) if image is not None else (None, None)
+    return _Inputs(volume, given, {"image": again, "flows": given_again}), request
+
+
+def _open(source: Source, view: dict[str, Any]) -> tuple[Volume, dict[str, Any] | None]:
+    """A volume, and the arguments that open it again (None for one in memory)."""
+    if not isinstance(source, str | Path):
+        if view:
+            raise SettingsError(f"{', '.join(view)} choose a part of an OME-Zarr; an array is taken whole: cut it")
+        return (_array_volume(source) if isinstance(source, np.ndarray) else source), None
+    volume = open_image(source, **view)
+    again = dict(view)
+    if "channels" in again:
+        again["channels"] = list(again["channels"])
+    if "region" in again:
+        again["region"] = [list(volume.region.start), list(volume.region.stop)]
+    where = volume.info.source
+    return volume, {"source": where, **again}
+
+
+def _array_volume(array: Any) -> ArrayVolume:
+    if getattr(array, "ndim", 0) == 3 and array.dtype.kind == "f" and len(array) == 3:
+        raise InputError(
+            f"an array of shape {array.shape} can be a stack of three planes or flows of one: "
+            "write it as (channel, z, y, x)"
+        )
+    return ArrayVolume(array, Spacing(known=False))
+
+
+def _reopen(again: dict[str, Any]) -> _Inputs:
+    opened: dict[str, Volume | None] = {}
+    for role in ("image", "flows"):
+        view = dict(again.get(role) or {})
+        if not view:
+            opened[role] = None
+            continue
+        if "region" in view:
+            start, stop = view["region"]
+            view["region"] = Box(tuple(start), tuple(stop))
+        opened[role] = open_image(view.pop("source"), **view)
+    if opened["image"] is None and opened["flows"] is None:
+        raise PlanError("this run was over an array in memory, which is gone; run `segment` on it again")
+    return _Inputs(opened["image"], opened["flows"], again)
+
+
+def _check_unchanged(planned: Plan, inputs: _Inputs) -> None:
+    """Refuse to go on with other inputs, another model or another version of the algorithm than planned."""
+    for volume, known, what in ((inputs.image, planned.image, "image"), (inputs.given, planned.flows, "flows")):
+        if isinstance(volume, ZarrVolume):
+            check_same_input(known, volume.identity(), what)
+    current = {f.name: f.default for f in fields(Plan)}["engine"]
+    if planned.engine != current:
+        raise PlanError(
+            f"this run was made by version {planned.engine} of the algorithm, here is {current}: "
+            "use the bigcell of the record, or start anew with --overwrite"
+        )
+    if planned.model:
+        from bigcell.engine.network_steps import loaded_model
+
+        loaded_model(planned.model, planned.model_sha256)
+
+
+def _planned(inputs: _Inputs, request: Request, workers: int | None) -> tuple[Plan, int]:
+    first = make_plan(request, inputs.image, inputs.given)
+    count = usable_workers(first, workers)
+    return replace(first, budget=estimate(first, workers=count)), count
+
+
+def _store(inputs: _Inputs, output: str | Path | None) -> str | Path:
+    if output is not None:
+        return output
+    for volume in (inputs.image, inputs.given):
+        if isinstance(volume, ZarrVolume):
+            if is_url(volume.info.source):
+                raise OutputError(f"{volume.info.source} is read from a URL; give --output for the labels")
+            return volume.info.source
+    raise OutputError("labels of an array in memory need a place; give output=")
+
+
+def _run(outcome: Outcome, inputs: _Inputs, workers: int, cluster: str | None, listener: Listener) -> Result:
+    kind = cluster or ("serial" if workers == 1 or len(outcome.plan.grid) == 1 else "local")
+    with closing(choose_executor(kind, workers)) as executor:
+        return execute(outcome, inputs.image, inputs.given, executor, listener)
+
+
+def _only_unfinished(output: str | Path) -> str:
+    """The name of the only run under way for a store; "cells" if there is none."""
+    parent = work_folder(output, "any").parent
+    names = sorted(p.parent.name for p in parent.glob(f"*/{PLAN_FILE}"))
+    if len(names) > 1:
+        raise OutputError(f"several runs are unfinished for {output}: choose one of {', '.join(names)} with --labels")
+    return names[0] if names else "cells"
+
+
+def _flatten(result: Result) -> Result:
+    """Labels of a single plane as (y, x)."""
+    if result.labels is not None and len(result.labels) == 1:
+        return replace(result, labels=result.labels[0])
+    return result

@@ -1,0 +1,52 @@
+"""How long a plan would take, from trying its two expensive parts for a few seconds on this machine."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from bigcell.core.box import Box
+from bigcell.dynamics.follow import Particles, follow
+from bigcell.engine.plan import Plan
+from bigcell.tiling.lattice import VIEWS
+
+SAMPLE = 48
+"""Side of the volume that is followed for calibration."""
+OTHER_STEPS = 0.35e-6
+"""Seconds per voxel of all other steps together: reading, sinks, naming, writing."""
+FOREGROUND = 0.4
+
+
+def expected_seconds(plan: Plan, workers: int) -> float:
+    """Wall seconds of the whole run on `workers` of this machine's kind."""
+    total = plan.voxels * (OTHER_STEPS + FOREGROUND * _follow_seconds(plan.settings.dynamics.niter))
+    if plan.model:
+        total += _network_seconds(plan)
+    return total / workers
+
+
+def _follow_seconds(niter: int) -> float:
+    """Seconds per foreground voxel, compilation not counted: a field that turns as it draws inwards."""
+    extent = (SAMPLE,) * 3
+    z, y, x = np.indices(extent) - SAMPLE / 2
+    flow = (np.stack([-z, -y - x, x - y]) * 12).astype(np.int16)
+    start = np.argwhere(np.ones(extent, bool))
+    follow(flow, Box.of(extent), extent, Particles.at(start[:9]), niter)
+    begun = time.perf_counter()
+    follow(flow, Box.of(extent), extent, Particles.at(start), niter)
+    return (time.perf_counter() - begun) / len(start)
+
+
+def _network_seconds(plan: Plan) -> float:
+    """Seconds for all tiles of all views, from one batch of each view's size."""
+    from bigcell.engine.network_steps import loaded_model  # torch only where a network runs
+    from bigcell.flows.timing import seconds_per_tile
+
+    model = loaded_model(plan.model, plan.model_sha256)
+    lattice, total = plan.lattice, 0.0
+    for view in lattice.views:
+        _, rows, columns = VIEWS[view]
+        h, w = lattice.axes[rows].size, lattice.axes[columns].size
+        total += seconds_per_tile(model.network, model.channels, (h, w)) * lattice.input_voxels(view) / (h * w)
+    return total

@@ -1,0 +1,155 @@
+"""What a user asks for, and how it becomes a plan: every choice resolved, every refusal made before any work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bigcell.core.axes import Spacing
+from bigcell.core.errors import InputError, SettingsError
+from bigcell.core.volume import Volume
+from bigcell.dynamics.settings import DynamicsSettings
+from bigcell.engine.budget import estimate
+from bigcell.engine.plan import Plan
+from bigcell.engine.settings import RunSettings, default_block
+from bigcell.stitch.number import SizeSettings
+from bigcell.tiling.lattice import TileSettings
+
+DEFAULT_NITER = 200
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run as asked for; names and meanings are Cellpose's where Cellpose has them.
+
+    `model`: "default" or the path of a checkpoint. `diameter`: typical cell diameter along x, in voxels or as "8.5um"
+    (None: the model's own). `anisotropy`: z over x voxel size (None: from the voxel size). `niter`: most steps a voxel
+    is followed (None: 200, more for cells over 30 voxels). `min_size`, `max_size`: voxels of an object (0: no limit).
+    `block`: voxels z, y, x of a unit of work. `tile`, `batch`: side of the network's tiles, and tiles per call.
+    """
+
+    model: str = "default"
+    diameter: float | str | None = None
+    anisotropy: float | None = None
+    cellprob_threshold: float = 0.0
+    niter: int | None = None
+    min_size: int = 15
+    max_size: int = 0
+    block: tuple[int, int, int] | None = None
+    tile: int = 224
+    batch: int = 8
+
+
+def make_plan(request: Request, image: Volume | None, given: Volume | None, workers: int = 1) -> Plan:
+    """The plan for segmenting `image`, or for following the flows `given` instead of a network's."""
+    volume = given if given is not None else image
+    if volume is None:
+        raise InputError("neither an image nor flows were given; give one of them")
+    if given is not None:
+        _check_flows(given, image)
+    spacing = volume.spacing
+    settings = RunSettings(
+        block=_block(request, volume.extent),
+        diameter=None,
+        anisotropy=_anisotropy(request, volume),
+        tiles=TileSettings(size=request.tile, batch=request.batch),
+        dynamics=DynamicsSettings(request.cellprob_threshold, request.niter or DEFAULT_NITER),
+        sizes=SizeSettings(request.min_size, request.max_size),
+    )
+    plan = Plan(volume.extent, spacing, volume.channels, str(volume.dtype), settings)
+    plan = replace(plan, image=_identity(image), flows=_identity(given))
+    if given is None:
+        plan = _with_model(plan, request)
+    return replace(plan, budget=estimate(plan, workers=workers))
+
+
+def _with_model(plan: Plan, request: Request) -> Plan:
+    from bigcell.networks.registry import load_model  # torch only where a network is asked for
+
+    model = load_model(request.model)
+    if len(plan.channels) > model.channels:
+        raise InputError(
+            f"the image has {len(plan.channels)} channels ({', '.join(plan.channels)}), model {request.model!r} takes "
+            f"{model.channels}: choose what to segment and then, if there is one, the nuclei (--channel)"
+        )
+    diameter = voxels(request.diameter, plan.spacing) if request.diameter is not None else model.diameter
+    niter = request.niter or max(DEFAULT_NITER, round(DEFAULT_NITER * diameter / 30))
+    halo = max(8, round(diameter / 2))
+    dynamics = replace(plan.settings.dynamics, niter=niter, halo=halo)
+    settings = replace(plan.settings, diameter=diameter, dynamics=dynamics)
+    return replace(
+        plan, settings=settings, model=request.model, model_sha256=model.sha256, model_diameter=model.diameter
+    )
+
+
+def voxels(diameter: float | str, spacing: Spacing) -> float:
+    """A diameter as voxels along x.
+
+    >>> voxels("8.5 um", Spacing(2, 0.5, 0.5)), voxels("17", Spacing()), voxels(30, Spacing())
+    (17.0, 17.0, 30.0)
+    """
+    match = re.fullmatch(r"\s*([0-9.eE+-]+)\s*(um|µm|μm|px|voxels?)?\s*", str(diameter))
+    try:
+        number = float(match[1]) if match else 0.0
+    except ValueError:
+        number = 0.0
+    if not match or not 0 < number < float("inf"):
+        raise SettingsError(f"diameter {diameter!r}: wanted voxels, as in 17, or micrometres, as in 8.5um")
+    if match[2] not in ("um", "µm", "μm"):
+        return number
+    if not spacing.known:
+        raise SettingsError(
+            f"diameter {diameter!r} is in micrometres, but the image does not say its voxel size: give it in voxels"
+        )
+    return number / spacing.x
+
+
+def _anisotropy(request: Request, volume: Volume) -> float:
+    if volume.extent[0] == 1:
+        return 1.0
+    if request.anisotropy is not None:
+        return request.anisotropy
+    return volume.spacing.anisotropy if volume.spacing.known else 1.0
+
+
+def _block(request: Request, extent: tuple[int, int, int]) -> tuple[int, int, int]:
+    if request.block is None:
+        return default_block(extent)
+    block: Sequence[int] = request.block
+    if len(block) == 2:
+        block = (1, *block)
+    z, y, x = (block[0], block[1], block[2]) if len(block) == 3 else (0, 0, 0)
+    return (z, y, x)
+
+
+def _check_flows(given: Volume, image: Volume | None) -> None:
+    wanted = 4 if given.extent[0] > 1 else 3
+    if len(given.channels) not in (4, wanted):
+        raise InputError(
+            f"the flows have {len(given.channels)} channels; wanted {wanted}: "
+            f"{'dz, ' if wanted == 4 else ''}dy, dx, cell probability"
+        )
+    if given.dtype.kind != "f":
+        raise InputError(
+            f"the flows have dtype {given.dtype}; wanted floats, five times unit length as Cellpose has them"
+        )
+    if image is not None and image.extent != given.extent:
+        raise InputError(
+            f"the flows have extent {given.extent}, the image {image.extent} (z, y, x): give flows of the same level"
+        )
+
+
+def _identity(volume: Volume | None) -> dict[str, Any]:
+    if volume is None:
+        return {}
+    identity = getattr(volume, "identity", None)
+    if identity is None:
+        return {
+            "source": "array in memory",
+            "shape": [len(volume.channels), *volume.extent],
+            "dtype": str(volume.dtype),
+        }
+    found: dict[str, Any] = identity()
+    return found

@@ -1,0 +1,49 @@
+"""What this machine has, held against what a plan needs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import psutil
+
+from bigcell.core.errors import PlanError, SettingsError
+from bigcell.engine.budget import estimate
+from bigcell.engine.plan import Plan
+from bigcell.engine.report import shape, size
+
+SHARE = 0.85
+"""The share of the free memory that workers may take."""
+
+
+def usable_workers(plan: Plan, wanted: int | None) -> int:
+    """`wanted` workers, or as many as cores, free memory and tasks allow."""
+    if wanted is not None:
+        if wanted < 1:
+            raise SettingsError(f"{wanted} workers: wanted at least 1")
+        return wanted
+    fit = int(psutil.virtual_memory().available * SHARE // estimate(plan).worker)
+    return max(1, min(os.cpu_count() or 1, fit, len(plan.grid)))
+
+
+def check_room(plan: Plan, output: Path) -> None:
+    """Refuse a plan that this machine's memory or disk cannot hold."""
+    budget = plan.budget
+    assert budget is not None
+    free = psutil.virtual_memory().available
+    if budget.worker * budget.workers > free:
+        raise PlanError(
+            f"{budget.workers} workers with blocks of {shape(plan.grid.shape)} need {size(budget.worker)} each, "
+            f"{size(free)} of memory are free: use smaller blocks or fewer workers"
+        )
+    place = output
+    while not place.exists():
+        place = place.parent
+    room = shutil.disk_usage(place).free
+    need = budget.scratch + budget.output
+    if need > room:
+        raise PlanError(
+            f"scratch and labels need about {size(need)} at {place}, {size(room)} are free: make room, "
+            "or give --output on another disk"
+        )

@@ -1,0 +1,64 @@
+"""Fixtures: small OME-Zarr stores of flows and images, written with plain zarr."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from bigcell.core.box import Box
+from bigcell.testing.flows import FlowLattice
+
+WriteStore = Callable[..., Path]
+
+
+def write_store(
+    path: Path, array: np.ndarray, *, axes: str = "czyx", version: str = "0.5", levels: int = 1, spacing: float = 1.0
+) -> Path:
+    """An OME-Zarr image of `array`, each further level every second voxel of y and x."""
+    modern = version == "0.5"
+    group = zarr.create_group(path, zarr_format=3 if modern else 2)
+    datasets = []
+    for level in range(levels):
+        step = 2**level
+        values = array[..., ::step, ::step]
+        data = group.create_array(
+            str(level),
+            shape=values.shape,
+            dtype=values.dtype,
+            chunks=tuple(min(n, 32) for n in values.shape),
+            chunk_key_encoding={"name": "default" if modern else "v2", "separator": "/"},
+            **({"dimension_names": list(axes)} if modern else {}),
+        )
+        data[...] = values
+        scale = [1.0 if a in "tc" else spacing * (step if a in "yx" else 1) for a in axes]
+        datasets.append({"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": scale}]})
+    kinds = {"t": "time", "c": "channel"}
+    entries = [
+        {"name": a, "type": kinds.get(a, "space"), **({} if a in kinds else {"unit": "micrometer"})} for a in axes
+    ]
+    multiscales = [{"name": path.name, "axes": entries, "datasets": datasets}]
+    if modern:
+        group.attrs["ome"] = {"version": "0.5", "multiscales": multiscales}
+    else:
+        group.attrs["multiscales"] = [{**multiscales[0], "version": "0.4"}]
+    return path
+
+
+@pytest.fixture
+def store() -> WriteStore:
+    return write_store
+
+
+@pytest.fixture
+def lattice() -> FlowLattice:
+    """Some eighty touching cells."""
+    return FlowLattice((36, 60, 68), diameter=13, noise=0.5)
+
+
+@pytest.fixture
+def flow_store(tmp_path: Path, lattice: FlowLattice) -> Path:
+    return write_store(tmp_path / "flows.zarr", lattice.read(Box.of(lattice.extent)), levels=2, spacing=0.5)
