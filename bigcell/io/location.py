@@ -18,7 +18,7 @@ from zarr.storage import FsspecStore, LocalStore
 
 from bigcell.core.errors import InputError
 
-CONVERTIBLE = {".tif", ".tiff", ".png", ".npy", ".jpg", ".jpeg", ".bmp", ".ome"}
+CONVERTIBLE = {".tif", ".tiff", ".png", ".npy", ".jpg", ".jpeg", ".bmp"}
 
 
 def is_url(source: str | Path) -> bool:
@@ -129,7 +129,7 @@ def _array_hint(path: Path) -> str:
     parent = path.parent
     if (parent / ".zgroup").exists() or _node_type(parent) == "group":
         return f"try its parent {parent}, with the level as an option"
-    return "load it as a numpy array, or rewrite it with `bigcell.io.write_image`"
+    return "load it as a numpy array, or write it as OME-Zarr"
 
 
 def _node_type(path: Path) -> object:

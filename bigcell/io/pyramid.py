@@ -35,19 +35,15 @@ def reduce_image(image: Array, factor: Sequence[int]) -> Array:
     >>> reduce_image(np.array([[[1, 2, 9], [2, 2, 9]]], np.uint8), (1, 2, 2)).tolist()
     [[[2, 9]]]
     """
-    sums = image.astype(np.float64)
-    counts = np.ones((1, 1, 1))
-    for axis, f in zip((-3, -2, -1), factor, strict=True):
-        edges = np.arange(0, image.shape[axis], f)
-        sums = np.add.reduceat(sums, edges, axis=axis)
-        counts = counts * _along(np.minimum(edges + f, image.shape[axis]) - edges, axis)
-    means = sums / counts
+    planes = np.ascontiguousarray(image).reshape(-1, *image.shape[-3:])
+    means = np.empty((len(planes), *_reduced(image.shape[-3:], factor)), np.float64)
+    for plane, mean in zip(planes, means, strict=True):
+        _means_into(plane, *(int(f) for f in factor), mean)
     if image.dtype.kind != "f":
         # float64 rounds 2**64 - 1 up to 2**64, which no integer dtype holds.
         limits = np.iinfo(image.dtype)
-        means = np.clip(np.rint(means), limits.min, np.nextafter(float(limits.max) + 1, 0))
-    reduced: Array = means.astype(image.dtype)
-    return reduced
+        np.rint(means, out=means).clip(limits.min, np.nextafter(float(limits.max) + 1, 0), out=means)
+    return means.reshape(*image.shape[:-3], *means.shape[-3:]).astype(image.dtype)
 
 
 def level_factors(extent: Sequence[int], spacing: Spacing) -> tuple[Factor, ...]:
@@ -75,10 +71,21 @@ def _reduced(extent: Sequence[int], factor: Sequence[int]) -> tuple[int, ...]:
     return tuple(-(-int(n) // int(f)) for n, f in zip(extent, factor, strict=True))
 
 
-def _along(values: Array, axis: int) -> Array:
-    shape = [1, 1, 1]
-    shape[axis] = len(values)
-    return values.reshape(shape)
+@numba.njit(cache=True)
+def _means_into(image: Any, fz: int, fy: int, fx: int, out: Any) -> None:
+    # Summed in float64 voxel by voxel: whole arrays of float64 would take four times the memory of the image.
+    nz, ny, nx = image.shape
+    for z in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            for x in range(out.shape[2]):
+                total = 0.0
+                count = 0
+                for k in range(z * fz, min(z * fz + fz, nz)):
+                    for j in range(y * fy, min(y * fy + fy, ny)):
+                        for i in range(x * fx, min(x * fx + fx, nx)):
+                            total += image[k, j, i]
+                            count += 1
+                out[z, y, x] = total / count
 
 
 @numba.njit(cache=True)

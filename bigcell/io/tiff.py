@@ -1,0 +1,240 @@
+"""TIFF stacks as volumes, read page by page: ImageJ, OME and plain files; damage is an error, never a black plane."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+
+from bigcell.core.axes import Spacing
+from bigcell.core.box import Box
+from bigcell.core.errors import InputError
+from bigcell.core.volume import Array, ArrayVolume
+from bigcell.io.ngff import um_per
+from bigcell.io.stacks import Stack, array_volumes, check_dtype, checked_axes
+
+DAMAGE = re.compile(r"page offset|first page|reshape|data offset|ByteCounts|Strip|Tile|missing|corrupt|truncat", re.I)
+
+
+@dataclass(frozen=True)
+class TiffVolume:
+    """One time point of one series of a TIFF file. Picklable: the file is opened for each `read`."""
+
+    path: Path
+    series: int
+    stack: Stack
+    time: int
+    dtype: np.dtype[Any]
+
+    @property
+    def extent(self) -> tuple[int, int, int]:
+        return self.stack.extent
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return self.stack.names
+
+    @property
+    def spacing(self) -> Spacing:
+        return self.stack.spacing
+
+    def read(self, box: Box) -> Array:
+        """The voxels of `box`, ``(channel, z, y, x)``: every page that it touches is decoded once."""
+        wanted = self._wanted(box)
+        out = np.empty([len(wanted[a]) for a in "cszyx"], self.dtype)
+        with _opened(self.path) as tif:
+            series = tif.series[self.series]
+            outer, inner, shape = _page_axes(series, self.stack)
+            within = {a: slice(wanted[a].start, wanted[a].stop) for a in inner}
+            for place in product(*(wanted[a] for a in outer)):
+                at = dict(zip(outer, place, strict=True))
+                number = int(np.ravel_multi_index(place, [self.stack.length(a) for a in outer])) if place else 0
+                values = _page(series, number, self.path).reshape(shape)[tuple(within[a] for a in inner)]
+                where = tuple(at[a] - wanted[a].start if a in at else slice(None) for a in "cszyx")
+                out[where] = _ordered(values, inner).reshape(out[where].shape)
+        return out.reshape(len(self.channels), *box.shape)
+
+    def _wanted(self, box: Box) -> dict[str, range]:
+        space = {a: range(box.start[i], box.stop[i]) for i, a in enumerate("zyx")}
+        return {"t": range(self.time, self.time + 1), **{a: range(self.stack.length(a)) for a in "cs"}, **space}
+
+
+def open_tiff(
+    path: str | Path, *, axes: str | None = None, spacing: Spacing | None = None, series: int | None = None
+) -> tuple[TiffVolume, ...] | tuple[ArrayVolume, ...]:
+    """The TIFF at `path` as one volume a time point, without reading pixels.
+
+    `axes` (such as "zcyx", in the file's order) and `spacing` stand in where the file says nothing, or says it wrong.
+    """
+    path = Path(path)
+    with _opened(path) as tif:
+        number = _chosen(tif, series, path)
+        chosen = tif.series[number]
+        letters = checked_axes(chosen.axes, chosen.shape, axes, shown=str(path))
+        dtype = np.dtype(chosen.dtype)
+        check_dtype(dtype.kind, shown=str(path))
+        stack = Stack(letters, tuple(chosen.shape), spacing or _spacing(tif, number), _names(tif, number))
+        _check_whole(chosen, path)
+        if chosen.dataoffset is not None and dtype.kind != "b":
+            raw = np.memmap(path, dtype.newbyteorder(tif.byteorder), "r", int(chosen.dataoffset), stack.shape)
+            return array_volumes(raw, stack, shown=str(path))
+    native = np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("=")
+    return tuple(TiffVolume(path, number, stack, t, native) for t in range(stack.length("t")))
+
+
+def _chosen(tif: Any, wanted: int | None, path: Path) -> int:
+    count = len(tif.series)
+    if wanted is None and count > 1:
+        sizes = "; ".join(f"{i}: {s.axes} {s.shape}" for i, s in enumerate(tif.series))
+        raise InputError(f"{path} holds {count} images ({sizes[:500]}); choose one with series=")
+    if not 0 <= (wanted or 0) < count:
+        raise InputError(f"{path} holds {count} images; series={wanted} is not one of 0..{count - 1}")
+    return wanted or 0
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The open file. tifffile only logs what is wrong with a damaged file and reads on: here that is an error."""
+    heard = _Heard()
+    log = logging.getLogger("tifffile")
+    log.addHandler(heard)
+    quiet, log.propagate = log.propagate, False
+    try:
+        with tifffile.TiffFile(path) as tif:
+            list(tif.series)
+            if heard.damage:
+                raise InputError(f"{path} is damaged or cut short ({heard.damage[0]}); copy it anew")
+            yield tif
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; check the path") from error
+    except Exception as error:  # a hostile file makes the parser and the codecs raise anything
+        if "imagecodecs" in str(error):
+            raise InputError(
+                f"{path} is compressed in a way that needs one more package ({str(error)[:100]}); "
+                "pip install 'bigcell[formats]'"
+            ) from error
+        raise InputError(f"{path} cannot be read as TIFF ({str(error)[:200]!r}); it may be damaged") from error
+    finally:
+        log.removeHandler(heard)
+        log.propagate = quiet
+
+
+class _Heard(logging.Handler):
+    """Keeps what tifffile says of damage."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.damage: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if DAMAGE.search(message):
+            self.damage.append(message[:200])
+
+
+def _check_whole(series: Any, path: Path) -> None:
+    """Every page is there, and its bytes lie inside the file: a missing one would be read as zeros."""
+    size = path.stat().st_size
+    pages = list(series.pages)
+    if series.dataoffset is not None:
+        if int(series.dataoffset) + int(series.nbytes) > size:
+            raise InputError(
+                f"{path} is cut short: {series.nbytes} bytes of pixels named, {size} bytes in all; copy it anew"
+            )
+        return
+    if any(page is None for page in pages):
+        raise InputError(f"{path} lacks {sum(p is None for p in pages)} of {len(pages)} planes; copy the whole set")
+    for number, page in enumerate(pages):
+        within_file = page.parent.filehandle.path == str(path)
+        ends = [a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
+        if not ends or (within_file and max(ends) > size):
+            raise InputError(f"{path} is cut short at page {number}; copy it anew")
+
+
+def _page_axes(series: Any, stack: Stack) -> tuple[str, str, tuple[int, ...]]:
+    """Letters that number the pages, letters within a page, and a page's shape in those."""
+    pages = len(series.pages)
+    for outer in range(len(stack.shape) + 1):
+        if prod(stack.shape[:outer]) == pages:
+            return stack.axes[:outer], stack.axes[outer:], stack.shape[outer:]
+    raise ValueError(f"{pages} pages do not make up {stack.shape}")
+
+
+def _ordered(values: Array, inner: str) -> Array:
+    """A page's voxels in the order c s z y x, of which it has some; its one time point is dropped."""
+    letters = inner.replace("t", "")
+    still = values if letters == inner else values.take(0, axis=inner.index("t"))
+    return still.transpose([letters.index(a) for a in "cszyx" if a in letters])
+
+
+def _page(series: Any, number: int, path: Path) -> Array:
+    page = series.pages[number]
+    if page is None:
+        raise InputError(f"{path} lacks plane {number}; copy the whole set")
+    values: Array = page.asarray()
+    return values
+
+
+def _spacing(tif: Any, number: int) -> Spacing:
+    """Voxel size from OME or ImageJ metadata. The resolution tag alone is not believed: most programs write 72 dpi."""
+    try:
+        if tif.ome_metadata:
+            return _ome_spacing(_ome_pixels(tif, number))
+        if tif.imagej_metadata:
+            return _imagej_spacing(tif)
+        if tif.lsm_metadata:
+            z, y, x = (float(tif.lsm_metadata[f"VoxelSize{a}"]) * 1e6 for a in "ZYX")
+            return Spacing(z, y, x)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, IndexError, ElementTree.ParseError):
+        return Spacing(known=False)  # a size that makes no sense is no size; the user may give one
+    return Spacing(known=False)
+
+
+def _ome_pixels(tif: Any, number: int) -> ElementTree.Element:
+    return ElementTree.fromstring(tif.ome_metadata).findall(".//{*}Pixels")[number]
+
+
+def _ome_spacing(pixels: ElementTree.Element) -> Spacing:
+    sizes = []
+    for axis in "ZYX":
+        value, unit = pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")
+        if value is None and axis == "Z" and pixels.get("SizeZ") == "1":
+            value = "1"  # a plane needs no depth
+        um = um_per(unit)
+        if value is None or um is None:
+            return Spacing(known=False)
+        sizes.append(float(value) * um)
+    z, y, x = sizes
+    return Spacing(z, y, x)
+
+
+def _imagej_spacing(tif: Any) -> Spacing:
+    about, tags = tif.imagej_metadata, tif.pages[0].tags
+    um = um_per(str(about.get("unit", "")).replace("\\u00B5", "µ"))
+    if um is None:
+        return Spacing(known=False)
+    y, x = (tags[f"{axis}Resolution"].value for axis in "YX")
+    # ImageJ leaves the depth out where it is one unit.
+    return Spacing(float(about.get("spacing", 1.0)) * um, y[1] / y[0] * um, x[1] / x[0] * um)
+
+
+def _names(tif: Any, number: int) -> tuple[str, ...]:
+    if not tif.ome_metadata:
+        return ()
+    try:
+        channels = _ome_pixels(tif, number).findall("{*}Channel")
+    except (IndexError, ElementTree.ParseError):
+        return ()
+    return tuple(c.get("Name") or str(i) for i, c in enumerate(channels))
