@@ -33,7 +33,7 @@ from bigcell.engine.plan import Plan
 from bigcell.engine.request import Request, make_plan
 from bigcell.engine.resources import check_room, usable_workers
 from bigcell.engine.run import Result
-from bigcell.io.open import open_image as convert  # PENDING
+from bigcell.io.convert import convert
 from bigcell.io.location import is_url
 from bigcell.io.open import ZarrVolume, open_image
 from bigcell.io.targets import check_target
