@@ -83,8 +83,8 @@ def convert(
 ) -> Path:
     """Write `source` as an OME-Zarr image at `output`, with a pyramid. Returns the path.
 
-    `axes` names the axes of the source in its order ("zcyx"); `spacing_um` is (z, y, x) in µm. Memory stays bounded
-    by half a GiB and a few shards, whatever the size. All time points are kept.
+    `axes` names the axes of the source in its order ("zcyx"); `spacing_um` is (z, y, x) in µm. Memory stays about
+    a GiB, whatever the size. All time points are kept.
     """
     spacing = _spacing(spacing_um)
     volumes = open_pixels(source, axes=axes, spacing=spacing, series=series)

@@ -33,7 +33,7 @@ from bigcell.io.layout import (
 from bigcell.io.location import absolute, is_url
 from bigcell.io.pyramid import Factor, level_factors, reduce_image
 
-PIECE_BYTES = 2**29
+PIECE_BYTES = 2**28
 """How much of the source is held at once; a larger row of shards is read in several pieces."""
 COLOURS = ("00FFFF", "FF00FF", "FFFF00", "00FF00", "FF0000", "0000FF")
 

@@ -82,7 +82,7 @@ def open_group(source: str) -> zarr.Group:
     except Exception as error:  # each remote file system has errors of its own, and bad JSON raises anything
         raise InputError(
             f"{without_credentials(source)} cannot be opened as zarr ({_first_line(error)}); "
-            "check the address, the permissions and the file"
+            f"check the address, the permissions and the file{_hint(source)}"
         ) from error
 
 
@@ -138,6 +138,10 @@ def _node_type(path: Path) -> object:
     except (OSError, ValueError):
         return None
     return document.get("node_type") if isinstance(document, dict) else None
+
+
+def _hint(source: str) -> str:
+    return "; for a public bucket set FSSPEC_S3_ANON=true" if source.startswith("s3://") else ""
 
 
 def _convert(path: Path) -> str:

@@ -35,6 +35,7 @@ class TiffVolume:
     stack: Stack
     time: int
     dtype: np.dtype[Any]
+    flags: tuple[tuple[str, bool], ...] = ()
 
     @property
     def extent(self) -> tuple[int, int, int]:
@@ -52,7 +53,7 @@ class TiffVolume:
         """The voxels of `box`, ``(channel, z, y, x)``: every page that it touches is decoded once."""
         wanted = self._wanted(box)
         out = np.empty([len(wanted[a]) for a in "cszyx"], self.dtype)
-        with _opened(self.path) as tif:
+        with _opened(self.path, dict(self.flags)) as tif:
             series = tif.series[self.series]
             outer, inner, shape = _page_axes(series, self.stack)
             within = {a: slice(wanted[a].start, wanted[a].stop) for a in inner}
@@ -78,6 +79,7 @@ def open_tiff(
     """
     path = Path(path)
     with _opened(path) as tif:
+        flags = _flags(path)
         number = _chosen(tif, series, path)
         chosen = tif.series[number]
         letters = checked_axes(chosen.axes, chosen.shape, axes, shown=str(path))
@@ -89,7 +91,7 @@ def open_tiff(
             raw = np.memmap(path, dtype.newbyteorder(tif.byteorder), "r", int(chosen.dataoffset), stack.shape)
             return array_volumes(raw, stack, shown=str(path))
     native = np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("=")
-    return tuple(TiffVolume(path, number, stack, t, native) for t in range(stack.length("t")))
+    return tuple(TiffVolume(path, number, stack, t, native, tuple(flags.items())) for t in range(stack.length("t")))
 
 
 def _chosen(tif: Any, wanted: int | None, path: Path) -> int:
@@ -103,14 +105,14 @@ def _chosen(tif: Any, wanted: int | None, path: Path) -> int:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path, flags: dict[str, Any] | None = None) -> Iterator[Any]:
     """The open file. tifffile only logs what is wrong with a damaged file and reads on: here that is an error."""
     heard = _Heard()
     log = logging.getLogger("tifffile")
     log.addHandler(heard)
     quiet, log.propagate = log.propagate, False
     try:
-        with tifffile.TiffFile(path) as tif:
+        with tifffile.TiffFile(path, **(_flags(path) if flags is None else flags)) as tif:
             list(tif.series)
             if heard.damage:
                 raise InputError(f"{path} is damaged or cut short ({heard.damage[0]}); copy it anew")
@@ -129,6 +131,14 @@ def _opened(path: Path) -> Iterator[Any]:
     finally:
         log.removeHandler(heard)
         log.propagate = quiet
+
+
+def _flags(path: Path) -> dict[str, Any]:
+    """Pages that were written one call each count as images of their own; where all are alike they are one stack."""
+    with tifffile.TiffFile(path) as tif:
+        alike = {(s.kind, s.axes, s.shape, s.dtype) for s in tif.series}
+        apart = len(tif.series) > 1 and len(alike) == 1 and tif.series[0].kind == "shaped"
+    return {"is_shaped": False} if apart else {}
 
 
 class _Heard(logging.Handler):

@@ -139,6 +139,14 @@ def test_several_images_in_a_file_are_asked_about(tmp_path):
         open_pixels(tmp_path / "a.ome.tif", series=2)
 
 
+def test_pages_written_one_by_one_are_one_stack(tmp_path):
+    array = pixels("zyx")
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        for plane in array:
+            tif.write(plane, contiguous=False, compression="zlib")
+    assert np.array_equal(voxels_of(open_pixels(tmp_path / "a.tif", axes="zyx"))[0, 0], array)
+
+
 @pytest.mark.parametrize("kind", ["imagej", "ome", "plain", "compressed"])
 def test_a_file_cut_short_anywhere_is_an_error(tmp_path, kind):
     options = {
