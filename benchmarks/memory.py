@@ -1,6 +1,6 @@
 """Peak memory of workers and driver against the size of the volume, and against what `plan` said.
 
-    python benchmarks/memory.py [--sizes 256,256,256 512,512,512 1024,512,512] [--block 128,128,128] [--workers 2]
+    python benchmarks/memory.py [--sizes 256,256,256 512,512,512 1024,512,512] [--block 96,96,96] [--workers 2]
 
 Flows are synthetic and stand in for the network (they are written block by block into a temporary folder, at most
 3 GB for the largest default size). Prints one line of JSON per size.
@@ -71,10 +71,8 @@ def triple(text: str) -> Zyx:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--sizes", type=triple, nargs="+", default=[(256, 256, 256), (512, 512, 512), (1024, 512, 512)]
-    )
-    parser.add_argument("--block", type=triple, default=(128, 128, 128))
+    parser.add_argument("--sizes", type=triple, nargs="+", default=[(256, 256, 256), (512, 512, 512), (1024, 512, 512)])
+    parser.add_argument("--block", type=triple, default=(96, 96, 96))
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     for extent in options.sizes:

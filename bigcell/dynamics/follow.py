@@ -8,6 +8,7 @@ the window it was followed in, the machine or the number of threads (method: Str
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,12 @@ class Particles:
         n = len(start)
         return cls(np.asarray(start, np.int64), np.zeros((n, 3), np.int32), np.zeros(n, np.int32))
 
+    @classmethod
+    def join(cls, parts: Sequence[Particles]) -> Particles:
+        """All particles of `parts`."""
+        every = [cls.at(np.zeros((0, 3))), *parts]
+        return cls(*(np.concatenate([getattr(p, f) for p in every]) for f in ("start", "displacement", "steps")))
+
     def __len__(self) -> int:
         return len(self.start)
 
@@ -57,8 +64,15 @@ class Particles:
 
 def foreground_flow(flows: Array, logit_threshold: int) -> tuple[Array, Array]:
     """Mask (z, y, x) of the foreground and flow (3, z, y, x), zero outside it, of integer `flows` (4, z, y, x)."""
+    return foreground_flow_into(flows.copy(), logit_threshold)
+
+
+def foreground_flow_into(flows: Array, logit_threshold: int) -> tuple[Array, Array]:
+    """As `foreground_flow`, but the background of `flows` itself is set to zero and no copy is held."""
     mask = flows[3] > logit_threshold
-    return mask, flows[:3] * mask
+    flow = flows[:3]
+    np.multiply(flow, mask, out=flow)
+    return mask, flow
 
 
 def follow(

@@ -25,9 +25,9 @@ class EndHistogram:
     count: Array
 
     @classmethod
-    def of(cls, ends: Array, extent: tuple[int, ...]) -> EndHistogram:
-        """The histogram of end voxels (n, 3)."""
-        position, count = np.unique(np.ravel_multi_index(tuple(ends.T), extent), return_counts=True)
+    def of(cls, positions: Array) -> EndHistogram:
+        """The histogram of the raster positions (n,) where particles end."""
+        position, count = np.unique(positions, return_counts=True)
         return cls(position.astype(np.int64), count.astype(np.int64))
 
     @classmethod

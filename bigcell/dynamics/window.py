@@ -20,10 +20,19 @@ def logit_threshold(settings: DynamicsSettings) -> int:
     return int(np.floor(settings.cellprob_threshold * (1 << LOGIT_BITS)))
 
 
+def integer_flow(component: Array) -> Array:
+    """One component of flows as networks give them (five times unit length) as int16."""
+    return quantise(component.astype(np.float32) / np.float32(5), FLOW_BITS, FLOW_LIMIT)
+
+
+def integer_logit(logit: Array) -> Array:
+    """Cell-probability logits as int16."""
+    return quantise(logit.astype(np.float32), LOGIT_BITS, LOGIT_LIMIT)
+
+
 def integer_flows(flows: Array) -> Array:
     """Flows as networks give them (4, z, y, x) float: dz, dy, dx five times unit length, then the logit; as int16."""
-    moved = quantise(flows[:3] / np.float32(5), FLOW_BITS, FLOW_LIMIT)
-    return np.concatenate([moved, quantise(flows[3:], LOGIT_BITS, LOGIT_LIMIT)])
+    return np.stack([*(integer_flow(component) for component in flows[:3]), integer_logit(flows[3])])
 
 
 def label_window(flows: Array, window: Box, extent: tuple[int, ...], settings: DynamicsSettings) -> Array:
@@ -35,10 +44,10 @@ def label_window(flows: Array, window: Box, extent: tuple[int, ...], settings: D
     mask, flow = foreground_flow(flows, logit_threshold(settings))
     start = np.argwhere(mask) + np.array(window.start)
     done, escaped = follow(flow, window, extent, Particles.at(start), settings.niter)
-    ends = done.end[~escaped]
-    sinks = map_sinks(EndHistogram.of(ends, extent), window, extent)
+    ends = np.ravel_multi_index(tuple(done.end[~escaped].T), extent)
+    sinks = map_sinks(EndHistogram.of(ends), window, extent)
     names = np.zeros(len(start), np.int64)
-    names[~escaped] = sinks.look_up(np.ravel_multi_index(tuple(ends.T), extent))
+    names[~escaped] = sinks.look_up(ends)
     labels = np.zeros(window.shape, np.uint64)
     labels[mask] = names
     return labels

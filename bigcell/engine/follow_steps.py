@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
-from bigcell.dynamics.follow import Particles, follow, foreground_flow
+from bigcell.dynamics.follow import Particles, follow, foreground_flow_into
 from bigcell.dynamics.sinks import EndHistogram
 from bigcell.dynamics.window import logit_threshold
 from bigcell.engine.job import Job
+
+BATCH = 1 << 18
+"""Particles that are followed together: bounds what they take in memory."""
 
 
 def follow_block(job: Job, item: tuple[int]) -> dict[str, Any]:
@@ -20,15 +24,23 @@ def follow_block(job: Job, item: tuple[int]) -> dict[str, Any]:
     block = item[0]
     core = job.grid.core(block)
     window = core.grow(job.plan.settings.dynamics.halo) & job.whole
-    mask, flow = foreground_flow(job.flows(window), logit_threshold(job.plan.settings.dynamics))
-    inner = mask[core.relative_to(window).slices]
-    particles = Particles.at(np.argwhere(inner) + np.array(core.start))
-    done, escaped = follow(flow, window, job.plan.extent, particles, job.plan.settings.dynamics.niter)
-    _save_ends(job, block, inner, done)
-    home = np.full(len(done), block)
-    to = _post(job, 1, block, done, escaped, home, np.arange(len(done)))
-    reach = 0 if to else _complete(job, block, done.end, done.start)
-    return {"foreground": len(done), "escaped": int(escaped.sum()), "reach": reach, "to": to}
+    mask, flow = foreground_flow_into(job.flows(window), logit_threshold(job.plan.settings.dynamics))
+    inner = mask[core.relative_to(window).slices].copy()
+    voxels = np.flatnonzero(inner)
+    moved = np.zeros((len(voxels), 3), np.int16 if max(job.plan.extent) <= 2**15 else np.int32)
+    away: list[tuple[Particles, Array]] = []
+    for first in range(0, len(voxels), BATCH):
+        part = slice(first, first + BATCH)
+        start = np.stack(np.unravel_index(voxels[part], core.shape), 1) + np.array(core.start)
+        done, escaped = follow(flow, window, job.plan.extent, Particles.at(start), job.plan.settings.dynamics.niter)
+        moved[part] = done.end - start
+        away.append((done.take(escaped), first + np.flatnonzero(escaped)))
+    del flow, mask
+    _save_ends(job, block, inner, moved)
+    rank = np.concatenate([r for _, r in away] or [np.zeros(0, np.int64)])
+    to = _post(job, 1, block, Particles.join([p for p, _ in away]), np.full(len(rank), block), rank)
+    reach = 0 if to else _complete(job, block, inner, moved)
+    return {"foreground": len(voxels), "escaped": len(rank), "reach": reach, "to": to}
 
 
 def drain(job: Job, item: tuple[str, int, int, tuple[int, ...]]) -> dict[str, Any]:
@@ -39,56 +51,68 @@ def drain(job: Job, item: tuple[str, int, int, tuple[int, ...]]) -> dict[str, An
     home, rank = (np.concatenate([m[k] for m in mail]) for k in ("home", "rank"))
     core = job.grid.core(block)
     window = core.grow(job.plan.settings.dynamics.halo) & job.whole
-    _, flow = foreground_flow(job.flows(window), logit_threshold(job.plan.settings.dynamics))
+    _, flow = foreground_flow_into(job.flows(window), logit_threshold(job.plan.settings.dynamics))
     done, escaped = follow(flow, window, job.plan.extent, particles, job.plan.settings.dynamics.niter)
     homes = np.unique(home[~escaped])
     for h in homes:
         which = (home == h) & ~escaped
         job.scratch.save(f"returns/{h}-{turn}-{block}", {"rank": rank[which], "end": done.end[which]})
-    to = _post(job, turn + 1, block, done, escaped, home, rank)
+    to = _post(job, turn + 1, block, done.take(escaped), home[escaped], rank[escaped])
     return {"to": to, "homes": homes.tolist(), "foreground": len(done), "escaped": int(escaped.sum())}
 
 
 def settle(job: Job, item: tuple[int, tuple[str, ...]]) -> dict[str, Any]:
     """Put the ends that came back by mail into their block."""
     block, senders = item
-    mask, start, end = load_ends(job, block)
+    mask, moved = load_ends(job, block)
+    core = job.grid.core(block)
+    voxels = np.flatnonzero(mask)
+    moved = moved.astype(np.int16 if max(job.plan.extent) <= 2**15 else np.int32)
     for sender in senders:
         back = job.scratch.load(f"returns/{block}-{sender}")
-        end[back["rank"]] = back["end"]
-    _save(job, block, mask, end - start)
-    return {"reach": _complete(job, block, end, start)}
+        start = np.stack(np.unravel_index(voxels[back["rank"]], core.shape), 1) + np.array(core.start)
+        moved[back["rank"]] = back["end"] - start
+    _save_ends(job, block, mask, moved)
+    return {"reach": _complete(job, block, mask, moved)}
 
 
-def load_ends(job: Job, block: int) -> tuple[Array, Array, Array]:
-    """Foreground mask of a block, start and end voxels (n, 3) of its particles in raster order."""
+def load_ends(job: Job, block: int) -> tuple[Array, Array]:
+    """Foreground mask of a block, and how far each of its particles (in raster order) moved, (n, 3)."""
     core = job.grid.core(block)
     held = job.scratch.load(f"ends/{block}")
-    mask = np.unpackbits(held["mask"], count=core.size).astype(bool).reshape(core.shape)
-    start = np.argwhere(mask) + np.array(core.start)
-    return mask, start, start + held["moved"]
+    return np.unpackbits(held["mask"], count=core.size).astype(bool).reshape(core.shape), held["moved"]
 
 
-def _save_ends(job: Job, block: int, mask: Array, done: Particles) -> None:
-    _save(job, block, mask, done.end - done.start)
+@njit(cache=True)
+def end_positions(mask, moved, origin, extent):  # type: ignore[no-untyped-def]
+    """Global raster position (n,) of the end of each particle of a block whose first voxel is `origin`."""
+    ends = np.empty(len(moved), np.int64)
+    n = 0
+    for z in range(mask.shape[0]):
+        for y in range(mask.shape[1]):
+            for x in range(mask.shape[2]):
+                if mask[z, y, x]:
+                    a, b, c = origin[0] + z + moved[n, 0], origin[1] + y + moved[n, 1], origin[2] + x + moved[n, 2]
+                    ends[n] = (a * extent[1] + b) * extent[2] + c
+                    n += 1
+    return ends
 
 
-def _save(job: Job, block: int, mask: Array, moved: Array) -> None:
-    far = int(np.abs(moved).max(initial=0))
-    small = moved.astype(np.int8 if far < 128 else np.int16 if far < 2**15 else np.int32)
+def _save_ends(job: Job, block: int, mask: Array, moved: Array) -> None:
+    small = moved.astype(np.int8) if int(np.abs(moved).max(initial=0)) < 128 else moved
     job.scratch.save(f"ends/{block}", {"mask": np.packbits(mask), "moved": small})
 
 
-def _complete(job: Job, block: int, end: Array, start: Array) -> int:
+def _complete(job: Job, block: int, mask: Array, moved: Array) -> int:
     """Leave the histogram of a block whose every particle has arrived. Returns how far the furthest went."""
-    histogram = EndHistogram.of(end, job.plan.extent)
+    origin = np.array(job.grid.core(block).start)
+    histogram = EndHistogram.of(end_positions(mask, moved, origin, np.array(job.plan.extent)))
     job.scratch.save(f"histogram/{block}", {"position": histogram.position, "count": histogram.count})
-    return int(np.abs(end - start).max(initial=0))
+    return int(np.abs(moved).max(initial=0))
 
 
-def _post(job: Job, turn: int, sender: int, done: Particles, escaped: Array, home: Array, rank: Array) -> list[int]:
-    """Mail the escaped particles to the blocks that hold their positions. Returns those blocks."""
-    away = done.take(escaped)
+def _post(job: Job, turn: int, sender: int, away: Particles, home: Array, rank: Array) -> list[int]:
+    """Mail escaped particles to the blocks that hold their positions. Returns those blocks."""
     to = job.grid.owners(list(away.position.T))
     for block in np.unique(to):
         which = to == block
@@ -96,10 +120,13 @@ def _post(job: Job, turn: int, sender: int, done: Particles, escaped: Array, hom
         job.scratch.save(
             f"mail/{turn}-{block}-{sender}",
             {
-                "start": some.start, "displacement": some.displacement, "steps": some.steps,
-                "home": home[escaped][which], "rank": rank[escaped][which],
+                "start": some.start,
+                "displacement": some.displacement,
+                "steps": some.steps,
+                "home": home[which],
+                "rank": rank[which],
             },
-        )  # fmt: skip
+        )
     return [int(b) for b in np.unique(to)]
 
 

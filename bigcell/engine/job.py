@@ -12,7 +12,7 @@ import numpy as np
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, Volume
-from bigcell.dynamics.window import integer_flows
+from bigcell.dynamics.window import integer_flow, integer_logit
 from bigcell.engine.plan import Plan
 from bigcell.io.scratch import Scratch
 from bigcell.preprocess.normalize import Levels
@@ -94,13 +94,15 @@ class Job:
         return total if self.grids.is_identity else flows_to_image(total, box, window, self.grids)
 
     def _given_flows(self, window: Box) -> Array:
+        """Flows from elsewhere as integers, a channel at a time to hold little."""
         assert self.given is not None
         values = self.given.read(window)
-        if not np.isfinite(values).all():
-            raise InputError(
-                f"the flows hold values that are not finite in {window}; wanted finite dz, dy, dx and cell "
-                "probability everywhere: mend the flows"
-            )
-        if len(values) == 3:  # a plane without dz
-            values = np.concatenate([np.zeros_like(values[:1]), values])
-        return integer_flows(values.astype(np.float32))
+        flows = np.zeros((4, *window.shape), np.int16)
+        for component, channel in zip(range(4 - len(values), 4), values, strict=True):  # a plane may lack dz
+            if not np.isfinite(channel).all():
+                raise InputError(
+                    f"the flows hold values that are not finite in {window}; wanted finite dz, dy, dx and cell "
+                    "probability everywhere: mend the flows"
+                )
+            flows[component] = integer_logit(channel) if component == 3 else integer_flow(channel)
+        return flows

@@ -10,7 +10,7 @@ import numpy as np
 from bigcell.core.volume import Array
 from bigcell.dynamics.settings import SINK_HALO
 from bigcell.dynamics.sinks import EndHistogram, SinkMap, map_sinks
-from bigcell.engine.follow_steps import load_ends
+from bigcell.engine.follow_steps import end_positions, load_ends
 from bigcell.engine.job import Job
 from bigcell.stitch.number import keep_sized, rank_layer
 from bigcell.stitch.pieces import Pieces, reduce_owned
@@ -33,10 +33,11 @@ def sinks(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
 def name(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
     """Label a block's voxels by the sinks of their ends, and measure the pieces of objects in it."""
     block, reached = item
-    mask, _, end = load_ends(job, block)
+    mask, moved = load_ends(job, block)
+    ends = end_positions(mask, moved, np.array(job.grid.core(block).start), np.array(job.plan.extent))
     held = [job.scratch.load(f"sinks/{j}") for j in reached]
     known = SinkMap.join([SinkMap(h["position"], h["name"]) for h in held])
-    sink = known.look_up(np.ravel_multi_index(tuple(end.T), job.plan.extent))
+    sink = known.look_up(ends)
     names, inverse = fastremap.unique(np.append(sink, 0), return_inverse=True)  # 0, for lost voxels, comes first
     local = np.zeros(mask.shape, np.uint32)
     local[mask] = inverse[:-1]

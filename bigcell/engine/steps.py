@@ -23,11 +23,11 @@ Every item carries the numbers of the blocks it depends on, so a task needs to k
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from bigcell.engine import follow_steps, label_steps, network_steps, object_steps
@@ -72,9 +72,16 @@ def perform(job: Job, stage: str, item: Any) -> tuple[str, dict[str, Any]]:
 
 
 def peak_bytes() -> int:
-    """The most memory this process has held so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    """The most memory this process has held so far, in bytes (0 where the system does not tell)."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count what the parent held before it started this process
+        line = next((ln for ln in status.read_text().splitlines() if ln.startswith("VmHWM")), "VmHWM: 0")
+        return int(line.split()[1]) * 1024
+    if sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return 0
 
 
 @lru_cache(maxsize=1)

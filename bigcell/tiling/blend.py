@@ -49,4 +49,7 @@ def axis_weights(axis: AxisTiles) -> Array:
 
 def quantise(values: Array, bits: int, limit: float) -> Array:
     """Float `values`, clipped to +-`limit`, as int16 with `bits` fractional bits, rounded half to even."""
-    return np.rint(np.clip(values, -limit, limit) * float(1 << bits)).astype(np.int16)
+    scaled: Array = np.clip(values, -limit, limit)
+    scaled *= float(1 << bits)
+    np.rint(scaled, out=scaled)
+    return scaled.astype(np.int16)

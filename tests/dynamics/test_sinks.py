@@ -54,8 +54,7 @@ def test_maps_of_blocks_join_to_the_map_of_the_whole(seed: int) -> None:
 
 
 def test_histograms_add() -> None:
-    ends = np.array([[0, 0, 1], [0, 0, 1], [0, 2, 0]])
-    one = EndHistogram.of(ends, (1, 3, 2))
+    one = EndHistogram.of(np.array([1, 4, 1]))
     both = EndHistogram.sum([one, one])
     assert both.position.tolist() == [1, 4]
     assert both.count.tolist() == [4, 2]

@@ -1,0 +1,117 @@
+"""Views as a browser shows them: headless Chromium draws the real page, and the pixels are counted."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from bigcell.viewers.neuroglancer import view
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+]
+SIZE = {"width": 900, "height": 700}
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: ./scripts/browser")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: ./scripts/browser")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield running
+        running.close()
+
+
+def photograph(browser: Any, shown: Any, path: Path) -> np.ndarray:
+    """The page once everything visible is drawn, RGB 0..255; requests to elsewhere are an error."""
+    page = browser.new_page(viewport=SIZE)
+    elsewhere: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda r: None if "127.0.0.1" in r.url or ":" not in r.url[:8] else elsewhere.append(r.url))
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    try:
+        page.goto(shown.url, timeout=120_000, wait_until="commit")
+        drawn = threading.Event()
+        shown.viewer.async_screenshot(lambda _: drawn.set())  # comes back when all visible chunks are on the screen
+        for _ in range(900):
+            if drawn.is_set():
+                break
+            page.wait_for_timeout(100)  # lets the page's events in
+        assert drawn.is_set(), f"the page was not drawn in 90 s: {errors}"
+        page.screenshot(path=str(path))
+    finally:
+        page.close()
+    assert errors == []
+    assert [url for url in elsewhere if url.startswith("http")] == []
+    picture = matplotlib.image.imread(BytesIO(path.read_bytes()))
+    return np.rint(picture[..., :3] * 255).astype(int)
+
+
+def vivid_colours(picture: np.ndarray, least: int = 30) -> int:
+    """Distinct saturated hues with at least so many pixels each: segments are told apart by hue."""
+    spread = picture.max(-1) - picture.min(-1)
+    colours, counts = np.unique(picture[spread > 50] // 12, axis=0, return_counts=True)
+    return int((counts >= least).sum()) if len(colours) else 0
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_labels_in_many_colours_over_the_image(browser: Any, make_store: Any, tmp_path: Path, version: str) -> None:
+    store = make_store(version=version, channels=1)
+    with view(store) as shown:
+        both = photograph(browser, shown, tmp_path / f"view-{version}.png")
+        assert vivid_colours(both) >= 20
+        state = shown.state
+        state["layers"][-1]["visible"] = False
+        state["selectedLayer"] = {"visible": False}
+        shown.viewer.set_state(state)
+        image = photograph(browser, shown, tmp_path / f"image-{version}.png")
+    panel = image[60:330, 20:430]  # of the xy panel
+    grey = (panel.max(-1) - panel.min(-1)) < 8
+    assert (grey & (panel.min(-1) > 150)).mean() > 0.1, "bright balls of the image layer"
+    assert vivid_colours(panel) == 0
+
+
+def test_two_channels_add_up_in_their_colours(browser: Any, make_store: Any, tmp_path: Path) -> None:
+    with view(make_store(names=())) as shown:
+        picture = photograph(browser, shown, tmp_path / "channels.png")[60:330, 20:430]
+    assert (picture.min(-1) > 150).mean() > 0.1, "green and magenta at full give white"
+
+
+def test_the_voxel_at_the_position_is_in_the_middle_of_the_panel(browser: Any, make_store: Any, tmp_path: Path) -> None:
+    """Only object 9 is drawn, so its pixels must lie around the middle of the page."""
+    with view(make_store(channels=1, flat=True), object_id=9) as shown:
+        state = shown.state
+        state["layers"][0]["visible"] = False
+        state["layers"][1]["notSelectedAlpha"] = 0
+        state["selectedLayer"] = {"visible": False}
+        shown.viewer.set_state(state)
+        picture = photograph(browser, shown, tmp_path / "object.png")
+    drawn = np.argwhere((picture.max(-1) - picture.min(-1))[60:] > 50)
+    assert len(drawn) > 500
+    middle = (drawn.min(0) + drawn.max(0)) / 2 + (60, 0)
+    centre = ((SIZE["height"] + 30) / 2, SIZE["width"] / 2)  # the bars at the top take some thirty pixels or more
+    voxel = 1 / state["crossSectionScale"]
+    assert np.abs(middle - centre).max() < 1.5 * voxel
