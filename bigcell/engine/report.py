@@ -12,7 +12,7 @@ def size(count: float) -> str:
     """A number of bytes in a unit that reads well.
 
     >>> size(1536), size(2.5e9)
-    ('1.5 kB', '2.5 GB')
+    ('1.54 kB', '2.5 GB')
     """
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if count < 1000 or unit == "TB":

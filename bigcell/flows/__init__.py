@@ -1,0 +1,1 @@
+"""Flow fields: predicted from tiles, made from labels."""

@@ -1,0 +1,1 @@
+"""What is learned: the network, its checkpoints, the models that come with bigcell."""
