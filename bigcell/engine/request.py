@@ -55,7 +55,9 @@ def make_plan(request: Request, image: Volume | None, given: Volume | None, work
         diameter=None,
         anisotropy=_anisotropy(request, volume),
         tiles=TileSettings(size=request.tile, batch=request.batch),
-        dynamics=DynamicsSettings(request.cellprob_threshold, request.niter or DEFAULT_NITER),
+        dynamics=DynamicsSettings(
+            request.cellprob_threshold, DEFAULT_NITER if request.niter is None else request.niter
+        ),
         sizes=SizeSettings(request.min_size, request.max_size),
     )
     plan = Plan(volume.extent, spacing, volume.channels, str(volume.dtype), settings)
@@ -75,7 +77,7 @@ def _with_model(plan: Plan, request: Request) -> Plan:
             f"{model.channels}: choose what to segment and then, if there is one, the nuclei (--channel)"
         )
     diameter = voxels(request.diameter, plan.spacing) if request.diameter is not None else model.diameter
-    niter = request.niter or max(DEFAULT_NITER, round(DEFAULT_NITER * diameter / 30))
+    niter = request.niter if request.niter is not None else max(DEFAULT_NITER, round(DEFAULT_NITER * diameter / 30))
     halo = max(8, round(diameter / 2))
     dynamics = replace(plan.settings.dynamics, niter=niter, halo=halo)
     settings = replace(plan.settings, diameter=diameter, dynamics=dynamics)

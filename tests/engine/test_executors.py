@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bigcell.cluster.choose import choose_executor
+from bigcell.core.errors import BigcellError, InputError, SettingsError
+
+
+def double(n: int) -> int:
+    if n == 13:
+        raise InputError("thirteen")
+    return 2 * n
+
+
+@pytest.mark.parametrize("kind", ["serial", "processes", "local"])
+def test_every_executor_gives_every_result_once(kind: str) -> None:
+    executor = choose_executor(kind, 2)
+    try:
+        assert sorted(executor.map(double, range(12))) == list(range(0, 24, 2))
+        with pytest.raises(InputError, match="thirteen"):
+            list(executor.map(double, [1, 13]))
+        assert list(executor.map(double, [])) == []
+        assert sorted(executor.map(double, [3])) == [6]  # and goes on after an error
+    finally:
+        executor.close()
+
+
+@pytest.mark.parametrize("kind", ["serial", "processes", "local"])
+def test_only_a_few_items_are_taken_ahead(kind: str) -> None:
+    taken = 0
+
+    def source() -> Iterator[int]:
+        nonlocal taken
+        for i in range(1000):
+            taken += 1
+            yield 2 * i + 20
+
+    executor = choose_executor(kind, 2)
+    try:
+        results = executor.map(double, source())
+        next(results)
+        assert taken < 20
+        results.close()  # type: ignore[attr-defined]
+    finally:
+        executor.close()
+
+
+def test_unknown_words_and_dead_addresses() -> None:
+    with pytest.raises(SettingsError, match="wanted serial"):
+        choose_executor("slurm9", 1)
+    with pytest.raises(BigcellError, match="no dask scheduler answers"):
+        choose_executor("tcp://127.0.0.1:9", 1)

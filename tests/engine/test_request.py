@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bigcell.core.axes import Spacing
+from bigcell.core.errors import InputError, SettingsError
+from bigcell.core.volume import ArrayVolume
+from bigcell.engine.request import Request, make_plan, voxels
+
+IMAGE = ArrayVolume(np.zeros((20, 100, 100), np.uint16), Spacing(2.0, 0.5, 0.5))
+
+
+@pytest.mark.parametrize("bad", ["", "um", "-3", "0", "nan", "inf um", "8 miles", -1, 0, "1e", "--3um"])
+def test_diameters_that_are_none(bad: float | str) -> None:
+    with pytest.raises(SettingsError, match="diameter"):
+        voxels(bad, Spacing())
+
+
+@pytest.mark.parametrize("unit", ["um", " um", "µm", "μm"])
+def test_micrometres_become_voxels(unit: str) -> None:
+    assert voxels(f"8.5{unit}", Spacing(2.0, 0.5, 0.5)) == 17.0
+
+
+def test_voxel_size_gives_the_anisotropy_unless_told() -> None:
+    assert make_plan(Request(), IMAGE, None).settings.anisotropy == 4.0
+    assert make_plan(Request(anisotropy=2.0), IMAGE, None).settings.anisotropy == 2.0
+    unknown = ArrayVolume(IMAGE.array[0])
+    assert make_plan(Request(), unknown, None).settings.anisotropy == 1.0
+
+
+def test_diameter_and_anisotropy_set_the_networks_grid() -> None:
+    plan = make_plan(Request(diameter=34), IMAGE, None)
+    assert plan.grids.network == (40, 50, 50)  # cells of 17 voxels, and z as fine as x
+    assert make_plan(Request(diameter="17um"), IMAGE, None).grids == plan.grids
+
+
+def test_large_cells_are_followed_for_longer() -> None:
+    assert make_plan(Request(diameter=17), IMAGE, None).settings.dynamics.niter == 200
+    assert make_plan(Request(diameter=60), IMAGE, None).settings.dynamics.niter == 400
+    assert make_plan(Request(diameter=60, niter=50), IMAGE, None).settings.dynamics.niter == 50
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "message"),
+    [(2, np.float32, "2 channels"), (4, np.uint16, "dtype uint16")],
+)
+def test_flows_that_are_none(channels: int, dtype: type, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_plan(Request(), None, ArrayVolume(np.zeros((channels, 5, 9, 9), dtype)))
+
+
+def test_flows_of_another_size_than_the_image() -> None:
+    with pytest.raises(InputError, match="same level"):
+        make_plan(Request(), IMAGE, ArrayVolume(np.zeros((4, 20, 50, 50), np.float32)))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"block": (0, 8, 8)}, {"block": (8,)}, {"min_size": -1}, {"cellprob_threshold": 99.0}, {"niter": 0},
+     {"tile": 100}, {"batch": 0}, {"anisotropy": 0.0}, {"min_size": 9, "max_size": 5}],
+)  # fmt: skip
+def test_settings_out_of_range(wrong: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match="wanted"):
+        make_plan(Request(**wrong), IMAGE, None)  # type: ignore[arg-type]
+
+
+def test_the_plan_prints_what_people_ask() -> None:
+    text = str(make_plan(Request(diameter=17), IMAGE, None, workers=2))
+    for word in ("voxels (z, y, x)", "blocks", "tiles", "memory", "disk", "2 workers", "input voxels per voxel"):
+        assert word in text

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bigcell.core.box import Box
+from bigcell.core.errors import OutputError
+from bigcell.io.scratch import DiskScratch, MemoryScratch, Scratch
+
+
+@pytest.fixture(params=["memory", "disk"])
+def scratch(request: pytest.FixtureRequest, tmp_path: Path) -> Scratch:
+    return MemoryScratch() if request.param == "memory" else DiskScratch(tmp_path / "work")
+
+
+def test_small_arrays_come_back(scratch: Scratch) -> None:
+    scratch.save("ends/3", {"a": np.arange(5), "mask": np.array([1, 0], np.uint8)})
+    back = scratch.load("ends/3")
+    assert back["a"].tolist() == [0, 1, 2, 3, 4]
+    assert back["mask"].dtype == np.uint8
+
+
+@pytest.mark.parametrize("shape", [(70, 65, 3), (4, 1, 130, 20)])
+def test_dense_arrays_are_read_box_by_box(scratch: Scratch, shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(0).integers(-9, 9, shape).astype(np.int16)
+    scratch.save_dense("flows/0", values)
+    box = Box((0, 3, 1), (1, 60, 3))
+    assert np.array_equal(scratch.load_dense("flows/0", box), values[(..., *box.slices)])
+
+
+def test_notes_are_listed_by_folder(scratch: Scratch) -> None:
+    scratch.write_note("done/follow/7", {"reach": 3})
+    scratch.write_note("done/name/7", {"pieces": 1})
+    assert dict(scratch.notes("done/follow")) == {"7": {"reach": 3}}
+    assert dict(scratch.notes("done/apply")) == {}
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = DiskScratch(tmp_path / "work")
+    scratch.save("ends/0", {"a": np.arange(3)})
+
+    def full(self: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match=r"No space left.*make room.*resume"):
+        scratch.save("ends/1", {"a": np.arange(3)})
+    assert os.listdir(tmp_path / "work" / "ends") == ["0.npz"]
+
+
+def test_pickles_are_not_run(tmp_path: Path) -> None:
+    scratch = DiskScratch(tmp_path)
+    np.savez(tmp_path / "bad.npz", a=np.array([{}], object))
+    with pytest.raises(ValueError, match="allow_pickle"):
+        scratch.load("bad")
