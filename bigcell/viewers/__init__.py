@@ -1,0 +1,1 @@
+"""Doors to look through: neuroglancer in the browser, figures on paper."""

@@ -101,3 +101,13 @@ def make_store(tmp_path: Path) -> MakeStore:
         return path
 
     return make
+
+
+@pytest.fixture
+def write_multiscale() -> Callable[..., Path]:
+    return multiscale
+
+
+@pytest.fixture
+def ball_labels() -> np.ndarray:
+    return balls()

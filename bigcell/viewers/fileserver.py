@@ -1,0 +1,180 @@
+"""A small http server that shows folders to a browser: read-only, byte ranges, behind a secret path.
+
+The viewer's own static file server hashes a whole file before it answers for a part of it; a shard is a hundred
+megabytes of which the browser wants one chunk, so here a range costs what the range holds.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+import threading
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler
+from io import BytesIO
+from pathlib import Path
+from socketserver import TCPServer, ThreadingMixIn
+from types import TracebackType
+from urllib.parse import quote, unquote, urlsplit
+
+from bigcell.core.errors import InputError
+
+_JSON = (".json", ".zattrs", ".zgroup", ".zarray", ".zmetadata")
+
+
+def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """Start and stop of the bytes that an http Range header asks of a file of `size`; None if there are none.
+
+    A header that is absent or not a single range asks for the whole file, as the standard allows.
+
+    >>> byte_range("bytes=2-4", 10), byte_range("bytes=-3", 10), byte_range(None, 10), byte_range("bytes=10-", 10)
+    ((2, 5), (7, 10), (0, 10), None)
+    """
+    match = re.fullmatch(r"bytes=(\d*)-(\d*)", (header or "").strip())
+    if not match or not (match[1] or match[2]):
+        return (0, size)
+    if match[1]:
+        start, stop = int(match[1]), min(int(match[2]) + 1 if match[2] else size, size)
+    else:
+        start, stop = max(0, size - int(match[2])), size
+    return (start, stop) if start < stop else None
+
+
+class FileServer:
+    """Serves `folders` (name -> path) at ``url/NAME/…`` until closed.
+
+    `documents` (name -> file in the folder -> content) are sent in place of what is stored there.
+    Nothing outside a folder is ever sent, not through ``..`` and not through a link. The path begins with a
+    random word, so that another page open in the same browser cannot guess where the data are.
+
+    >>> with FileServer({"here": Path(".")}) as server:
+    ...     server.address("here").startswith("http://127.0.0.1:")
+    True
+    """
+
+    def __init__(
+        self,
+        folders: Mapping[str, Path],
+        *,
+        documents: Mapping[str, Mapping[str, bytes]] | None = None,
+        bind: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        roots = {name: path.resolve() for name, path in folders.items()}
+        for path in roots.values():
+            if not path.is_dir():
+                raise InputError(f"{path} is not a folder, so it cannot be served; give the path of a local OME-Zarr")
+        self.token = secrets.token_hex(20)
+        handler = type("Handler", (_Handler,), {"roots": roots, "token": self.token, "documents": documents or {}})
+        try:
+            self._server = _Server((bind, port), handler)
+        except (OSError, OverflowError) as error:
+            raise InputError(f"cannot serve at {bind}:{port} ({error}); choose another --port or --bind") from error
+        self.bind, self.port = bind, int(self._server.server_address[1])
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def address(self, name: str, host: str | None = None) -> str:
+        """The address of the folder `name`, with a slash at its end."""
+        return f"http://{host or self.bind}:{self.port}/{self.token}/{quote(name)}/"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> FileServer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+class _Server(ThreadingMixIn, TCPServer):
+    """A thread for every connection; unlike http.server's, it does not ask the name service who we are."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a closed tab is not an error
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """GET, HEAD and OPTIONS for files under the roots; everything else is 404 or 501."""
+
+    roots: Mapping[str, Path] = {}
+    documents: Mapping[str, Mapping[str, bytes]] = {}
+    token = ""
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes; do not wait 40 ms between them
+
+    def do_OPTIONS(self) -> None:
+        self._head(204, 0, {"Access-Control-Max-Age": "86400"})
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silent: a missing chunk is background, not news."""
+
+    def _answer(self, *, body: bool) -> None:
+        name, inside = self._asked()
+        document = self.documents.get(name, {}).get(inside)
+        file = self._file(name, inside) if document is None else Path(inside)
+        if file is None:
+            return self._head(404, 0)
+        try:
+            with file.open("rb") if document is None else BytesIO(document) as stream:
+                size = stream.seek(0, 2)
+                part = byte_range(self.headers.get("Range"), size) if size else (0, 0)
+                if part is None:
+                    return self._head(416, 0, {"Content-Range": f"bytes */{size}"})
+                start, stop = part
+                whole = stop - start == size
+                extra = {} if whole else {"Content-Range": f"bytes {start}-{stop - 1}/{size}"}
+                kind = "application/json" if file.name.endswith(_JSON) else "application/octet-stream"
+                self._head(200 if whole else 206, stop - start, {"Content-Type": kind, **extra})
+                if body and stop > start and isinstance(stream, BytesIO):
+                    self.wfile.write(stream.getvalue()[start:stop])
+                elif body and stop > start:
+                    self.connection.sendfile(stream, start, stop - start)
+        except ConnectionError:
+            self.close_connection = True  # the browser turned away: it scrolls faster than chunks arrive
+        except OSError:
+            self._head(403, 0)
+
+    def _asked(self) -> tuple[str, str]:
+        """The folder's name and the path in it that the request names; empty without the secret word."""
+        token, _, rest = unquote(urlsplit(self.path).path).lstrip("/").partition("/")
+        name, _, inside = rest.partition("/")
+        known = secrets.compare_digest(token.encode(), self.token.encode()) and name in self.roots
+        return (name, inside.lstrip("/")) if known else ("", "")
+
+    def _file(self, name: str, inside: str) -> Path | None:
+        """The file at `inside` of a folder, or None if there is none in it."""
+        if not name:
+            return None
+        try:
+            file = (self.roots[name] / inside).resolve()
+            return file if file.is_relative_to(self.roots[name]) and file.is_file() else None
+        except (OSError, ValueError, RuntimeError):
+            return None  # a name too long, a null byte, a circle of links
+
+    def _head(self, status: int, length: int, extra: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.send_header("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+        self.send_header("Access-Control-Allow-Headers", "*")
+        self.send_header("Access-Control-Expose-Headers", "Accept-Ranges, Content-Length, Content-Range")
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Cache-Control", "no-cache")
+        self.send_header("Content-Length", str(length))
+        for key, value in (extra or {}).items():
+            self.send_header(key, value)
+        self.end_headers()

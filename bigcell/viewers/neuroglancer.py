@@ -1,0 +1,138 @@
+"""Look at an image and its labels in the browser: serves the files, starts the bundled neuroglancer, gives its URL."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import neuroglancer
+
+from bigcell.core.errors import InputError
+from bigcell.viewers.fileserver import FileServer
+from bigcell.viewers.shown import Found, Shown, contrast, find_in, find_shown, plain_metadata
+from bigcell.viewers.state import view_state
+
+
+class View:
+    """A running view. It lives until `close`, or until the process ends.
+
+    `ports` are the two that a tunnel must carry: the page's and the data's.
+    """
+
+    def __init__(self, viewer: Any, files: FileServer) -> None:
+        self.viewer = viewer
+        self._files: FileServer | None = files
+        self.url: str = viewer.get_viewer_url()
+        self.ports: tuple[int, int] = (urlsplit(self.url).port or 80, files.port)
+        _open_views.add(self)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What is shown now, as neuroglancer's JSON; what the user does in the browser is in it."""
+        state: dict[str, Any] = self.viewer.state.to_json()
+        return state
+
+    def wait(self) -> None:
+        """Serve until interrupted (Ctrl-C), then close."""
+        try:
+            while self._files is not None:
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Stop serving. The last view to close also stops neuroglancer's own server."""
+        if self._files is None:
+            return
+        self._files.close()
+        self._files = None
+        _open_views.discard(self)
+        if not _open_views:
+            neuroglancer.stop()
+
+    def __enter__(self) -> View:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"View({self.url})"
+
+    def _repr_html_(self) -> str:
+        return f'<a href="{self.url}" target="_blank">{self.url}</a>'
+
+
+_open_views: set[View] = set()  # neuroglancer has one server for all viewers of a process, and forgets unheld ones
+
+
+def view(
+    store: str | Path,
+    *,
+    labels: str | None = None,
+    object_id: int | None = None,
+    image: str | Path | None = None,
+    port: int = 0,
+    bind: str = "127.0.0.1",
+) -> View:
+    """Show an OME-Zarr image (local path, 0.4 or 0.5) with its labels in neuroglancer.
+
+    `store`: an image with labels in it, a store of labels, or one label image; `image` is the image of labels that
+    lie elsewhere. `labels`: the name of those to show first (all are listed). `object_id`: go to this object and
+    select it. `port`: of the page; the data take the next one (0: any two). Only this machine can connect, unless
+    `bind` says otherwise; the address holds a secret word all the same.
+
+    Raises InputError for paths, labels or objects that are not there.
+
+    >>> with view("brain.zarr", labels="cells", object_id=17) as shown:     # doctest: +SKIP
+    ...     print(shown.url)
+    ...     shown.wait()
+    """
+    shown = find_shown(store, labels=labels, image=image)
+    found = _object(shown, labels, object_id)
+    windows = contrast(shown.image) if shown.image is not None else ()
+    infos = [*([shown.image] if shown.image else []), *shown.labels.values()]
+    names = {f"{i}-{Path(info.source).name}": info for i, info in enumerate(infos)}
+    folders = {name: Path(info.source) for name, info in names.items()}
+    documents = {name: plain_metadata(info) for name, info in names.items()}
+    _prepare_server(bind, port)
+    files = FileServer(folders, documents=documents, bind=bind, port=port + 1 if port else 0)
+    try:
+        viewer = _viewer(bind, port)
+        host = urlsplit(viewer.get_viewer_url()).hostname
+        addresses = {str(path): files.address(name, host) for name, path in folders.items()}
+        viewer.set_state(view_state(shown, addresses, windows=windows, found=found))
+    except BaseException:
+        files.close()
+        raise
+    return View(viewer, files)
+
+
+def _object(shown: Shown, labels: str | None, id: int | None) -> tuple[str, int, Found] | None:
+    if id is None:
+        return None
+    name = labels or next(iter(shown.labels), None)
+    if name is None:
+        raise InputError(f"object {id} was asked for, but there are no labels to look in")
+    return name, id, find_in(shown.labels[name], id)
+
+
+def _prepare_server(bind: str, port: int) -> None:
+    """Settle where neuroglancer's server will listen; it can only be changed while no view is open."""
+    if _open_views and port and all(port != v.ports[0] for v in _open_views):
+        raise InputError(f"another view is open at {next(iter(_open_views)).url}; close it to use port {port}")
+    if not _open_views:
+        neuroglancer.stop()
+        neuroglancer.set_server_bind_address(bind, port)
+
+
+def _viewer(bind: str, port: int) -> Any:
+    try:
+        return neuroglancer.Viewer()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"cannot serve at {bind}:{port} ({error}); choose another --port or --bind") from error
