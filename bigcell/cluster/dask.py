@@ -27,7 +27,10 @@ QUIET = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.scheduler.allowed-failures": 3,
-    "distributed.admin.log-format": "%(message)s",
+    "distributed.worker.profile.enabled": False,  # profiles and logs grow as long as a run does
+    "distributed.admin.log-length": 100,
+    "distributed.admin.low-level-log-length": 100,
+    "distributed.admin.system-monitor.log-length": 60,
 }
 
 
