@@ -1,0 +1,103 @@
+"""The verbs gathered, and one line on stderr with an exit code for everything that can go wrong.
+
+0 done · 1 a bug or the machine · 2 wrong input or usage · 3 blocks failed while running · 130 interrupted
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from bigcell import __version__
+from bigcell.cli.convert import convert
+from bigcell.cli.inspect import inspect
+from bigcell.cli.plan import plan
+from bigcell.cli.rerun import rerun
+from bigcell.cli.resume import resume
+from bigcell.cli.segment import segment
+from bigcell.cli.view import view
+from bigcell.core.errors import BigcellError, BlockError
+
+DONE, UNEXPECTED, WRONG, BLOCKS_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class Verbs(TyperGroup):
+    """The verbs, with errors told our way. ``--debug`` may stand anywhere."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> NoReturn:
+        words = list(sys.argv[1:] if args is None else args)
+        before = words[: words.index("--")] if "--" in words else words
+        debug = "--debug" in before
+        words = [w for w in before if w != "--debug"] + words[len(before) :]
+        options["standalone_mode"] = False
+        try:
+            code = super().main(words or ["--help"], *rest, **options)
+        except (Exception, KeyboardInterrupt) as error:
+            if debug:
+                traceback.print_exc()
+            code, text = explain(error)
+            print(f"bigcell: {' '.join(text.split())}", file=sys.stderr)
+        sys.exit(code if isinstance(code, int) else DONE)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order of work, not of the alphabet."""
+        return list(self.commands)
+
+
+def explain(error: BaseException) -> tuple[int, str]:
+    """The exit code and the sentence for an error.
+
+    >>> explain(BlockError("follow of 3 failed"))
+    (3, 'follow of 3 failed')
+    """
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return INTERRUPTED, str(error) or "interrupted"
+    if isinstance(error, BlockError):
+        return BLOCKS_FAILED, str(error)
+    if isinstance(error, BigcellError):
+        return WRONG, str(error)
+    if hasattr(error, "format_message"):  # the parser's own
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context is not None else "bigcell"
+        return WRONG, f"{error.format_message().rstrip('.')}; see `{where} --help`"
+    if isinstance(error, MemoryError):
+        return UNEXPECTED, "out of memory: use smaller --block, or fewer --workers"
+    return UNEXPECTED, f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+
+
+app = typer.Typer(
+    cls=Verbs,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+for verb in (inspect, convert, plan, segment, view, resume, rerun):
+    app.command()(verb)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def bigcell(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+) -> None:
+    """Find the cells in images of any size: Cellpose's method, from OME-Zarr to seamless OME-Zarr labels.
+
+    \b
+    bigcell convert stack.tif brain.zarr                 once, if your image is not OME-Zarr
+    bigcell plan brain.zarr --diameter 17                what it would cost
+    bigcell segment brain.zarr --diameter 17             labels go to brain.zarr/labels/cells
+    bigcell view brain.zarr                              look at them in the browser
+    """

@@ -1,0 +1,55 @@
+"""`bigcell inspect`: what an OME-Zarr holds, without reading a voxel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bigcell.core.axes import ZYX
+
+if TYPE_CHECKING:
+    from bigcell.io.ngff import ImageInfo
+
+
+def inspect(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="An OME-Zarr image: a folder or a URL.")],
+) -> None:
+    """Tell what an image holds, without reading its voxels.
+
+    Axes, voxel size, channels, levels and labels.
+    """
+    from bigcell.api import open_volume
+
+    print(describe(open_volume(image).info))
+
+
+def describe(info: ImageInfo) -> str:
+    """An image in a few lines."""
+    space, rows = info.spacing(), [("image", info.source)]
+    rows.append(("format", f"OME-Zarr {info.version}, zarr {info.zarr_format}, {info.levels[0].dtype}"))
+    rows.append(("size", " x ".join(f"{n} {a}" for a, n in zip(info.axes, info.levels[0].shape, strict=True))))
+    um = " x ".join(f"{s:g}" for a, s in zip(ZYX, space.zyx, strict=True) if a in info.axes)
+    rows.append(("voxel", f"{um} µm" if space.known else f"{um}, unit unknown"))
+    rows.append(("channels", ", ".join(f"{i}: {n}" if n != str(i) else n for i, n in enumerate(info.channels))))
+    for number, level in enumerate(info.levels):
+        stored = f"chunks {_by(level.chunks)}" + (f" in shards {_by(level.shards)}" if level.shards else "")
+        rows.append((f"level {number}", f"{_by(level.shape)}, {stored}"))
+    rows += [("labels", _labels(info, name)) for name in info.labels] or [("labels", "none")]
+    return "\n".join(f"{name:<9} {text}" for name, text in rows)
+
+
+def _labels(info: ImageInfo, name: str) -> str:
+    """A name, with the number of objects where a run record tells it."""
+    from bigcell.engine.output import finished
+
+    try:
+        result = finished(Path(info.source), name)
+    except (OSError, ValueError, KeyError):  # made by others, or damaged: the name is still worth telling
+        return name
+    return f"{name}: {result.objects} objects" if result is not None else name
+
+
+def _by(values: tuple[int, ...]) -> str:
+    return " x ".join(map(str, values))

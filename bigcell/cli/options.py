@@ -1,0 +1,142 @@
+"""Options that several verbs share, and how their text becomes values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bigcell.core.box import Box
+from bigcell.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from bigcell.io.ngff import ImageInfo
+
+
+def _option(name: str, metavar: str | None, help: str, panel: str | None = None) -> Any:
+    return typer.Option(name, metavar=metavar, help=help, rich_help_panel=panel, show_default=False)
+
+
+Image = Annotated[str | None, typer.Argument(metavar="IMAGE", help="An OME-Zarr image: a folder or a URL.")]
+Level = Annotated[int, _option("--level", "N", "Resolution level to work on; 0, the finest, is the default.")]
+Channels = Annotated[
+    list[str] | None,
+    _option("--channel", "NAME", "What to segment, then the nuclei if there is such a channel: names or numbers."),
+]
+Time = Annotated[int, _option("--time", "N", "Time point; 0 is the default.")]
+Region = Annotated[
+    str | None,
+    _option("--region", "Z0:Z1,Y0:Y1,X0:X1", "Only this part, in voxels of the level; ':' is all of an axis."),
+]
+Model = Annotated[str, _option("--model", "NAME", "'default', or the path of a Cellpose checkpoint.")]
+Diameter = Annotated[
+    str | None, _option("--diameter", "SIZE", "Typical cell diameter: voxels along x (17), or micrometres (8.5um).")
+]
+Anisotropy = Annotated[
+    float | None, _option("--anisotropy", "RATIO", "Voxel size in z over x; taken from the image if not given.")
+]
+Flows = Annotated[
+    str | None, _option("--flows", "PATH", "OME-Zarr of flows dz, dy, dx and cell probability, instead of a network.")
+]
+MinSize = Annotated[int, _option("--min-size", "VOXELS", "Smaller objects are removed; 15 is the default.")]
+MaxSize = Annotated[int, _option("--max-size", "VOXELS", "Larger objects are removed; 0, no limit, is the default.")]
+Threshold = Annotated[
+    float, _option("--cellprob-threshold", "LOGIT", "Higher gives fewer and smaller cells; 0 is the default.")
+]
+Niter = Annotated[int | None, _option("--niter", "STEPS", "Most steps along the flow; more for long cells.")]
+Block = Annotated[str | None, _option("--block", "Z,Y,X", "Voxels of a unit of work: smaller needs less memory.")]
+Tile = Annotated[int, _option("--tile", "PIXELS", "Side of the network's tiles; 224 is the default.")]
+Batch = Annotated[int, _option("--batch", "TILES", "Tiles the network sees at once; 8 is the default.")]
+Workers = Annotated[int | None, _option("--workers", "N", "Processes; as many as cores and memory allow by default.")]
+Cluster = Annotated[
+    str | None, _option("--cluster", "WHERE", "serial, processes, local (dask), or a dask scheduler's tcp:// address.")
+]
+Labels = Annotated[str, _option("--labels", "NAME", "Name of the labels; 'cells' is the default.")]
+Output = Annotated[str | None, _option("--output", "PATH", "A store for the labels; the image's own by default.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace labels of that name.", show_default=False)]
+
+
+def work(source: str | None, given: dict[str, Any]) -> dict[str, Any]:
+    """The options of `bigcell.plan` among what the command line gave; text is resolved with what `source` says."""
+    from bigcell.api import Options, open_volume
+
+    values = {name: given[name] for name in Options.__annotations__ if given.get(name) is not None}
+    view = {name: values.pop(name) for name in ("channels", "region") if name in values}
+    if "block" in values:
+        values["block"] = numbers("--block", values["block"])
+    if view:
+        if source is None and "flows" not in values:
+            raise SettingsError("neither an image nor flows were given; name an OME-Zarr, or give --flows")
+        info = open_volume(source or values["flows"]).info
+        if "channels" in view:
+            values["channels"] = channel_list(view["channels"], info.channels)
+        if "region" in view:
+            values["region"] = region_box(view["region"], extent_of(info, values.get("level", 0)))
+    return values
+
+
+def extent_of(info: ImageInfo, level: int) -> tuple[int, int, int]:
+    """Voxels of a level; a level that is not there is told of by the one who opens it."""
+    return info.extent(level if 0 <= level < len(info.levels) else 0)
+
+
+def numbers(option: str, text: str) -> tuple[int, ...]:
+    """Whole numbers separated by commas or x.
+
+    >>> numbers("--block", "64,256,256"), numbers("--block", "64x256x256")
+    ((64, 256, 256), (64, 256, 256))
+    """
+    try:
+        return tuple(int(part) for part in text.replace("x", ",").split(","))
+    except ValueError as error:
+        raise SettingsError(f"{option} {text!r}: wanted whole numbers z,y,x, as in 64,256,256") from error
+
+
+def three(option: str, text: str) -> tuple[int, int, int]:
+    """Three whole numbers z, y, x."""
+    values = numbers(option, text)
+    if len(values) != 3:
+        raise SettingsError(f"{option} {text!r}: wanted three whole numbers z,y,x, as in 64,256,256")
+    return (values[0], values[1], values[2])
+
+
+def sizes(option: str, text: str) -> tuple[float, float, float]:
+    """Three sizes, z y x.
+
+    >>> sizes("--spacing", "2,0.5,0.5")
+    (2.0, 0.5, 0.5)
+    """
+    try:
+        z, y, x = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise SettingsError(f"{option} {text!r}: wanted three sizes z,y,x in µm, as in 2,0.5,0.5") from error
+    return (z, y, x)
+
+
+def channel_list(texts: Sequence[str], known: Sequence[str]) -> list[int | str]:
+    """Channels from ``--channel`` given again and again, or once with commas. A name wins over a number.
+
+    >>> channel_list(["405,1"], ["405", "488"])
+    ['405', 1]
+    """
+    parts = [part.strip() for text in texts for part in ([text] if text in known else text.split(","))]
+    return [int(part) if part.isdecimal() and part not in known else part for part in parts]
+
+
+def region_box(text: str, extent: tuple[int, int, int]) -> Box:
+    """A box from ``z0:z1,y0:y1,x0:x1``; an end left out is the image's own. Two parts are y and x of a plane.
+
+    >>> region_box("2:4,:,5:", (10, 20, 30))
+    Box(start=(2, 0, 5), stop=(4, 20, 30))
+    """
+    parts = [part.split(":") for part in text.replace(" ", "").split(",")]
+    if len(parts) == 2 and extent[0] == 1:
+        parts.insert(0, ["", ""])
+    try:
+        ends = [(int(a or 0), int(b or n)) for (a, b), n in zip(parts, extent, strict=True)]
+    except ValueError as error:
+        raise SettingsError(f"--region {text!r}: wanted z0:z1,y0:y1,x0:x1, as in 0:64,100:400,:") from error
+    if not all(0 <= a < b for a, b in ends):
+        raise SettingsError(f"--region {text!r} holds no voxel: wanted each end above its start, both from 0 on")
+    return Box(tuple(a for a, _ in ends), tuple(b for _, b in ends))

@@ -1,0 +1,45 @@
+"""`bigcell plan`: what segmenting would do and cost, before anything is done."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bigcell.cli import options as o
+
+
+def plan(
+    image: o.Image = None,
+    diameter: o.Diameter = None,
+    channels: o.Channels = None,
+    level: o.Level = 0,
+    time: o.Time = 0,
+    region: o.Region = None,
+    model: o.Model = "default",
+    anisotropy: o.Anisotropy = None,
+    flows: o.Flows = None,
+    cellprob_threshold: o.Threshold = 0.0,
+    min_size: o.MinSize = 15,
+    max_size: o.MaxSize = 0,
+    niter: o.Niter = None,
+    block: o.Block = None,
+    tile: o.Tile = 224,
+    batch: o.Batch = 8,
+    workers: o.Workers = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.", show_default=False)] = False,
+) -> None:
+    """Tell what `segment` would do, and what it would cost.
+
+    Takes the same options, tells blocks, memory, disk and time, and writes nothing.
+    """
+    arguments = o.work(image, locals())
+    from bigcell import api
+
+    planned = api.plan(image, workers=workers, **arguments)
+    if json:
+        from json import dumps
+
+        print(dumps(planned.to_json(), indent=1))
+    else:
+        print(planned)

@@ -1,0 +1,181 @@
+"""How far a run is: a bar in a terminal or a notebook, a line now and then in a log; and what it made at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO
+
+import typer
+
+from bigcell.core.errors import BlockError
+from bigcell.engine.events import Event, Notice, StageFinished, StageStarted, TaskDone
+
+if TYPE_CHECKING:
+    from bigcell.engine.run import Result
+
+WORDS = {
+    "statistics": "contrast",
+    "refine": "contrast, fine",
+    "predict": "network",
+    "follow": "following flows",
+    "drain": "across blocks",
+    "settle": "across blocks",
+    "sinks": "cell centres",
+    "name": "naming cells",
+    "reduce": "counting",
+    "number": "numbering",
+    "apply": "writing labels",
+    "coarsen": "pyramid",
+}
+EVERY = 5.0  # seconds between two lines of a log
+WORTH_A_LINE = 1.0  # seconds that a stage must take to be told of in a log
+
+
+class Progress:
+    """A listener that shows stage, tasks done, voxels per second and time left.
+
+    >>> import io
+    >>> out, clock = io.StringIO(), iter([0.0, 10.0, 20.0])
+    >>> show = Progress(out, now=lambda: next(clock))
+    >>> show(StageStarted("follow", total=4, done=0, voxels=4_000_000))
+    >>> show(TaskDone("follow", "0", 1_000_000, 9.0, 0))
+    >>> show(StageFinished("follow", 20.0))
+    >>> print(out.getvalue(), end="")
+    following flows: 1 of 4, 100 k voxels/s, 30 s left
+    following flows: 4 of 4 in 20 s
+    """
+
+    def __init__(self, out: TextIO | None = None, *, now: Callable[[], float] = time.monotonic) -> None:
+        self.out = sys.stderr if out is None else out
+        self._now = now
+        self._bar: Any = _bars(self.out)
+        self._shown: Any = None
+        self._stage = StageStarted("", 0, 0, 0)
+        self._begun = self._last = 0.0
+        self._tasks = self._voxels = 0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, StageStarted):
+            self._start(event)
+        elif isinstance(event, TaskDone):
+            self._advance(event)
+        elif isinstance(event, StageFinished):
+            self._finish(event)
+        else:
+            self._say(event)
+
+    def _start(self, event: StageStarted) -> None:
+        self._stage, self._tasks, self._voxels = event, 0, 0
+        self._begun = self._last = self._now()
+        if self._bar is not None and event.total:
+            self._close()
+            self._shown = self._bar(
+                total=event.total, initial=event.done, desc=_word(event.stage), file=self.out, leave=event.total > 1
+            )
+        elif event.done and event.done < event.total:
+            self._print(f"{_word(event.stage)}: {event.done} of {event.total} were done before")
+
+    def _advance(self, event: TaskDone) -> None:
+        self._tasks += 1
+        self._voxels += event.voxels
+        now = self._now()
+        seconds = max(now - self._begun, 1e-9)
+        speed = f"{_short(self._voxels / seconds)} voxels/s" if self._voxels else ""
+        if self._shown is not None:
+            self._shown.set_postfix_str(speed, refresh=False)
+            self._shown.update()
+        elif self._bar is None and now - self._last >= EVERY:
+            self._last = now
+            done = self._stage.done + self._tasks
+            left = f"{duration(seconds / self._tasks * (self._stage.total - done))} left"
+            parts = [f"{_word(event.stage)}: {done} of {self._stage.total}", speed, left]
+            self._print(", ".join(p for p in parts if p))
+
+    def _finish(self, event: StageFinished) -> None:
+        self._close()
+        if self._bar is None and event.seconds >= WORTH_A_LINE:
+            total = self._stage.total
+            self._print(f"{_word(event.stage)}: {total} of {total} in {duration(event.seconds)}")
+
+    def _say(self, notice: Notice) -> None:
+        if self._shown is not None:
+            self._shown.write(notice.text, file=self.out)
+        else:
+            self._print(notice.text)
+
+    def _close(self) -> None:
+        if self._shown is not None:
+            self._shown.close()
+            self._shown = None
+
+    def _print(self, text: str) -> None:
+        print(text, file=self.out, flush=True)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._close()
+
+
+def duration(seconds: float) -> str:
+    from bigcell.engine.report import duration as said
+
+    return said(seconds)
+
+
+def tell(result: Result) -> None:
+    """What a run made, and how to look at it."""
+    print(f"{result.objects} objects")
+    if result.path is not None:
+        print(f"labels   {result.path}")
+        print(f"table    {result.path / 'objects.parquet'}")
+        print(f"look     bigcell view {result.path.parent.parent} --labels {result.path.name}")
+
+
+@contextmanager
+def resumable(store: str | None) -> Iterator[None]:
+    """Errors that leave finished work behind say how to go on with it."""
+    hint = f"what is finished is kept: go on with `bigcell resume {store or 'STORE'}`"
+    try:
+        yield
+    except BlockError as error:
+        raise BlockError(f"{error}; {hint}") from error
+    except KeyboardInterrupt as error:
+        print(f"bigcell: interrupted; {hint}", file=sys.stderr)
+        raise typer.Exit(130) from error
+
+
+def _bars(out: TextIO) -> Any:
+    """tqdm's bar for a terminal or a notebook, None for a log."""
+    notebook = "ipykernel" in sys.modules
+    if not notebook and not out.isatty():
+        return None
+    if notebook:
+        from tqdm.notebook import tqdm_notebook
+
+        return tqdm_notebook
+    from tqdm import tqdm
+
+    return tqdm
+
+
+def _word(stage: str) -> str:
+    return WORDS.get(stage, stage)
+
+
+def _short(count: float) -> str:
+    """A number with three figures.
+
+    >>> _short(12_345_678), _short(40)
+    ('12.3 M', '40')
+    """
+    for unit in ("", "k", "M"):
+        if count < 1000:
+            return f"{count:.3g} {unit}".rstrip()
+        count /= 1000
+    return f"{count:.3g} G"

@@ -1,0 +1,26 @@
+"""`bigcell resume`: go on with a run that stopped."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bigcell.cli import options as o
+from bigcell.cli.progress import Progress, resumable, tell
+
+
+def resume(
+    output: Annotated[str, typer.Argument(metavar="STORE", help="Where the labels go: --output, or the image.")],
+    labels: Annotated[
+        str | None, typer.Option("--labels", metavar="NAME", help="Which run, where there are several.")
+    ] = None,
+    workers: o.Workers = None,
+    cluster: o.Cluster = None,
+) -> None:
+    """Go on with a run that was stopped or failed. What was finished is not done again; the labels are the same."""
+    from bigcell import api
+
+    with resumable(output), Progress() as listener:
+        result = api.resume(output, labels=labels, workers=workers, cluster=cluster, listener=listener)
+    tell(result)

@@ -1,0 +1,63 @@
+"""`bigcell segment`: image in, labels out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bigcell.cli import options as o
+from bigcell.cli.progress import Progress, resumable, tell
+
+
+def segment(
+    image: o.Image = None,
+    diameter: o.Diameter = None,
+    channels: o.Channels = None,
+    output: o.Output = None,
+    labels: o.Labels = "cells",
+    overwrite: o.Overwrite = False,
+    level: o.Level = 0,
+    time: o.Time = 0,
+    region: o.Region = None,
+    model: o.Model = "default",
+    anisotropy: o.Anisotropy = None,
+    flows: o.Flows = None,
+    cellprob_threshold: o.Threshold = 0.0,
+    min_size: o.MinSize = 15,
+    max_size: o.MaxSize = 0,
+    niter: o.Niter = None,
+    block: o.Block = None,
+    tile: o.Tile = 224,
+    batch: o.Batch = 8,
+    workers: o.Workers = None,
+    cluster: o.Cluster = None,
+    picture: Annotated[
+        str | None, typer.Option("--picture", metavar="PNG", help="Also write slices with outlines to this file.")
+    ] = None,
+) -> None:
+    """Find the cells in IMAGE. The labels go into the image's own store, or to --output.
+
+    Memory stays within what the blocks and workers need, whatever the size of the image; labels do not depend on
+    blocks, workers or order. If it stops, `bigcell resume` goes on from there.
+    """
+    arguments = o.work(image, locals())
+    from bigcell import api
+
+    store = output or image or flows
+    with resumable(store), Progress() as listener:
+        result = api.segment(
+            image,
+            output=output,
+            labels=labels,
+            overwrite=overwrite,
+            workers=workers,
+            cluster=cluster,
+            listener=listener,
+            **arguments,
+        )
+    tell(result)
+    if picture is not None and result.path is not None:
+        from bigcell.viewers.figures import store_figure
+
+        print(f"picture  {store_figure(result.path, picture, image=image)}")

@@ -1,0 +1,48 @@
+"""`bigcell view`: look at an image and its labels in the browser."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import webbrowser
+from typing import Annotated
+
+import typer
+
+
+def view(
+    store: Annotated[str, typer.Argument(metavar="STORE", help="An OME-Zarr with labels, or labels of their own.")],
+    labels: Annotated[str | None, typer.Option("--labels", metavar="NAME", help="Labels to show first.")] = None,
+    object_id: Annotated[
+        int | None, typer.Option("--object", metavar="ID", help="Go to this object and select it.")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option("--image", metavar="PATH", help="The image, if the labels do not know where it is.")
+    ] = None,
+    port: Annotated[int, typer.Option("--port", metavar="N", help="Port of the page; the data take the next.")] = 0,
+    bind: Annotated[
+        str, typer.Option("--bind", metavar="ADDRESS", help="Whom to answer: 127.0.0.1 is this machine alone.")
+    ] = "127.0.0.1",
+    open_browser: Annotated[bool, typer.Option("--open", help="Open it in this machine's browser.")] = False,
+) -> None:
+    """Show an image with its labels in the browser.
+
+    Serves neuroglancer until Ctrl-C. Nothing leaves this machine, and no internet is needed.
+    """
+    from bigcell.viewers.neuroglancer import view as start
+
+    with start(store, labels=labels, object_id=object_id, image=image, port=port, bind=bind) as shown:
+        print(shown.url, flush=True)
+        if "SSH_CONNECTION" in os.environ and bind == "127.0.0.1":
+            print(f"from your own machine: {tunnel(shown.ports)}", flush=True)
+        if open_browser:
+            webbrowser.open(shown.url)
+        print("Ctrl-C ends it", flush=True)
+        shown.wait()
+
+
+def tunnel(ports: tuple[int, int]) -> str:
+    """The command that brings both ports of a view here to the user's own machine."""
+    carried = " ".join(f"-L {p}:127.0.0.1:{p}" for p in ports)
+    return f"ssh {carried} {getpass.getuser()}@{socket.gethostname()}"

@@ -1,0 +1,75 @@
+"""Progress: lines now and then in a log, a bar in a terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from itertools import count
+
+from bigcell.cli.progress import Progress
+from bigcell.engine.events import Notice, StageFinished, StageStarted, TaskDone
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def ticking(step: float) -> Iterator[float]:
+    return (i * step for i in count())
+
+
+def run_stage(show: Progress, tasks: int, done: int = 0, voxels: int = 1000) -> None:
+    show(StageStarted("follow", tasks, done, tasks * voxels))
+    for key in range(done, tasks):
+        show(TaskDone("follow", str(key), voxels, 1.0, 0))
+    show(StageFinished("follow", 12.0))
+
+
+def test_a_log_gets_a_line_every_few_seconds() -> None:
+    out, clock = io.StringIO(), ticking(1.0)
+    run_stage(Progress(out, now=lambda: next(clock)), tasks=12)
+    assert out.getvalue().splitlines() == [
+        "following flows: 5 of 12, 1 k voxels/s, 7 s left",
+        "following flows: 10 of 12, 1 k voxels/s, 2 s left",
+        "following flows: 12 of 12 in 12 s",
+    ]
+
+
+def test_what_was_done_before_does_not_make_it_look_fast() -> None:
+    out, clock = io.StringIO(), ticking(5.0)
+    run_stage(Progress(out, now=lambda: next(clock)), tasks=10, done=8)
+    assert out.getvalue().splitlines()[:2] == [
+        "following flows: 8 of 10 were done before",
+        "following flows: 9 of 10, 200 voxels/s, 5 s left",
+    ]
+
+
+def test_short_stages_are_not_worth_a_line() -> None:
+    out = io.StringIO()
+    show = Progress(out)
+    show(StageStarted("number", 1, 0, 0))
+    show(TaskDone("number", "0", 0, 0.01, 0))
+    show(StageFinished("number", 0.01))
+    assert out.getvalue() == ""
+
+
+def test_notices_are_told() -> None:
+    out = io.StringIO()
+    Progress(out)(Notice("channel 1 is constant"))
+    assert out.getvalue() == "channel 1 is constant\n"
+
+
+def test_a_terminal_gets_a_bar() -> None:
+    out = Terminal()
+    with Progress(out) as show:
+        show(StageStarted("apply", 2, 0, 2000))
+        show(TaskDone("apply", "0", 1000, 1.0, 0))
+        show(Notice("a word on the way"))
+        show(TaskDone("apply", "1", 1000, 1.0, 0))
+        show(StageFinished("apply", 1.0))
+    text = out.getvalue()
+    assert "writing labels: 100%" in text
+    assert "2/2" in text
+    assert "a word on the way\n" in text
+    assert "voxels/s" in text
