@@ -30,10 +30,10 @@ Source = tuple[str, float, list[Example]]  # name, how often its planes come up,
 
 def any_look(kind: str, rng: np.random.Generator) -> Look:
     """A random look of cells with dark seams ("body"), of a membrane stain, or of densely packed nuclei."""
-    noise = float(np.exp(rng.uniform(np.log(0.3), np.log(8))))
-    haze = rng.uniform(0, 0.5) * (rng.random() < 0.5)
-    optics = {"noise": noise, "blur": rng.uniform(0.02, 0.1), "blur_z": rng.uniform(1.2, 4.0), "haze": haze}
-    shared = {**optics, "spread": rng.uniform(0.1, 0.7), "background": rng.uniform(60, 250)}
+    noise = float(np.exp(rng.uniform(np.log(0.3), np.log(5))))
+    haze = rng.uniform(0, 0.6) * (rng.random() < (0.7 if kind == "nuclei" else 0.3))
+    optics = {"noise": noise, "blur": rng.uniform(0.02, 0.07), "blur_z": rng.uniform(1.2, 3.0), "haze": haze}
+    shared = {**optics, "spread": rng.uniform(0.1, 0.45), "background": rng.uniform(60, 250)}
     if kind == "body":
         body = rng.uniform(400, 1500)
         rim = body * rng.uniform(0.1, 0.7)
@@ -49,7 +49,7 @@ def any_sample(kind: str, seed: int) -> SyntheticVolume:
     """A random synthetic volume."""
     rng = np.random.default_rng(seed)
     sparse = kind == "nuclei"
-    filled = rng.uniform(0.3, 1.0) if sparse else rng.uniform(0.75, 1.0)
+    filled = rng.uniform(0.1, 0.95) if sparse else rng.uniform(0.75, 1.0)
     gap = rng.uniform(0, 0.08) * sparse
     tissue = Tissue(rng.uniform(0.1, 0.9), rng.uniform(1, 1.8), filled, gap, variety=rng.uniform(0.05, 0.3))
     z = float(rng.choice((1.0, 1.0, 1.5, 2.0, 3.0)))
@@ -97,9 +97,9 @@ def stack(folder: Path, labels: str, share: float, channels: list[int], *, aniso
 def sources(data: Path | None, volumes: int) -> list[Source]:
     """Everything that there is to learn from."""
     found = [
-        synthetic("body", volumes, 0.26, 1000),
-        synthetic("membrane", volumes // 2, 0.07, 2000),
-        synthetic("nuclei", volumes, 0.16, 3000),
+        synthetic("body", volumes, 0.23, 1000),
+        synthetic("membrane", volumes // 2, 0.06, 2000),
+        synthetic("nuclei", volumes * 3 // 2, 0.22, 3000),
         synthetic("inner nuclei", volumes // 3, 0.04, 4000),
     ]
     if data is None:

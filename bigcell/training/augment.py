@@ -71,9 +71,9 @@ def _relight(channel: Array, settings: Augmentation, rng: np.random.Generator) -
     channel = np.sign(channel) * np.abs(channel) ** gamma
     slope = rng.uniform(-0.3, 0.3, 2)
     y, x = (np.linspace(-0.5, 0.5, n, dtype=np.float32) for n in channel.shape)
-    channel = channel * (1 + slope[0] * y[:, None] + slope[1] * x) * np.exp(rng.uniform(-0.5, 0.4))
+    channel = channel * (1 + slope[0] * y[:, None] + slope[1] * x) * np.exp(rng.uniform(-0.5, 0.7))
     if rng.random() < settings.noise:
-        level = rng.uniform(0, 0.3)
+        level = rng.uniform(0, 0.25)
         amount = level * np.sqrt(np.clip(channel, 0, 2) * rng.uniform(0, 1) + rng.uniform(0.05, 0.5))
         channel = channel + amount * rng.standard_normal(channel.shape)
     return np.asarray(channel + rng.uniform(-0.08, 0.08), np.float32)
