@@ -3,7 +3,7 @@
     python benchmarks/memory.py [--sizes 256,256,256 512,512,512 1024,512,512] [--block 96,96,96] [--workers 2]
 
 Flows are synthetic and stand in for the network (they are written block by block into a temporary folder, at most
-3 GB for the largest default size). Prints one line of JSON per size.
+3 GB for the largest default size). The baseline is a run over 24^3 voxels. Prints one line of JSON per size.
 """
 
 from __future__ import annotations
@@ -27,17 +27,22 @@ Zyx = tuple[int, int, int]
 DRIVER = """
 import json, sys, bigcell
 from bigcell.engine.steps import peak_bytes
-flows, out, block, workers = sys.argv[1], sys.argv[2], tuple(map(int, sys.argv[3].split(","))), int(sys.argv[4])
-from bigcell.cluster.dask import DaskExecutor
+tiny, flows, folder, block, workers = sys.argv[1:]
+block, workers = tuple(map(int, block.split(","))), int(workers)
+def run(source, name):
+    out = f"{folder}/{name}.zarr"
+    result = bigcell.segment(flows=source, output=out, block=block, workers=workers, cluster="local")
+    return result, max(s["peak_bytes"] for s in result.stages.values())
 plan = bigcell.plan(flows=flows, block=block, workers=workers)
-base = peak_bytes()
-result = bigcell.segment(flows=flows, output=out, block=block, workers=workers, cluster="local")
+worker_base = run(tiny, "tiny")[1]
+driver_base = peak_bytes()
+result, worker = run(flows, "out")
 print(json.dumps({
-    "worker": max(s["peak_bytes"] for s in result.stages.values()),
-    "stages": {k: round(s["peak_bytes"] / 1e6) for k, s in result.stages.items()},
-    "seconds": {k: s["seconds"] for k, s in result.stages.items()},
-    "driver": peak_bytes(), "driver_base": base, "objects": result.objects,
-    "planned_worker": plan.budget.worker, "planned_driver": plan.budget.driver, "planned_seconds": plan.budget.seconds,
+    "worker": worker, "worker_base": worker_base, "planned_worker": plan.budget.worker,
+    "driver": peak_bytes(), "driver_base": driver_base, "planned_driver": plan.budget.driver,
+    "stages_mb": {k: round(s["peak_bytes"] / 1e6) for k, s in result.stages.items()},
+    "seconds": {k: s["seconds"] for k, s in result.stages.items()}, "planned_seconds": round(plan.budget.seconds),
+    "objects": result.objects,
 }))
 """
 
@@ -57,9 +62,10 @@ class HalfFlows:
 def measure(extent: Zyx, block: Zyx, workers: int) -> dict[str, object]:
     """One run in a process of its own: what its workers and its driver held at most, in bytes."""
     with tempfile.TemporaryDirectory() as folder:
-        flows = Path(folder) / "flows.zarr"
+        tiny, flows = Path(folder) / "tiny-flows.zarr", Path(folder) / "flows.zarr"
+        write_image(tiny, HalfFlows((24, 24, 24)), levels=1)
         write_image(flows, HalfFlows(extent), levels=1)
-        arguments = [str(flows), f"{folder}/out.zarr", ",".join(map(str, block)), str(workers)]
+        arguments = [str(tiny), str(flows), folder, ",".join(map(str, block)), str(workers)]
         run = subprocess.run([sys.executable, "-c", DRIVER, *arguments], check=True, capture_output=True, text=True)
     return {"extent": extent, **json.loads(run.stdout.strip().splitlines()[-1])}
 

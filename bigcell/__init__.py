@@ -7,10 +7,15 @@ True
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# numba and torch share OpenMP threads that wait by spinning: on a machine that has other work to do, that slowed the
+# network thirtyfold. Must be said before either is loaded; what the user has set wins.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOME = {
     "BigcellError": "bigcell.core.errors",
@@ -25,7 +30,18 @@ _HOME = {
     "view": "bigcell.viewers.neuroglancer",
 }
 
-__all__ = [*sorted(_HOME)]
+__all__ = [
+    "BigcellError",
+    "Plan",
+    "Result",
+    "convert",
+    "open_volume",
+    "plan",
+    "rerun",
+    "resume",
+    "segment",
+    "view",
+]
 
 if TYPE_CHECKING:
     from bigcell.api import convert, open_volume, plan, rerun, resume, segment

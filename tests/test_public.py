@@ -16,6 +16,7 @@ MODULES = [m.name for m in pkgutil.walk_packages(bigcell.__path__, "bigcell.")]
 
 
 def test_the_list_of_names_is_what_it_was() -> None:
+    assert set(bigcell.__all__) == set(bigcell._HOME)
     assert bigcell.__all__ == [
         "BigcellError", "Plan", "Result", "convert", "open_volume", "plan", "rerun", "resume", "segment", "view",
     ]  # fmt: skip
@@ -34,7 +35,8 @@ def test_a_name_that_is_not_there() -> None:
 
 
 def test_import_pulls_in_nothing_heavy() -> None:
-    code = "import sys, bigcell; print([m for m in ('torch', 'dask', 'zarr', 'numba', 'neuroglancer') if m in sys.modules])"
+    heavy = "('torch', 'dask', 'zarr', 'numba', 'neuroglancer')"
+    code = f"import sys, bigcell; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 

@@ -1,6 +1,6 @@
 """What a plan costs: memory of a worker and of the driver, disk for scratch and labels. Pure arithmetic on the plan.
 
-The constants were measured (``./scripts/bench-memory``); `tests/scale` holds the estimates to what runs really take.
+The constants were measured with ``python benchmarks/memory.py``; `tests/scale` holds the estimates to real runs.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ if TYPE_CHECKING:
     from bigcell.engine.plan import Plan
 
 MB = 1e6
-BASE = 190 * MB
-"""A worker that has imported numpy, numba and zarr and compiled its kernels."""
+BASE = 225 * MB
+"""A worker that has imported numpy, numba, zarr and dask, and loaded its kernels."""
+DRIVER = 255 * MB
+"""The driver, with the scheduler and the table writer."""
+BLOCK_NOTE = 10e3
+"""What the driver and its scheduler hold on to for each block."""
 TORCH = 330 * MB
 """More, once torch is imported and a model is loaded."""
+BATCH = 1 << 18
+"""Particles that are followed together (`engine.follow_steps.BATCH`)."""
 FOREGROUND = 0.6
 """Share of foreground voxels that is provided for."""
 
@@ -41,24 +47,26 @@ def estimate(plan: Plan, *, workers: int = 1) -> Budget:
     block = prod(plan.grid.shape)
     halo = plan.settings.dynamics.halo
     window = prod(min(b + 2 * halo, n) for b, n in zip(plan.grid.shape, plan.extent, strict=True))
-    peaks = [_follow_bytes(block, window, given=not plan.model), _sinks_bytes(plan), _name_bytes(block)]
+    peaks = [_follow_bytes(plan, block, window), _sinks_bytes(plan), _name_bytes(block), _apply_bytes(plan)]
     base = BASE
     if plan.model:
         peaks.append(_predict_bytes(plan))
         base += TORCH
     worker = int(base + max(peaks))
-    driver = int(BASE + 600 * len(plan.grid))
+    driver = int(DRIVER + BLOCK_NOTE * len(plan.grid))
     scratch = int(plan.voxels * 2.0) + (int(prod(plan.grids.network) * 5.5) if plan.model else 0)
     output = int(plan.voxels * 0.5)
     files = 12 * len(plan.grid) + 2 * (len(plan.lattice.cubes) if plan.model else 0)
     return Budget(worker, driver, scratch, output, files, 0.0, workers)
 
 
-def _follow_bytes(block: int, window: int, *, given: bool) -> float:
-    """Flows of the window as int16 and masked, particles of the block; given flows arrive as floats."""
-    flows = window * (8 + 6 + 1) + (window * 16 if given else 0)
-    particles = block * FOREGROUND * (24 + 20 + 12 + 24)
-    return max(flows + block * FOREGROUND * 24, window * 6 + particles)
+def _follow_bytes(plan: Plan, block: int, window: int) -> float:
+    """Integer flows and mask of the window, what they are read from, and the particles of the block."""
+    itemsize = 2 if plan.model else np.dtype(plan.dtype).itemsize
+    reading = window * (8 + 4 * itemsize + 9)
+    following = window * 9 + block * (1 + FOREGROUND * 22) + min(block, BATCH) * 150
+    counting = block * (1 + FOREGROUND * 30)
+    return max(reading, following, counting)
 
 
 def _sinks_bytes(plan: Plan) -> float:
@@ -66,7 +74,14 @@ def _sinks_bytes(plan: Plan) -> float:
 
 
 def _name_bytes(block: int) -> float:
-    return block * FOREGROUND * 100 + block * 5
+    """Ends, sinks and their inverse of every particle, and the labels."""
+    return block * (6 + FOREGROUND * 40)
+
+
+def _apply_bytes(plan: Plan) -> float:
+    """Labels of one region, those of one block, and the shard that is being encoded."""
+    region = prod(min(256 if plan.extent[0] > 1 else 4096, n) for n in plan.extent)
+    return region * 4.3
 
 
 def _predict_bytes(plan: Plan) -> float:
