@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from bigcell.core.box import Box
+from bigcell.core.lookup import Lookup
 from bigcell.core.volume import Array
 from bigcell.dynamics.settings import GROW_COUNT, GROW_STEPS, SEED_COUNT, SEED_RADIUS, SINK_HALO
 
@@ -49,31 +50,8 @@ class EndHistogram:
         return EndHistogram(self.position[inside], self.count[inside])
 
 
-@dataclass(frozen=True)
-class SinkMap:
-    """Which sink each end voxel belongs to: positions (n,) int64 ascending, names (n,) int64, 0 for none."""
-
-    position: Array
-    name: Array
-
-    @classmethod
-    def join(cls, parts: Sequence[SinkMap]) -> SinkMap:
-        """One map of several blocks' maps, whose positions do not overlap."""
-        position = np.concatenate([p.position for p in parts] or [np.zeros(0, np.int64)])
-        name = np.concatenate([p.name for p in parts] or [np.zeros(0, np.int64)])
-        order = np.argsort(position, kind="stable")
-        return cls(position[order], name[order])
-
-    def look_up(self, positions: Array) -> Array:
-        """The sink of each of `positions`, 0 where none is known."""
-        if len(self.position) == 0:
-            return np.zeros(len(positions), np.int64)
-        at = np.minimum(np.searchsorted(self.position, positions), len(self.position) - 1)
-        return np.where(self.position[at] == positions, self.name[at], 0)
-
-
-def map_sinks(histogram: EndHistogram, core: Box, extent: tuple[int, ...]) -> SinkMap:
-    """The sink of every end voxel in `core`.
+def map_sinks(histogram: EndHistogram, core: Box, extent: tuple[int, ...]) -> Lookup:
+    """The sink of every end voxel in `core`: global raster position to name, 0 for none.
 
     `histogram` must be complete within `SINK_HALO` voxels of `core`; more than that does not change the result.
     """
@@ -81,14 +59,14 @@ def map_sinks(histogram: EndHistogram, core: Box, extent: tuple[int, ...]) -> Si
     near = histogram.within(window, extent)
     wanted = near.within(core, extent)
     if len(wanted.position) == 0:
-        return SinkMap(wanted.position, wanted.count)
+        return Lookup(wanted.position, wanted.count)
     counts = np.zeros(window.shape, np.int32)
     counts[_local(near.position, window, extent)] = near.count
     territory = _territories(counts)
     seed = territory[_local(wanted.position, window, extent)].astype(np.int64) - 1
     zyx = np.unravel_index(np.maximum(seed, 0), window.shape)
     name = np.ravel_multi_index(tuple(a + o for a, o in zip(zyx, window.start, strict=True)), extent) + 1
-    return SinkMap(wanted.position, np.where(seed >= 0, name, 0))
+    return Lookup(wanted.position, np.where(seed >= 0, name, 0))
 
 
 def _local(position: Array, window: Box, extent: tuple[int, ...]) -> tuple[Array, ...]:

@@ -47,7 +47,7 @@ def label_window(flows: Array, window: Box, extent: tuple[int, ...], settings: D
     ends = np.ravel_multi_index(tuple(done.end[~escaped].T), extent)
     sinks = map_sinks(EndHistogram.of(ends), window, extent)
     names = np.zeros(len(start), np.int64)
-    names[~escaped] = sinks.look_up(ends)
+    names[~escaped] = sinks.of(ends)
     labels = np.zeros(window.shape, np.uint64)
     labels[mask] = names
     return labels

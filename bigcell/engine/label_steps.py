@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from bigcell.core.box import Box
+from bigcell.core.lookup import Lookup
 from bigcell.core.volume import Array
 from bigcell.engine.job import Job, Labels
 from bigcell.io.pyramid import reduce_labels
-from bigcell.stitch.number import Numbers
 from bigcell.stitch.pieces import owners
 
 REGION = 256
@@ -86,8 +86,8 @@ def _final_ids(job: Job, names: Array) -> Array:
     tables = []
     for owner in np.unique(owners(names, job.grid)):
         held = job.scratch.load(f"ranks/{owner}")
-        tables.append(Numbers(held["name"], held["rank"] + job.offsets[job.grid.layer(int(owner))]))
-    return Numbers.join(tables).look_up(names)
+        tables.append(Lookup(held["name"], held["rank"] + job.offsets[job.grid.layer(int(owner))]))
+    return Lookup.join(tables).of(names)
 
 
 def _write_levels(labels: Labels, region: Box, values: Array) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import fastremap
 import numpy as np
 
+from bigcell.core.lookup import Lookup
 from bigcell.core.volume import Array
 from bigcell.dynamics.settings import SINK_HALO
-from bigcell.dynamics.sinks import EndHistogram, SinkMap, map_sinks
+from bigcell.dynamics.sinks import EndHistogram, map_sinks
 from bigcell.engine.follow_steps import end_positions, load_ends
 from bigcell.engine.job import Job
 from bigcell.stitch.number import keep_sized, rank_layer
@@ -26,8 +27,8 @@ def sinks(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
         held = job.scratch.load(f"histogram/{j}")
         parts.append(EndHistogram(held["position"], held["count"]).within(near, job.plan.extent))
     found = map_sinks(EndHistogram.sum(parts), core, job.plan.extent)
-    job.scratch.save(f"sinks/{block}", {"position": found.position, "name": found.name})
-    return {"ends": len(found.position)}
+    job.scratch.save(f"sinks/{block}", {"position": found.key, "name": found.value})
+    return {"ends": len(found.key)}
 
 
 def name(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
@@ -36,8 +37,8 @@ def name(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
     mask, moved = load_ends(job, block)
     ends = end_positions(mask, moved, np.array(job.grid.core(block).start), np.array(job.plan.extent))
     held = [job.scratch.load(f"sinks/{j}") for j in reached]
-    known = SinkMap.join([SinkMap(h["position"], h["name"]) for h in held])
-    sink = known.look_up(ends)
+    known = Lookup.join([Lookup(h["position"], h["name"]) for h in held])
+    sink = known.of(ends)
     names, inverse = fastremap.unique(np.append(sink, 0), return_inverse=True)  # 0, for lost voxels, comes first
     local = np.zeros(mask.shape, np.uint32)
     local[mask] = inverse[:-1]

@@ -6,7 +6,7 @@ its own, and all that is global is one running total over layers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,29 +47,6 @@ def rank_layer(kept: Mapping[int, Array]) -> dict[int, Array]:
     blocks = list(kept)
     every = np.sort(np.concatenate([kept[k] for k in blocks] or [np.zeros(0, np.int64)]))
     return {k: np.searchsorted(every, kept[k]) + 1 for k in blocks}
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """Final id of each kept name: `name` (n,) ascending, `id` (n,) int64."""
-
-    name: Array
-    id: Array
-
-    @classmethod
-    def join(cls, parts: Sequence[Numbers]) -> Numbers:
-        """One table of several blocks' tables, which share no name."""
-        name = np.concatenate([p.name for p in parts] or [np.zeros(0, np.int64)])
-        number = np.concatenate([p.id for p in parts] or [np.zeros(0, np.int64)])
-        order = np.argsort(name, kind="stable")
-        return cls(name[order], number[order])
-
-    def look_up(self, names: Array) -> Array:
-        """Final ids of `names`, 0 for a name that was dropped."""
-        if len(self.name) == 0:
-            return np.zeros(len(names), np.int64)
-        at = np.minimum(np.searchsorted(self.name, names), len(self.name) - 1)
-        return np.where(self.name[at] == names, self.id[at], 0)
 
 
 def smallest_dtype(count: int) -> np.dtype[np.unsignedinteger]:

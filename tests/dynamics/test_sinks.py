@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import maximum_filter
 
 from bigcell.core.box import Box
+from bigcell.core.lookup import Lookup
 from bigcell.dynamics.settings import GROW_COUNT, GROW_STEPS, SEED_COUNT
-from bigcell.dynamics.sinks import EndHistogram, SinkMap, map_sinks
+from bigcell.dynamics.sinks import EndHistogram, map_sinks
 
 
 def random_counts(seed: int, shape: tuple[int, int, int]) -> np.ndarray:
@@ -39,7 +40,7 @@ def plain_map(counts: np.ndarray) -> np.ndarray:
 def test_map_equals_the_definition(seed: int, shape: tuple[int, int, int]) -> None:
     counts = random_counts(seed, shape)
     sinks = map_sinks(as_histogram(counts), Box.of(shape), shape)
-    assert np.array_equal(sinks.name, plain_map(counts).ravel()[sinks.position])
+    assert np.array_equal(sinks.value, plain_map(counts).ravel()[sinks.key])
 
 
 @settings(max_examples=20, deadline=None)
@@ -48,9 +49,9 @@ def test_maps_of_blocks_join_to_the_map_of_the_whole(seed: int) -> None:
     shape = (10, 22, 19)
     whole = as_histogram(random_counts(seed, shape))
     parts = [map_sinks(whole, core, shape) for core in Box.of(shape).split((4, 7, 8))]
-    joined, plain = SinkMap.join(parts), map_sinks(whole, Box.of(shape), shape)
-    assert np.array_equal(joined.position, plain.position)
-    assert np.array_equal(joined.name, plain.name)
+    joined, plain = Lookup.join(parts), map_sinks(whole, Box.of(shape), shape)
+    assert np.array_equal(joined.key, plain.key)
+    assert np.array_equal(joined.value, plain.value)
 
 
 def test_histograms_add() -> None:

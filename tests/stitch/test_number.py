@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bigcell.core.errors import SettingsError
-from bigcell.stitch.number import Numbers, SizeSettings, keep_sized, rank_layer, smallest_dtype
+from bigcell.stitch.number import SizeSettings, keep_sized, rank_layer, smallest_dtype
 from bigcell.stitch.pieces import Pieces
 
 
@@ -16,12 +16,6 @@ def test_ranks_follow_names_whatever_the_blocks(names: set[int], blocks: int) ->
     ranks = rank_layer(kept)
     pairs = sorted((int(n), int(r)) for k in kept for n, r in zip(kept[k], ranks[k], strict=True))
     assert [r for _, r in pairs] == list(range(1, len(names) + 1))
-
-
-def test_look_up_gives_zero_to_what_was_dropped() -> None:
-    table = Numbers.join([Numbers(np.array([7]), np.array([2])), Numbers(np.array([3]), np.array([1]))])
-    assert table.look_up(np.array([3, 5, 7, 9])).tolist() == [1, 0, 2, 0]
-    assert Numbers.join([]).look_up(np.array([3])).tolist() == [0]
 
 
 def test_sizes_out_of_limits_are_dropped() -> None:
