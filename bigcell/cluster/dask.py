@@ -14,7 +14,7 @@ import dask
 from distributed import Client, LocalCluster, as_completed
 
 from bigcell.core.errors import BlockError, PlanError
-from bigcell.engine.executors import thread_environment
+from bigcell.engine.executors import THRIFT, thread_environment
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,7 +43,12 @@ class DaskExecutor:
     @classmethod
     def local(cls, workers: int, memory_limit: int = 0) -> DaskExecutor:
         """`workers` processes that share this machine's cores, each restarted if it passes `memory_limit` (0: none)."""
-        with dask.config.set({**QUIET, "distributed.nanny.pre-spawn-environ": thread_environment(workers)}):
+        # "pre-spawn" is set in this process and stays: only what does no harm here may be in it
+        environment = {
+            "distributed.nanny.pre-spawn-environ": THRIFT,
+            "distributed.nanny.environ": thread_environment(workers),
+        }
+        with dask.config.set({**QUIET, **environment}):
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,

@@ -18,7 +18,8 @@ Result = TypeVar("Result")
 THREAD_VARIABLES = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 THRIFT = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "65536"}
-"""glibc: one heap for the many threads that decode chunks, and free memory goes back at once."""
+"""For a worker's environment before it starts. glibc: one heap for the many threads that decode chunks, and free
+memory goes back at once."""
 
 
 class Executor(Protocol):
@@ -47,7 +48,7 @@ class SerialExecutor:
 def thread_environment(workers: int) -> dict[str, str]:
     """Environment of a worker that shares this machine with others: its share of the cores."""
     share = max(1, (os.cpu_count() or 1) // workers)
-    return {**dict.fromkeys(THREAD_VARIABLES, str(share)), **THRIFT}
+    return dict.fromkeys(THREAD_VARIABLES, str(share))
 
 
 def _start(environment: dict[str, str]) -> None:

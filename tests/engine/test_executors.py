@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,23 @@ def test_every_executor_gives_every_result_once(kind: str) -> None:
             list(executor.map(double, [1, 13]))
         assert list(executor.map(double, [])) == []
         assert sorted(executor.map(double, [3])) == [6]  # and goes on after an error
+    finally:
+        executor.close()
+
+
+def threads(_: int) -> tuple[str | None, str | None]:
+    return os.environ.get("NUMBA_NUM_THREADS"), os.environ.get("OMP_NUM_THREADS")
+
+
+@pytest.mark.parametrize("kind", ["processes", "local"])
+def test_workers_share_the_cores_and_this_process_keeps_its_own(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    executor = choose_executor(kind, 2)
+    share = str(max(1, (os.cpu_count() or 1) // 2))
+    try:
+        assert list(executor.map(threads, [1])) == [(share, share)]
+        assert threads(0) == (None, None)
     finally:
         executor.close()
 
