@@ -11,9 +11,8 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from bigcell.cluster.choose import choose_executor
-from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
-from bigcell.core.errors import InputError, OutputError, PlanError, SettingsError
+from bigcell.core.errors import OutputError, PlanError, SettingsError
 from bigcell.core.settings import from_dict
 from bigcell.core.volume import Array, ArrayVolume, Volume
 from bigcell.engine.budget import estimate
@@ -48,7 +47,7 @@ class Options(TypedDict, total=False):
 
     `level`, `channels`, `time`, `region`: which part of an OME-Zarr image; see `open_volume`.
     `flows`: an OME-Zarr (path) or array (4, z, y, x) of dz, dy, dx (five times unit length) and cell probability
-    (logit), used instead of a network; arrays of flows of a plane may be (3, y, x).
+    (logit), used instead of a network; flows of a plane may be (3, y, x): dy, dx and cell probability.
     The others are those of `bigcell.engine.request.Request`.
     """
 
@@ -81,10 +80,10 @@ class _Inputs:
     reopen: dict[str, Any]
 
     @property
-    def volume(self) -> Volume:
-        volume = self.given if self.given is not None else self.image
-        assert volume is not None
-        return volume
+    def home(self) -> ZarrVolume | None:
+        """The OME-Zarr that the labels are of: the image, or else the flows; None for arrays."""
+        volume = self.image if self.image is not None else self.given
+        return volume if isinstance(volume, ZarrVolume) else None
 
 
 def open_volume(
@@ -142,12 +141,11 @@ def segment(
     1
     """
     inputs, request = _prepare(image, options)
-    if output is None and not isinstance(inputs.volume, ZarrVolume):
+    if output is None and inputs.home is None:
         planned, _ = _planned(inputs, request, 1)
         return _flatten(segment_in_memory(planned, inputs.image, inputs.given, listener))
     store = _store(inputs, output)
-    like = inputs.volume if isinstance(inputs.volume, ZarrVolume) else None
-    target = check_target(store, labels, image=like, overwrite=overwrite)
+    target = check_target(store, labels, image=inputs.home, overwrite=overwrite)
     planned, count = _planned(inputs, request, workers)
     if cluster in (None, "local", "processes", "serial"):
         check_room(planned, Path(store))
@@ -198,9 +196,8 @@ def rerun(
     planned = Plan.from_json(old.plan)
     inputs = _reopen(old.command["inputs"])
     _check_unchanged(planned, inputs)
-    like = inputs.volume if isinstance(inputs.volume, ZarrVolume) else None
     store, name = output or old.command["store"], labels or old.command["labels"]
-    outcome = Outcome(planned, check_target(store, name, image=like, overwrite=overwrite), inputs.reopen)
+    outcome = Outcome(planned, check_target(store, name, image=inputs.home, overwrite=overwrite), inputs.reopen)
     outcome.save()
     result = _run(outcome, inputs, usable_workers(planned, workers), cluster, listener)
     if result.counts["labels_sha256"] != old.result["labels_sha256"]:
@@ -222,6 +219,8 @@ def _prepare(image: Source | None, options: Options) -> tuple[_Inputs, Request]:
     if image is None and flows is None:
         raise SettingsError("neither an image nor flows were given; give an OME-Zarr, an array, or flows=")
     flow_view = {k: v for k, v in view.items() if k != "channels"}
+    if isinstance(flows, np.ndarray) and flows.ndim == 3:
+        flows = flows[:, None]  # (channel, y, x): flows of a plane
     given, given_again = _open(flows, flow_view) if flows is not None else (None, None)
     volume, again = _open(image, view) if image is not None else (None, None)
     return _Inputs(volume, given, {"image": again, "flows": given_again}), request
@@ -232,7 +231,7 @@ def _open(source: Source, view: dict[str, Any]) -> tuple[Volume, dict[str, Any] 
     if not isinstance(source, str | Path):
         if view:
             raise SettingsError(f"{', '.join(view)} choose a part of an OME-Zarr; an array is taken whole: cut it")
-        return (_array_volume(source) if isinstance(source, np.ndarray) else source), None
+        return (ArrayVolume(source) if isinstance(source, np.ndarray) else source), None
     volume = open_image(source, **view)
     again = dict(view)
     if "channels" in again:
@@ -241,15 +240,6 @@ def _open(source: Source, view: dict[str, Any]) -> tuple[Volume, dict[str, Any] 
         again["region"] = [list(volume.region.start), list(volume.region.stop)]
     where = volume.info.source
     return volume, {"source": where, **again}
-
-
-def _array_volume(array: Any) -> ArrayVolume:
-    if getattr(array, "ndim", 0) == 3 and array.dtype.kind == "f" and len(array) == 3:
-        raise InputError(
-            f"an array of shape {array.shape} can be a stack of three planes or flows of one: "
-            "write it as (channel, z, y, x)"
-        )
-    return ArrayVolume(array, Spacing(known=False))
 
 
 def _reopen(again: dict[str, Any]) -> _Inputs:
@@ -294,12 +284,11 @@ def _planned(inputs: _Inputs, request: Request, workers: int | None) -> tuple[Pl
 def _store(inputs: _Inputs, output: str | Path | None) -> str | Path:
     if output is not None:
         return output
-    for volume in (inputs.image, inputs.given):
-        if isinstance(volume, ZarrVolume):
-            if is_url(volume.info.source):
-                raise OutputError(f"{volume.info.source} is read from a URL; give --output for the labels")
-            return volume.info.source
-    raise OutputError("labels of an array in memory need a place; give output=")
+    if inputs.home is None:
+        raise OutputError("labels of an array in memory need a place; give output=")
+    if is_url(inputs.home.info.source):
+        raise OutputError(f"{inputs.home.info.source} is read from a URL; give --output for the labels")
+    return inputs.home.info.source
 
 
 def _run(outcome: Outcome, inputs: _Inputs, workers: int, cluster: str | None, listener: Listener) -> Result:

@@ -148,6 +148,13 @@ def test_rerun_makes_the_same_labels(tmp_path: Path, flow_store: Path) -> None:
     assert files_of(again.path) == files_of(first.path)
 
 
+def test_flows_beside_an_image_label_the_image(tmp_path: Path, flow_store: Path, store, lattice: FlowLattice) -> None:
+    image = store(tmp_path / "image.zarr", np.zeros((2, *lattice.extent), np.uint16), spacing=0.5)
+    result = bigcell.segment(image, flows=flow_store, cluster="serial")
+    assert result.path == image / "labels" / "cells"
+    assert result.objects == bigcell.segment(flows=flow_store, cluster="serial").objects
+
+
 def test_rerun_refuses_a_changed_input(tmp_path: Path, flow_store: Path, store) -> None:
     first = bigcell.segment(flows=flow_store, output=tmp_path / "out.zarr", cluster="serial")
     flow_store.rename(tmp_path / "old.zarr")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import bigcell
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.volume import ArrayVolume
@@ -97,6 +98,13 @@ def test_order_of_tasks_does_not_matter(block: Zyx, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(executors.SerialExecutor, "map", shuffled)
     assert np.array_equal(labels_of(flows, block), plain)
+
+
+def test_flows_of_a_plane_need_no_dz() -> None:
+    flows = FlowLattice((1, 50, 60), diameter=10).read(Box.of((1, 50, 60)))
+    plane = bigcell.segment(flows=flows[1:, 0])
+    assert plane.objects > 10
+    assert np.array_equal(plane.labels, labels_of(flows, (1, 50, 60))[0])
 
 
 def test_nothing_found_is_not_an_error() -> None:
