@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import numpy as np
+from numba import get_num_threads, set_num_threads
 
 from bigcell.core.box import Box
 from bigcell.dynamics.follow import Particles, follow
@@ -19,34 +21,40 @@ FOREGROUND = 0.4
 
 
 def expected_seconds(plan: Plan, workers: int) -> float:
-    """Wall seconds of the whole run on `workers` of this machine's kind."""
-    total = plan.voxels * (OTHER_STEPS + FOREGROUND * _follow_seconds(plan.settings.dynamics.niter))
+    """Wall seconds of the whole run on `workers` that share this machine's cores."""
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    total = plan.voxels * (OTHER_STEPS + FOREGROUND * _follow_seconds(plan.settings.dynamics.niter, threads))
     if plan.model:
-        total += _network_seconds(plan)
+        total += _network_seconds(plan, threads)
     return total / workers
 
 
-def _follow_seconds(niter: int) -> float:
+def _follow_seconds(niter: int, threads: int) -> float:
     """Seconds per foreground voxel, compilation not counted: a field that turns as it draws inwards."""
     extent = (SAMPLE,) * 3
     z, y, x = np.indices(extent) - SAMPLE / 2
     flow = (np.stack([-z, -y - x, x - y]) * 12).astype(np.int16)
     start = np.argwhere(np.ones(extent, bool))
+    before = get_num_threads()
+    set_num_threads(min(threads, before))
     follow(flow, Box.of(extent), extent, Particles.at(start[:9]), niter)
     begun = time.perf_counter()
     follow(flow, Box.of(extent), extent, Particles.at(start), niter)
-    return (time.perf_counter() - begun) / len(start)
+    seconds = time.perf_counter() - begun
+    set_num_threads(before)
+    return seconds / len(start)
 
 
-def _network_seconds(plan: Plan) -> float:
-    """Seconds for all tiles of all views, from one batch of each view's size."""
+def _network_seconds(plan: Plan, threads: int) -> float:
+    """Seconds for all tiles of all views, from a batch of each view's size."""
     from bigcell.engine.network_steps import loaded_model  # torch only where a network runs
-    from bigcell.flows.timing import seconds_per_tile
+    from bigcell.flows.timing import seconds_per_pixel
 
     model = loaded_model(plan.model, plan.model_sha256)
     lattice, total = plan.lattice, 0.0
     for view in lattice.views:
-        _, rows, columns = VIEWS[view]
-        h, w = lattice.axes[rows].size, lattice.axes[columns].size
-        total += seconds_per_tile(model.network, model.channels, (h, w)) * lattice.input_voxels(view) / (h * w)
+        normal, rows, columns = VIEWS[view]
+        batch = min(plan.settings.tiles.batch, lattice.extent[normal])
+        shape = (batch, model.channels, lattice.axes[rows].size, lattice.axes[columns].size)
+        total += seconds_per_pixel(model.network, shape, threads) * lattice.input_voxels(view)
     return total

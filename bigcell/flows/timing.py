@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from bigcell.flows.predict import Network
 
 
-def seconds_per_tile(network: Network, channels: int, side: tuple[int, int]) -> float:
-    """Seconds for one tile of `side` (h, w), after one call to warm up."""
-    tile = torch.zeros((1, channels, *side)).contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        network(tile)
+def seconds_per_pixel(network: Network, shape: tuple[int, int, int, int], threads: int) -> float:
+    """Seconds per pixel of tiles of `shape` (tiles, channels, h, w) on `threads` threads, after a call to warm up."""
+    tiles = torch.zeros(shape).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode(), _threads(threads):
+        network(tiles)
         begun = time.perf_counter()
-        network(tile)
-    return time.perf_counter() - begun
+        network(tiles)
+        return (time.perf_counter() - begun) / (shape[0] * shape[2] * shape[3])
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
