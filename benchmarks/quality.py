@@ -46,8 +46,16 @@ def segment(source: Path, truth: np.ndarray, out: Path, options: argparse.Namesp
     store = bigcell.convert(source, out / f"{source.stem}.zarr", axes=axes, spacing_um=spacing, overwrite=True)
     info = bigcell.open_volume(store)
     first = None if len(info.channels) == 1 else [0]
+    diameter = typical_diameter(truth)
+    ball = np.pi / 6 * diameter**3 / (spacing[0] / spacing[2] if spacing else 1) if truth.ndim == 3 else 0
     result = bigcell.segment(
-        store, model=options.model, diameter=typical_diameter(truth), channels=first, cluster="serial", overwrite=True
+        store,
+        model=options.model,
+        diameter=diameter,
+        channels=first,
+        min_size=max(15, round(options.min_share * ball)),
+        cluster="serial",
+        overwrite=True,
     )
     found = bigcell.open_volume(result.path)
     if options.pictures:
@@ -72,6 +80,7 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     parser.add_argument("--out", type=Path, default=Path("quality"))
     parser.add_argument("--only", default="")
+    parser.add_argument("--min-share", type=float, default=0.0, help="min_size in 3-D, as a share of a ball's volume")
     options = parser.parse_args()
     print("| set | images | cells | found | precision | recall | F1 | mean IoU |\n|---|---|---|---|---|---|---|---|")
     for name, images in pairs(options.folder):

@@ -31,7 +31,7 @@ COLUMNS: dict[str, Any] = {
     name: {**MEASURED, **DERIVED}[name]
     for name in ("id", "voxels", "volume_um3", *BOX, *ZYX, "z_um", "y_um", "x_um", "touches_border")
 }
-ROWS_A_GROUP = 65_536
+ROWS_A_GROUP = 8192
 KEY = b"bigcell"
 
 
