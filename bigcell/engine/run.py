@@ -65,10 +65,13 @@ class Run:
             notes[key] = note
             self.listener(TaskDone(name, key, each.get(key, 0), note["seconds"], note["peak"]))
         seconds = time.perf_counter() - begun
+        before = self.stages.get(name, {"tasks": 0, "run": 0, "seconds": 0.0})  # some stages take several turns
         self.stages[name] = {
-            "tasks": len(every), "run": len(todo), "seconds": round(seconds, 2),
+            "tasks": before["tasks"] + len(every),
+            "run": before["run"] + len(todo),
+            "seconds": round(before["seconds"] + seconds, 2),
             "peak_bytes": max((n["peak"] for n in notes.values()), default=0),
-        }  # fmt: skip
+        }
         self.listener(StageFinished(name, seconds))
         return notes
 
