@@ -21,10 +21,12 @@ DRIVER = 255 * MB
 """The driver, with the scheduler and the table writer."""
 BLOCK_NOTE = 10e3
 """What the driver and its scheduler hold on to for each block."""
-TORCH = 330 * MB
+TORCH = 210 * MB
 """More, once torch is imported and a model is loaded."""
 BATCH = 1 << 18
 """Particles that are followed together (`engine.follow_steps.BATCH`)."""
+ACTIVATIONS = 110.0
+"""Floats that a network holds per pixel of a batch (a U-Net of 16 channels at the top; one of 32 holds more)."""
 FOREGROUND = 0.6
 """Share of foreground voxels that is provided for."""
 
@@ -90,4 +92,4 @@ def _predict_bytes(plan: Plan) -> float:
     footprint = prod(sides)
     image = len(plan.channels) * footprint * (4 * 3 + np.dtype(plan.dtype).itemsize)
     tile = max(a.size for a in lattice.axes) ** 2 * plan.settings.tiles.batch
-    return image + footprint * 8 + tile * 4 * 260.0
+    return image + footprint * 8 + tile * 4 * ACTIVATIONS

@@ -55,6 +55,16 @@ def test_each_tile_runs_once(tmp_path: Path, image_store: Path, block: tuple[int
     assert max(share) < 3.6  # tiles of 48 with their margins, over 18 planes padded to 32
 
 
+def test_a_worker_with_a_network_holds_what_the_plan_said(tmp_path: Path, store) -> None:
+    made = sample_volume((24, 90, 90), diameter=17, seed=4)
+    path = store(tmp_path / "image.zarr", made.image, spacing=0.5)
+    arguments = {"diameter": 17, "block": (24, 45, 90), "workers": 2}
+    planned = bigcell.plan(path, **arguments).budget
+    result = bigcell.segment(path, cluster="local", **arguments)
+    assert planned is not None
+    assert 0.7 < result.stages["predict"]["peak_bytes"] / planned.worker < 1.3
+
+
 def test_in_memory_equals_blockwise(tmp_path: Path, image_store: Path) -> None:
     on_disk = bigcell.segment(image_store, tile=48, block=(11, 30, 32), cluster="serial", output=tmp_path / "o.zarr")
     image = np.asarray(zarr.open_array(image_store / "0", mode="r")[...])
