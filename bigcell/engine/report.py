@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,12 +53,14 @@ def plan_table(plan: Plan) -> str:
     ]
     if plan.model:
         lattice = plan.lattice
-        per_view = ", ".join(f"{lattice.input_voxels(v) / plan.voxels:.2f}" for v in lattice.views)
+        seen = [lattice.input_voxels(v) for v in lattice.views]
+        grid = ", ".join(f"{n / prod(lattice.extent):.2f}" for n in seen)
+        volume = ", ".join(f"{n / plan.voxels:.2f}" for n in seen)
         rows += [
             ("model", f"{plan.model} ({plan.model_sha256[:12]}), cells of {plan.model_diameter:g} voxels"),
             ("diameter", f"{s.diameter:g} voxels along x, anisotropy {s.anisotropy:g}"),
             ("network", f"grid {shape(plan.grids.network)}, {lattice.tiles} tiles in {len(lattice.cubes)} tasks"),
-            ("", f"input voxels per voxel and view: {per_view}"),
+            ("", f"input voxels per voxel of its grid, each view: {grid} (of the volume: {volume})"),
         ]
     else:
         rows.append(("flows", str(plan.flows.get("source", "given"))))
