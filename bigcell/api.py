@@ -70,6 +70,8 @@ class Options(TypedDict, total=False):
 
 VIEW = ("level", "channels", "time", "region")
 
+open_volume = open_image
+
 
 @dataclass(frozen=True)
 class _Inputs:
@@ -84,22 +86,6 @@ class _Inputs:
         """The OME-Zarr that the labels are of: the image, or else the flows; None for arrays."""
         volume = self.image if self.image is not None else self.given
         return volume if isinstance(volume, ZarrVolume) else None
-
-
-def open_volume(
-    source: str | Path,
-    *,
-    level: int = 0,
-    channels: Sequence[int | str] | None = None,
-    time: int = 0,
-    region: Box | None = None,
-) -> ZarrVolume:
-    """An OME-Zarr image (0.4 or 0.5, path or URL) as a volume that is read box by box, ``(channel, z, y, x)``.
-
-    `level` 0 is the finest. `channels`: names or numbers, in the order wanted. `region`: a Box of z, y, x voxels of
-    that level. Raises InputError, in one sentence, for anything that is not such an image.
-    """
-    return open_image(source, level=level, channels=channels, time=time, region=region)
 
 
 def plan(image: Source | None = None, *, workers: int | None = None, **options: Unpack[Options]) -> Plan:
