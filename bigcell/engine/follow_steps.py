@@ -23,15 +23,14 @@ def follow_block(job: Job, item: tuple[int]) -> dict[str, Any]:
     """Follow the foreground voxels of a block. Those that leave its window are mailed to the block they are in."""
     block = item[0]
     core = job.grid.core(block)
-    window = core.grow(job.plan.settings.dynamics.halo) & job.whole
-    mask, flow = foreground_flow_into(job.flows(window), logit_threshold(job.plan.settings.dynamics))
+    window, mask, flow = _flow_around(job, block)
     inner = mask[core.relative_to(window).slices].copy()
     voxels = np.flatnonzero(inner)
-    moved = np.zeros((len(voxels), 3), np.int16 if max(job.plan.extent) <= 2**15 else np.int32)
+    moved = np.zeros((len(voxels), 3), _way_dtype(job))
     away: list[tuple[Particles, Array]] = []
     for first in range(0, len(voxels), BATCH):
         part = slice(first, first + BATCH)
-        start = np.stack(np.unravel_index(voxels[part], core.shape), 1) + np.array(core.start)
+        start = _zyx(voxels[part], core)
         done, escaped = follow(flow, window, job.plan.extent, Particles.at(start), job.plan.settings.dynamics.niter)
         moved[part] = done.end - start
         away.append((done.take(escaped), first + np.flatnonzero(escaped)))
@@ -49,9 +48,7 @@ def drain(job: Job, item: tuple[str, int, int, tuple[int, ...]]) -> dict[str, An
     mail = [job.scratch.load(f"mail/{turn}-{block}-{s}") for s in senders]
     particles = Particles(*(np.concatenate([m[k] for m in mail]) for k in ("start", "displacement", "steps")))
     home, rank = (np.concatenate([m[k] for m in mail]) for k in ("home", "rank"))
-    core = job.grid.core(block)
-    window = core.grow(job.plan.settings.dynamics.halo) & job.whole
-    _, flow = foreground_flow_into(job.flows(window), logit_threshold(job.plan.settings.dynamics))
+    window, _, flow = _flow_around(job, block)
     done, escaped = follow(flow, window, job.plan.extent, particles, job.plan.settings.dynamics.niter)
     homes = np.unique(home[~escaped])
     for h in homes:
@@ -67,11 +64,10 @@ def settle(job: Job, item: tuple[int, tuple[str, ...]]) -> dict[str, Any]:
     mask, moved = load_ends(job, block)
     core = job.grid.core(block)
     voxels = np.flatnonzero(mask)
-    moved = moved.astype(np.int16 if max(job.plan.extent) <= 2**15 else np.int32)
+    moved = moved.astype(_way_dtype(job))
     for sender in senders:
         back = job.scratch.load(f"returns/{block}-{sender}")
-        start = np.stack(np.unravel_index(voxels[back["rank"]], core.shape), 1) + np.array(core.start)
-        moved[back["rank"]] = back["end"] - start
+        moved[back["rank"]] = back["end"] - _zyx(voxels[back["rank"]], core)
     _save_ends(job, block, mask, moved)
     return {"reach": _complete(job, block, mask, moved)}
 
@@ -96,6 +92,24 @@ def end_positions(mask, moved, origin, extent):  # type: ignore[no-untyped-def]
                     ends[n] = (a * extent[1] + b) * extent[2] + c
                     n += 1
     return ends
+
+
+def _flow_around(job: Job, block: int) -> tuple[Box, Array, Array]:
+    """The window of a block, and the foreground mask and flow in it."""
+    settings = job.plan.settings.dynamics
+    window = job.grid.core(block).grow(settings.halo) & job.whole
+    return window, *foreground_flow_into(job.flows(window), logit_threshold(settings))
+
+
+def _zyx(voxels: Array, core: Box) -> Array:
+    """Voxels (n, 3) of the volume, from their raster places in a block's core."""
+    place: Array = np.stack(np.unravel_index(voxels, core.shape), 1) + np.array(core.start)
+    return place
+
+
+def _way_dtype(job: Job) -> type[np.signedinteger[Any]]:
+    """The integer that holds any way through the volume."""
+    return np.int16 if max(job.plan.extent) <= 2**15 else np.int32
 
 
 def _save_ends(job: Job, block: int, mask: Array, moved: Array) -> None:

@@ -49,8 +49,7 @@ def predict(job: Job, item: tuple[int]) -> dict[str, Any]:
     if len(image) < model.channels:
         image = np.concatenate([image, np.zeros((model.channels - len(image), *footprint.shape), np.float32)])
     job.scratch.save_dense(f"flows/{item[0]}", predict_cube(model.network, image, job.lattice, item[0]))
-    runs = list(job.lattice.runs(item[0]))
-    return {"tiles": sum(r.last - r.first for r in runs), "runs": len(runs)}
+    return {"tiles": sum(run.last - run.first for run in job.lattice.runs(item[0]))}
 
 
 @lru_cache(maxsize=2)
