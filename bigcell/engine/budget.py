@@ -23,6 +23,8 @@ BLOCK_NOTE = 10e3
 """What the driver and its scheduler hold on to for each block."""
 TORCH = 210 * MB
 """More, once torch is imported and a model is loaded."""
+KEPT_FLOWS = 5.5
+"""Bytes on disk for the flows of a voxel, where they are kept."""
 BATCH = 1 << 18
 """Particles that are followed together (`engine.follow_steps.BATCH`)."""
 ACTIVATIONS = 110.0
@@ -56,8 +58,8 @@ def estimate(plan: Plan, *, workers: int = 1) -> Budget:
         base += TORCH
     worker = int(base + max(peaks))
     driver = int(DRIVER + BLOCK_NOTE * len(plan.grid))
-    scratch = int(plan.voxels * 2.0) + (int(prod(plan.grids.network) * 5.5) if plan.model else 0)
-    output = int(plan.voxels * 0.5)
+    scratch = int(plan.voxels * 2.0) + (int(prod(plan.grids.network) * KEPT_FLOWS) if plan.model else 0)
+    output = int(plan.voxels * (0.5 + KEPT_FLOWS * plan.keep_flows))
     files = 12 * len(plan.grid) + 2 * (len(plan.lattice.cubes) if plan.model else 0)
     return Budget(worker, driver, scratch, output, files, 0.0, workers)
 

@@ -14,6 +14,7 @@ from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, Volume
 from bigcell.dynamics.window import integer_flow, integer_logit
 from bigcell.engine.plan import Plan
+from bigcell.io.flows import FlowStore
 from bigcell.io.scratch import Scratch
 from bigcell.preprocess.normalize import Levels
 from bigcell.preprocess.rescale import GridPair, flows_to_image
@@ -49,6 +50,7 @@ class Job:
     """`image` is segmented by the plan's model, or `given` holds flows from elsewhere; `scratch` is the work place.
 
     `contrast`, `offsets` (ids before each layer of blocks) and `labels` are filled in as the run goes on.
+    Flows are also written to `kept`, where there is such a store.
     """
 
     plan: Plan
@@ -58,6 +60,7 @@ class Job:
     contrast: tuple[Levels, ...] = ()
     offsets: tuple[int, ...] = ()
     labels: Labels | None = None
+    kept: FlowStore | None = None
 
     @cached_property
     def grid(self) -> BlockGrid:
@@ -97,6 +100,8 @@ class Job:
         """Flows from elsewhere as integers, a channel at a time to hold little."""
         assert self.given is not None
         values = self.given.read(window)
+        if values.dtype == np.int16:  # kept by an earlier run: integers already
+            return values
         flows = np.zeros((4, *window.shape), np.int16)
         for component, channel in zip(range(4 - len(values), 4), values, strict=True):  # a plane may lack dz
             if not np.isfinite(channel).all():

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from bigcell.engine.objects import table_columns
 from bigcell.engine.plan import Plan
 from bigcell.engine.run import Result, Run, object_rows, segment_volume
 from bigcell.engine.settings import output_chunks
+from bigcell.io.flows import FlowStore, publish_flows
 from bigcell.io.open import ZarrVolume
 from bigcell.io.publish import publish
 from bigcell.io.scratch import DiskScratch
@@ -40,11 +41,16 @@ def work_folder(store: str | Path, name: str) -> Path:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A plan, its inputs and the place for its labels: what `resume` reads back. `inputs` reopens the inputs."""
+    """A plan, its inputs and the place for its labels: what `resume` reads back. `inputs` reopens the inputs.
+
+    `request` is what was asked for, `kept` the path where flows are to be kept ("" for nowhere).
+    """
 
     plan: Plan
     target: LabelTarget
     inputs: dict[str, Any]
+    request: dict[str, Any] = field(default_factory=dict)
+    kept: str = ""
 
     @property
     def work(self) -> Path:
@@ -59,7 +65,13 @@ class Outcome:
                     "or start over with --overwrite"
                 )
             shutil.rmtree(self.work)
-        values = {"plan": self.plan.to_json(), "target": vars(self.target), "inputs": self.inputs}
+        values = {
+            "plan": self.plan.to_json(),
+            "target": vars(self.target),
+            "inputs": self.inputs,
+            "request": self.request,
+            "kept": self.kept,
+        }
         DiskScratch(self.work).write_note(PLAN_FILE.removesuffix(".json"), values)
 
     @classmethod
@@ -67,7 +79,8 @@ class Outcome:
         """The unfinished run in `work`."""
         try:
             values = json.loads((work / PLAN_FILE).read_text())
-            return cls(Plan.from_json(values["plan"]), LabelTarget(**values["target"]), values["inputs"])
+            target = LabelTarget(**values["target"])
+            return cls(Plan.from_json(values["plan"]), target, values["inputs"], values["request"], values["kept"])
         except FileNotFoundError as error:
             raise OutputError(f"there is no unfinished run at {work}; start one with `bigcell segment`") from error
         except (ValueError, KeyError, TypeError) as error:
@@ -82,7 +95,8 @@ def execute(
     Bad input found on the way leaves nothing behind; anything else leaves the work folder for `resume`.
     """
     scratch = DiskScratch(outcome.work / "scratch" / outcome.plan.id[:12])
-    run = Run(Job(outcome.plan, image, given, scratch), executor, listener)
+    kept = FlowStore.at(outcome.kept, outcome.plan.extent) if outcome.kept else None
+    run = Run(Job(outcome.plan, image, given, scratch, kept=kept), executor, listener)
     try:
         count = segment_volume(run, lambda n: _open_labels(run, outcome, image, given, n))
     except InputError:
@@ -92,6 +106,8 @@ def execute(
     assert isinstance(store, LabelStore)
     table = _write_table(run, outcome.work / TABLE_FILE, image, given)
     record = _record(outcome, run, count)
+    if kept is not None:
+        _publish_flows(outcome, kept, image)
     record_file = outcome.work / RECORD_FILE
     record_file.write_text(json.dumps(record.to_json(), indent=1))
     path = publish(store, attributes={"bigcell": record.to_json()}, files={TABLE_FILE: table, RECORD_FILE: record_file})
@@ -164,6 +180,17 @@ def _write_table(run: Run, path: Path, image: Volume | None, given: Volume | Non
             if len(rows):
                 table.write(table_columns(first, rows, plan.extent))
     return path
+
+
+def _publish_flows(outcome: Outcome, kept: FlowStore, image: Volume | None) -> None:
+    """Give the kept flows their name, with all that making masks from them needs."""
+    about = {
+        "plan": outcome.plan.to_json(),
+        "inputs": outcome.inputs,
+        "request": outcome.request,
+        "store": outcome.target.store,
+    }
+    publish_flows(kept, spacing=outcome.plan.spacing, origin_um=getattr(image, "origin_um", (0, 0, 0)), about=about)
 
 
 def _record(outcome: Outcome, run: Run, count: int) -> RunRecord:

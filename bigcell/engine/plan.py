@@ -39,6 +39,7 @@ class Plan:
     model_diameter: float = 0.0
     image: dict[str, Any] = field(default_factory=dict)
     flows: dict[str, Any] = field(default_factory=dict)
+    keep_flows: bool = False
     engine: int = 1
     budget: Budget | None = None
 

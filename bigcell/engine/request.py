@@ -14,6 +14,7 @@ from bigcell.dynamics.settings import DynamicsSettings
 from bigcell.engine.budget import estimate
 from bigcell.engine.plan import Plan
 from bigcell.engine.settings import RunSettings, default_block
+from bigcell.io.flows import HOLDS
 from bigcell.stitch.number import SizeSettings
 from bigcell.tiling.lattice import TileSettings
 
@@ -133,7 +134,7 @@ def _check_flows(given: Volume, image: Volume | None) -> None:
             f"the flows have {len(given.channels)} channels; wanted {wanted}: "
             f"{'dz, ' if wanted == 4 else ''}dy, dx, cell probability"
         )
-    if given.dtype.kind != "f":
+    if given.dtype.kind != "f" and not _kept_by_us(given):
         raise InputError(
             f"the flows have dtype {given.dtype}; wanted floats, five times unit length as Cellpose has them"
         )
@@ -141,6 +142,12 @@ def _check_flows(given: Volume, image: Volume | None) -> None:
         raise InputError(
             f"the flows have extent {given.extent}, the image {image.extent} (z, y, x): give flows of the same level"
         )
+
+
+def _kept_by_us(given: Volume) -> bool:
+    """Whether these are the integer flows of an earlier run."""
+    info = getattr(given, "info", None)
+    return given.dtype == "int16" and info is not None and info.holds == HOLDS and len(given.channels) == 4
 
 
 def _identity(volume: Volume | None) -> dict[str, Any]:

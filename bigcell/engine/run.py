@@ -22,6 +22,7 @@ from bigcell.engine.intensity import settle_contrast
 from bigcell.engine.job import Job, Labels
 from bigcell.engine.object_steps import load_pieces
 from bigcell.engine.steps import key_of, perform
+from bigcell.io.flows import create_flows
 from bigcell.stitch.pieces import Pieces
 
 Notes = dict[str, dict[str, Any]]
@@ -98,6 +99,8 @@ def segment_volume(run: Run, make_labels: MakeLabels) -> int:
     if run.job.given is None:
         measure(run)
         run.stage("predict", ((k,) for k in range(len(run.job.lattice.cubes))), _cube_voxels(run))
+    if run.job.kept is not None:
+        keep_flows(run)
     reach = follow_all(run)
     find_objects(run, reach)
     count = number_objects(run)
@@ -113,6 +116,15 @@ def measure(run: Run) -> None:
     for text in notices:
         run.listener(Notice(text))
     run.job = replace(run.job, contrast=contrast)
+
+
+def keep_flows(run: Run) -> None:
+    """Write the flows to a store of their own, for masks with other thresholds later."""
+    assert run.job.kept is not None
+    if not run.job.journal.finished("keep"):
+        create_flows(run.job.kept)
+    regions = list(run.job.kept.regions())
+    run.stage("keep", enumerate(regions), [box.size for box in regions])
 
 
 def follow_all(run: Run) -> list[int]:

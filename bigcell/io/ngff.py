@@ -41,7 +41,10 @@ class LevelInfo:
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What a multiscale image says of itself, checked against its arrays; no voxel was read for it."""
+    """What a multiscale image says of itself, checked against its arrays; no voxel was read for it.
+
+    `holds` is what a store of ours says of itself: "flows", or "labels".
+    """
 
     source: str
     version: str
@@ -52,6 +55,7 @@ class ImageInfo:
     channels: tuple[str, ...]
     windows: tuple[tuple[float, float] | None, ...]
     labels: tuple[str, ...]
+    holds: str = ""
 
     def length(self, axis: str, level: int = 0) -> int:
         """Voxels along `axis`, 1 where the file has no such axis."""

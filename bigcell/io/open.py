@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -138,6 +138,7 @@ def read_info(source: str | Path) -> ImageInfo:
         channels=channel_names(attributes, count),
         windows=contrast_windows(attributes, count),
         labels=_label_names(group),
+        holds=_held(attributes),
     )
 
 
@@ -218,6 +219,13 @@ def _level(
     if any("pickle" in repr(stored.get(part)) for part in ("filters", "compressor", "codecs")):
         raise InputError(f"{shown} is stored with the pickle codec, which can run code; do not trust this file")
     return LevelInfo(path, array.shape, array.chunks, array.shards, scale, translation, dtype)
+
+
+def _held(attributes: Mapping[str, Any]) -> str:
+    """What a store of ours says it holds ("flows", "labels"), else nothing."""
+    ours = attributes.get("bigcell")
+    holds = ours.get("holds") if isinstance(ours, Mapping) else None
+    return holds if isinstance(holds, str) else ""
 
 
 def _label_names(group: zarr.Group) -> tuple[str, ...]:

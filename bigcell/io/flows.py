@@ -1,0 +1,128 @@
+"""Flows at rest: an OME-Zarr of integer dz, dy, dx and cell probability, from which masks can be made again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.storage import LocalStore
+
+from bigcell.core.axes import Spacing
+from bigcell.core.box import Box
+from bigcell.core.errors import OutputError
+from bigcell.core.volume import Array
+from bigcell.io.layout import (
+    Grid,
+    Place,
+    Zyx,
+    axes_metadata,
+    base_scale,
+    dataset_metadata,
+    grid_of,
+    make_array,
+    multiscale_attributes,
+    units_of,
+)
+from bigcell.io.location import absolute, is_url
+
+AXES = ("c", "z", "y", "x")
+CHANNELS = ("dz", "dy", "dx", "cellprob")
+HOLDS = "flows"
+"""What a store of flows says of itself under ``bigcell``: its int16 are then read as they are."""
+
+
+@dataclass(frozen=True)
+class FlowStore:
+    """Flows being written to `path`. Picklable: every process opens the array itself; tasks write whole shards."""
+
+    path: str
+    grid: Grid
+
+    @classmethod
+    def at(cls, path: str | Path, extent: Zyx) -> FlowStore:
+        """The store of flows of a volume of `extent`, laid out by the extent alone. Writes nothing."""
+        plane = extent[0] == 1
+        chunk, shard = ((1, 512, 512), (1, 2048, 2048)) if plane else ((64, 64, 64), (256, 256, 256))
+        return cls(absolute(path), grid_of(extent, chunk, shard))
+
+    @property
+    def building(self) -> Path:
+        """Where it is written until it is whole."""
+        final = Path(self.path)
+        return final.with_name(f".{final.name}.building")
+
+    def regions(self) -> Iterator[Box]:
+        """What tasks write: whole shards, which tile the volume once."""
+        return Box.of(self.grid.extent).split(self.grid.shard)
+
+    def write(self, region: Box, flows: Array) -> None:
+        """Put int16 `flows` (4, z, y, x) at `region`."""
+        try:
+            _open(str(self.building))[(slice(None), *region.slices)] = flows
+        except OSError as error:
+            raise OutputError(f"{self.building} cannot be written ({error}); is the disk full?") from error
+
+
+def check_flow_target(path: str | Path, *, overwrite: bool) -> None:
+    """Refuse a place for flows that is taken, or cannot be written. Writes nothing."""
+    if is_url(path):
+        raise OutputError(f"flows cannot be written to the URL {path}; give a local path")
+    final = Path(absolute(path))
+    if final.exists() and not overwrite:
+        raise OutputError(f"{final} exists already; give another path for the flows, or allow overwriting")
+    if final.exists() and not (final / "zarr.json").exists():
+        raise OutputError(f"{final} is not a zarr group, so it will not be overwritten; give another path")
+    if not final.parent.is_dir():
+        raise OutputError(f"{final.parent} is not a folder; make it first")
+
+
+def create_flows(store: FlowStore) -> None:
+    """An empty array at the building place; whatever an earlier run left there is removed."""
+    try:
+        shutil.rmtree(store.building, ignore_errors=True)
+        zarr.create_group(LocalStore(store.building), zarr_format=3)
+        lengths = {"c": len(CHANNELS)}
+        make_array(
+            store.building, "0", store.grid, axes=AXES, lengths=lengths, dtype=np.dtype(np.int16), version="0.5",
+            shuffle=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise OutputError(f"{store.building} cannot be made ({error}); give another place for the flows") from error
+
+
+def publish_flows(
+    store: FlowStore, *, spacing: Spacing, origin_um: tuple[float, ...], about: Mapping[str, Any]
+) -> None:
+    """Describe the flows, with `about` under ``bigcell``, and give them their name. Doing it again is harmless."""
+    final = Path(store.path)
+    if not store.building.exists():
+        if not final.exists():
+            raise OutputError(f"there are no flows at {store.building} to publish; run the segmentation again")
+        return
+    multiscale = {
+        "name": final.stem,
+        "axes": axes_metadata(AXES, units_of(AXES, spacing)),
+        "datasets": [dataset_metadata("0", Place(base_scale(AXES, spacing), (0.0, *origin_um)))],
+    }
+    channels = [{"label": name, "color": "FFFFFF", "window": _window(name)} for name in CHANNELS]
+    group = zarr.open_group(LocalStore(store.building), mode="r+", use_consolidated=False)
+    group.attrs.update(multiscale_attributes(multiscale, "0.5", omero={"channels": channels}))
+    group.attrs["bigcell"] = {"holds": HOLDS, **about}
+    shutil.rmtree(final, ignore_errors=True)
+    store.building.rename(final)
+
+
+def _window(name: str) -> dict[str, float]:
+    reach = 2048 if name == "cellprob" else 1024
+    return {"min": -32768, "max": 32767, "start": -reach, "end": reach}
+
+
+@lru_cache(maxsize=8)
+def _open(building: str) -> zarr.Array[Any]:
+    return zarr.open_array(LocalStore(Path(building)), path="0", mode="r+", config={"write_empty_chunks": False})
