@@ -11,9 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HEADER = "import torch
-# named here, since the compiled part that holds them did not load
-"
+HEADER = "import torch  # the names below stand for a compiled part that did not load\n"
 
 
 def main() -> None:
@@ -23,7 +21,7 @@ def main() -> None:
     file = Path(found.submodule_search_locations[0]).with_name("torchvision") / "_meta_registrations.py"
     text = file.read_text()
     if not text.startswith(HEADER):
-        names = re.findall(r'register_(?:fake|meta)\("(?:torchvision::)?(\w+)"\)', text)
+        names = re.findall(r'register_fake\("torchvision::(\w+)"\)', text)
         lines = [f'torch.library.define("torchvision::{name}", "() -> ()")' for name in dict.fromkeys(names)]
         file.write_text(HEADER + "\n".join([*lines, text]))
     subprocess.run([sys.executable, "-c", "import torchvision"], check=True)
