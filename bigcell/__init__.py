@@ -22,6 +22,7 @@ _HOME = {
     "Plan": "bigcell.engine.plan",
     "Result": "bigcell.engine.run",
     "convert": "bigcell.api",
+    "masks": "bigcell.api",
     "open_volume": "bigcell.api",
     "plan": "bigcell.api",
     "rerun": "bigcell.api",
@@ -35,6 +36,7 @@ __all__ = [
     "Plan",
     "Result",
     "convert",
+    "masks",
     "open_volume",
     "plan",
     "rerun",
@@ -44,7 +46,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from bigcell.api import convert, open_volume, plan, rerun, resume, segment
+    from bigcell.api import convert, masks, open_volume, plan, rerun, resume, segment
     from bigcell.core.errors import BigcellError
     from bigcell.engine.plan import Plan
     from bigcell.engine.run import Result

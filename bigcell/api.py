@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -18,6 +18,7 @@ from bigcell.core.volume import Array, ArrayVolume, Volume
 from bigcell.engine.budget import estimate
 from bigcell.engine.calibrate import expected_seconds
 from bigcell.engine.events import Listener, ignore
+from bigcell.engine.kept import is_kept, read_kept
 from bigcell.engine.memory import segment_in_memory
 from bigcell.engine.output import (
     PLAN_FILE,
@@ -33,13 +34,24 @@ from bigcell.engine.request import Request, make_plan
 from bigcell.engine.resources import check_room, usable_workers
 from bigcell.engine.run import Result
 from bigcell.io.convert import convert
-from bigcell.io.location import is_url
+from bigcell.io.flows import check_flow_target
+from bigcell.io.location import absolute, is_url
 from bigcell.io.open import ZarrVolume, open_image
 from bigcell.io.targets import check_target
 
-__all__ = ["convert", "open_volume", "plan", "rerun", "resume", "segment"]
+__all__ = ["convert", "masks", "open_volume", "plan", "rerun", "resume", "segment"]
 
 Source = str | Path | Array | Volume
+
+
+class MaskOptions(TypedDict, total=False):
+    """What decides how flows become labels; see `bigcell.engine.request.Request`."""
+
+    cellprob_threshold: float
+    niter: int | None
+    min_size: int
+    max_size: int
+    block: Sequence[int] | None
 
 
 class Options(TypedDict, total=False):
@@ -105,6 +117,7 @@ def segment(
     output: str | Path | None = None,
     labels: str = "cells",
     overwrite: bool = False,
+    keep_flows: str | Path | None = None,
     workers: int | None = None,
     cluster: str | None = None,
     listener: Listener = ignore,
@@ -118,6 +131,7 @@ def segment(
 
     `cluster`: "serial", "processes", "local" (dask on this machine; the default for more than one worker) or the
     ``tcp://`` address of a dask scheduler. `workers`: None takes as many as cores and memory allow.
+    `keep_flows`: a new OME-Zarr for the flows, from which `masks` makes labels with other thresholds.
 
     >>> import numpy as np
     >>> flows = np.full((4, 1, 24, 24), -5.0)        # background, but for a square of flows to its centre
@@ -127,17 +141,51 @@ def segment(
     1
     """
     inputs, request = _prepare(image, options)
+    if keep_flows is not None:
+        _check_keeping(inputs, output, keep_flows, overwrite)
     if output is None and inputs.home is None:
         planned, _ = _planned(inputs, request, 1)
         return _flatten(segment_in_memory(planned, inputs.image, inputs.given, listener))
     store = _store(inputs, output)
     target = check_target(store, labels, image=inputs.home, overwrite=overwrite)
-    planned, count = _planned(inputs, request, workers)
+    planned, count = _planned(inputs, request, workers, keep_flows is not None)
     if cluster in (None, "local", "processes", "serial"):
         check_room(planned, Path(store))
-    outcome = Outcome(planned, target, inputs.reopen)
+    kept = absolute(keep_flows) if keep_flows is not None else ""
+    outcome = Outcome(planned, target, inputs.reopen, asdict(request), kept)
     outcome.save()
     return _run(outcome, inputs, count, cluster, listener)
+
+
+def masks(
+    flows: str | Path,
+    *,
+    output: str | Path | None = None,
+    labels: str = "cells",
+    overwrite: bool = False,
+    workers: int | None = None,
+    cluster: str | None = None,
+    listener: Listener = ignore,
+    **changes: Unpack[MaskOptions],
+) -> Result:
+    """Labels from the flows that `segment` kept in the store `flows`, with other thresholds and without the network.
+
+    What `changes` does not say is as it was in that run, and so is the store for the labels, unless `output` is given.
+    With no changes the labels are the same, voxel by voxel.
+    """
+    kept = read_kept(flows)
+    options: Any = {**kept.options(MaskOptions.__annotations__), **changes, **kept.view}
+    return segment(
+        kept.image,
+        flows=flows,
+        output=output or kept.store,
+        labels=labels,
+        overwrite=overwrite,
+        workers=workers,
+        cluster=cluster,
+        listener=listener,
+        **options,
+    )
 
 
 def resume(
@@ -204,7 +252,7 @@ def _prepare(image: Source | None, options: Options) -> tuple[_Inputs, Request]:
     request = from_dict(Request, {k: v for k, v in values.items() if v is not None and k not in VIEW})
     if image is None and flows is None:
         raise SettingsError("neither an image nor flows were given; give an OME-Zarr, an array, or flows=")
-    flow_view = {k: v for k, v in view.items() if k != "channels"}
+    flow_view = {} if flows is not None and is_kept(flows) else {k: v for k, v in view.items() if k != "channels"}
     if isinstance(flows, np.ndarray) and flows.ndim == 3:
         flows = flows[:, None]  # (channel, y, x): flows of a plane
     given, given_again = _open(flows, flow_view) if flows is not None else (None, None)
@@ -261,10 +309,18 @@ def _check_unchanged(planned: Plan, inputs: _Inputs) -> None:
         loaded_model(planned.model, planned.model_sha256)
 
 
-def _planned(inputs: _Inputs, request: Request, workers: int | None) -> tuple[Plan, int]:
-    first = make_plan(request, inputs.image, inputs.given)
+def _planned(inputs: _Inputs, request: Request, workers: int | None, keep: bool = False) -> tuple[Plan, int]:
+    first = replace(make_plan(request, inputs.image, inputs.given), keep_flows=keep)
     count = usable_workers(first, workers)
     return replace(first, budget=estimate(first, workers=count)), count
+
+
+def _check_keeping(inputs: _Inputs, output: str | Path | None, place: str | Path, overwrite: bool) -> None:
+    if inputs.given is not None:
+        raise SettingsError("the flows are given, so there is nothing new to keep; leave out keep_flows")
+    if output is None and inputs.home is None:
+        raise SettingsError("an array is segmented in memory, where no flows are kept; give output= as well")
+    check_flow_target(place, overwrite=overwrite)
 
 
 def _store(inputs: _Inputs, output: str | Path | None) -> str | Path:

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from bigcell import __version__
 from bigcell.cli.convert import convert
 from bigcell.cli.inspect import inspect
+from bigcell.cli.masks import masks
 from bigcell.cli.plan import plan
 from bigcell.cli.rerun import rerun
 from bigcell.cli.resume import resume
@@ -76,7 +77,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for verb in (inspect, convert, plan, segment, view, resume, rerun):
+for verb in (inspect, convert, plan, segment, masks, view, resume, rerun):
     app.command()(verb)
 
 

@@ -39,10 +39,12 @@ Anisotropy = Annotated[
 Flows = Annotated[
     str | None, _option("--flows", "PATH", "OME-Zarr of flows dz, dy, dx and cell probability, instead of a network.")
 ]
-MinSize = Annotated[int, _option("--min-size", "VOXELS", "Smaller objects are removed; 15 is the default.")]
-MaxSize = Annotated[int, _option("--max-size", "VOXELS", "Larger objects are removed; 0, no limit, is the default.")]
+MinSize = Annotated[int | None, _option("--min-size", "VOXELS", "Smaller objects are removed; 15 is the default.")]
+MaxSize = Annotated[
+    int | None, _option("--max-size", "VOXELS", "Larger objects are removed; 0, no limit, is the default.")
+]
 Threshold = Annotated[
-    float, _option("--cellprob-threshold", "LOGIT", "Higher gives fewer and smaller cells; 0 is the default.")
+    float | None, _option("--cellprob-threshold", "LOGIT", "Higher gives fewer and smaller cells; 0 is the default.")
 ]
 Niter = Annotated[int | None, _option("--niter", "STEPS", "Most steps along the flow; more for long cells.")]
 Block = Annotated[str | None, _option("--block", "Z,Y,X", "Voxels of a unit of work: smaller needs less memory.")]
@@ -54,6 +56,9 @@ Cluster = Annotated[
 ]
 Labels = Annotated[str, _option("--labels", "NAME", "Name of the labels; 'cells' is the default.")]
 Output = Annotated[str | None, _option("--output", "PATH", "A store for the labels; the image's own by default.")]
+KeepFlows = Annotated[
+    str | None, _option("--keep-flows", "PATH", "Also write the flows to this new OME-Zarr, for `bigcell masks`.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace labels of that name.", show_default=False)]
 
 
@@ -73,6 +78,16 @@ def work(source: str | None, given: dict[str, Any]) -> dict[str, Any]:
             values["channels"] = channel_list(view["channels"], info.channels)
         if "region" in view:
             values["region"] = region_box(view["region"], extent_of(info, values.get("level", 0)))
+    return values
+
+
+def changes(given: dict[str, Any]) -> dict[str, Any]:
+    """The options of `bigcell.masks` among what the command line gave."""
+    from bigcell.api import MaskOptions
+
+    values = {name: given[name] for name in MaskOptions.__annotations__ if given.get(name) is not None}
+    if "block" in values:
+        values["block"] = numbers("--block", values["block"])
     return values
 
 

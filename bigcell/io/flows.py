@@ -29,7 +29,7 @@ from bigcell.io.layout import (
     multiscale_attributes,
     units_of,
 )
-from bigcell.io.location import absolute, is_url
+from bigcell.io.location import absolute, attributes_of, is_url, open_group
 
 AXES = ("c", "z", "y", "x")
 CHANNELS = ("dz", "dy", "dx", "cellprob")
@@ -126,3 +126,9 @@ def _window(name: str) -> dict[str, float]:
 @lru_cache(maxsize=8)
 def _open(building: str) -> zarr.Array[Any]:
     return zarr.open_array(LocalStore(Path(building)), path="0", mode="r+", config={"write_empty_chunks": False})
+
+
+def flow_attributes(path: str | Path) -> dict[str, Any]:
+    """What the store of flows at `path` says under ``bigcell``."""
+    ours = attributes_of(open_group(absolute(path))).get("bigcell", {})
+    return dict(ours) if isinstance(ours, Mapping) else {}

@@ -1,0 +1,57 @@
+"""Flows that an earlier run kept: what that run was, as far as making labels from them again needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bigcell.core.box import Box
+from bigcell.core.errors import InputError
+from bigcell.io.flows import HOLDS, flow_attributes
+from bigcell.io.open import read_info
+
+
+@dataclass(frozen=True)
+class Kept:
+    """`image` (None for one that was in memory) and the `view` of it that was segmented into `store`."""
+
+    image: str | None
+    view: dict[str, Any]
+    store: str
+    request: dict[str, Any]
+
+    def options(self, names: Iterable[str]) -> dict[str, Any]:
+        """Those of the run's options that `names` tells, as they were resolved."""
+        return {name: self.request[name] for name in names if self.request.get(name) is not None}
+
+
+def is_kept(source: object) -> bool:
+    """Whether `source` is the path of flows that a run of ours kept."""
+    return isinstance(source, str | Path) and read_info(source).holds == HOLDS
+
+
+def read_kept(path: str | Path) -> Kept:
+    """What the store of flows at `path` says of the run that made it. InputError where it holds no such thing."""
+    if not is_kept(path):
+        raise InputError(
+            f"{path} does not hold flows that bigcell kept; make some with `bigcell segment IMAGE --keep-flows PATH`, "
+            "or give flows from elsewhere to `bigcell segment --flows`"
+        )
+    about = flow_attributes(path)
+    try:
+        request = dict(about["request"])
+        request["niter"] = int(about["plan"]["settings"]["dynamics"]["niter"])
+        image = dict(about["inputs"]["image"] or {})
+        return Kept(image.pop("source", None), _view(image), str(about["store"]), request)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"what {path} says of its run cannot be read ({error!r}); make the flows again") from error
+
+
+def _view(stored: Mapping[str, Any]) -> dict[str, Any]:
+    view = dict(stored)
+    if "region" in view:
+        start, stop = view["region"]
+        view["region"] = Box(tuple(int(n) for n in start), tuple(int(n) for n in stop))
+    return view
