@@ -1,0 +1,88 @@
+"""Holes of one object: background that its own voxels shut in, in each plane or in the volume."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from bigcell.core.errors import InputError
+from bigcell.core.volume import Array
+
+
+def holes(mask: Array) -> Array:
+    """What `mask` (z, y, x) bool encloses in each of its z planes, bool (z, y, x), without `mask` itself.
+
+    A hole is background from which no path of steps along y and x leads out of the object's bounding box, so it does
+    not depend on how much room `mask` leaves around the object.
+
+    >>> ring = np.array([[[0, 1, 0], [1, 0, 1], [0, 1, 0]]], bool)
+    >>> np.argwhere(holes(ring))
+    array([[0, 1, 1]])
+    """
+    enclosed: Array = _enclosed(_checked(mask), False)
+    return enclosed
+
+
+def voids(mask: Array) -> Array:
+    """What `mask` (z, y, x) bool encloses on all sides, bool (z, y, x): as `holes`, with steps along z too.
+
+    For a single plane the two are the same. A tunnel along z is a hole in each plane, but no void.
+    """
+    enclosed: Array = _enclosed(_checked(mask), len(mask) > 1)
+    return enclosed
+
+
+def _checked(mask: Array) -> Array:
+    if mask.ndim != 3 or mask.dtype != bool:
+        raise InputError(f"found a mask {mask.dtype} of shape {mask.shape}; wanted bool of shape (z, y, x)")
+    return mask
+
+
+@njit(cache=True, nogil=True)
+def _enclosed(mask, solid):  # type: ignore[no-untyped-def]
+    """Background that cannot be reached from outside; `solid`: paths run along z too."""
+    Z, Y, X = mask.shape  # noqa: N806
+    room = np.zeros((Z + 2, Y + 2, X + 2), np.uint8)  # 0 not reached, 1 mask, 2 reached; a way round it on all sides
+    for z in range(Z):
+        for y in range(Y):
+            for x in range(X):
+                room[z + 1, y + 1, x + 1] = mask[z, y, x]
+    if solid:
+        _flood(room, 0, True)
+    else:
+        for z in range(1, Z + 1):
+            _flood(room, z, False)
+    return room[1:-1, 1:-1, 1:-1] == 0
+
+
+@njit(cache=True, nogil=True)
+def _flood(room, first, solid):  # type: ignore[no-untyped-def]
+    """Mark what can be reached from the corner of plane `first`: run by run along x, so that few places wait."""
+    Z, Y, X = room.shape  # noqa: N806
+    waiting = np.empty((256, 3), np.int64)
+    waiting[0] = (first, 0, 0)
+    n = 1
+    while n > 0:
+        n -= 1
+        z, y, a = waiting[n, 0], waiting[n, 1], waiting[n, 2]
+        if room[z, y, a] != 0:
+            continue
+        while a > 0 and room[z, y, a - 1] == 0:
+            a -= 1
+        b = a
+        while b < X and room[z, y, b] == 0:
+            room[z, y, b] = 2
+            b += 1
+        for side in range(4 if solid else 2):
+            j = y + (1 if side == 0 else -1 if side == 1 else 0)
+            k = z + (1 if side == 2 else -1 if side == 3 else 0)
+            if k < 0 or j < 0 or k >= Z or j >= Y:
+                continue
+            if n + b - a >= len(waiting):
+                longer = np.empty((2 * (n + b - a), 3), np.int64)
+                longer[:n] = waiting[:n]
+                waiting = longer
+            for x in range(a, b):  # one place for each run of the neighbouring row
+                if room[k, j, x] == 0 and (x == a or room[k, j, x - 1] != 0):
+                    waiting[n, 0], waiting[n, 1], waiting[n, 2] = k, j, x
+                    n += 1
