@@ -51,6 +51,9 @@ class MaskOptions(TypedDict, total=False):
     niter: int | None
     min_size: int
     max_size: int
+    flow_threshold: float
+    flow_threshold_3d: float
+    fill_holes: bool
     block: Sequence[int] | None
 
 
@@ -75,6 +78,9 @@ class Options(TypedDict, total=False):
     niter: int | None
     min_size: int
     max_size: int
+    flow_threshold: float
+    flow_threshold_3d: float
+    fill_holes: bool
     block: Sequence[int] | None
     tile: int
     batch: int

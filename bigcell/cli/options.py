@@ -43,6 +43,16 @@ MinSize = Annotated[int | None, _option("--min-size", "VOXELS", "Smaller objects
 MaxSize = Annotated[
     int | None, _option("--max-size", "VOXELS", "Larger objects are removed; 0, no limit, is the default.")
 ]
+FlowThreshold = Annotated[
+    float | None,
+    _option("--flow-threshold", "ERROR", "2-D objects whose flows fit worse are removed; 0.4 by default, 0 is off."),
+]
+FlowThreshold3D = Annotated[
+    float | None, _option("--flow-threshold-3d", "ERROR", "The same for objects of a stack; 0, off, is the default.")
+]
+FillHoles = Annotated[
+    bool | None, _option("--fill-holes/--no-fill-holes", None, "Fill what a cell encloses in a plane, or not.")
+]
 Threshold = Annotated[
     float | None, _option("--cellprob-threshold", "LOGIT", "Higher gives fewer and smaller cells; 0 is the default.")
 ]

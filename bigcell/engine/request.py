@@ -15,6 +15,7 @@ from bigcell.engine.budget import estimate
 from bigcell.engine.plan import Plan
 from bigcell.engine.settings import RunSettings, default_block
 from bigcell.io.flows import HOLDS
+from bigcell.stitch.clean import CleanSettings
 from bigcell.stitch.number import SizeSettings
 from bigcell.tiling.lattice import TileSettings
 
@@ -28,6 +29,8 @@ class Request:
     `model`: "default" or the path of a checkpoint. `diameter`: typical cell diameter along x, in voxels or as "8.5um"
     (None: the model's own). `anisotropy`: z over x voxel size (None: from the voxel size). `niter`: most steps a voxel
     is followed (None: 200, more for cells over 30 voxels). `min_size`, `max_size`: voxels of an object (0: no limit).
+    `flow_threshold`: objects of planes whose flow error is higher are removed (0: no check); `flow_threshold_3d`: the
+    same for objects of a stack, off by default. `fill_holes`: what an object encloses in a plane becomes part of it.
     `block`: voxels z, y, x of a unit of work. `tile`, `batch`: side of the network's tiles, and tiles per call.
     """
 
@@ -38,6 +41,9 @@ class Request:
     niter: int | None = None
     min_size: int = 15
     max_size: int = 0
+    flow_threshold: float = 0.4
+    flow_threshold_3d: float = 0.0
+    fill_holes: bool = True
     block: tuple[int, int, int] | None = None
     tile: int = 224
     batch: int = 8
@@ -60,6 +66,7 @@ def make_plan(request: Request, image: Volume | None, given: Volume | None, work
             request.cellprob_threshold, DEFAULT_NITER if request.niter is None else request.niter
         ),
         sizes=SizeSettings(request.min_size, request.max_size),
+        clean=CleanSettings(request.fill_holes, request.flow_threshold, request.flow_threshold_3d),
     )
     plan = Plan(volume.extent, spacing, volume.channels, str(volume.dtype), settings)
     plan = replace(plan, image=_identity(image), flows=_identity(given))

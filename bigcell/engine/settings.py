@@ -8,6 +8,7 @@ from math import sqrt
 from bigcell.core.errors import SettingsError
 from bigcell.dynamics.settings import DynamicsSettings
 from bigcell.preprocess.normalize import NormalizeSettings
+from bigcell.stitch.clean import CleanSettings
 from bigcell.stitch.number import SizeSettings
 from bigcell.tiling.lattice import TileSettings
 
@@ -29,6 +30,7 @@ class RunSettings:
     normalize: NormalizeSettings = field(default_factory=NormalizeSettings)
     dynamics: DynamicsSettings = field(default_factory=DynamicsSettings)
     sizes: SizeSettings = field(default_factory=SizeSettings)
+    clean: CleanSettings = field(default_factory=CleanSettings)
 
     def __post_init__(self) -> None:
         if len(self.block) != 3 or any(int(n) != n or n < 1 for n in self.block):

@@ -15,7 +15,7 @@ from bigcell.core.errors import SettingsError
 from bigcell.core.volume import Array
 
 CLEAN_LIMIT = 2**22
-"""An object whose box in a plane is larger (voxels) is not filled, and one whose box is, is not checked."""
+"""Voxels. An object is not filled where its box in a plane holds more, and not checked where its box holds more."""
 
 
 @dataclass(frozen=True)
