@@ -1,108 +1,104 @@
-"""Checkpoints: from a file to a state dict, and from its shapes to the network. No pickled object is ever made."""
+"""Checkpoints: from a file to a state dict of tensors. No pickled object is ever made, no number in it is trusted."""
 
 from __future__ import annotations
 
 import pickle
 import struct
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from zipfile import BadZipFile
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from bigcell.core.errors import ModelError
-from bigcell.networks.cpnet import CPnet
 
-_FIRST = "downsample.down.res_down_{}.conv.conv_0.2.weight"
-_LAST = "output.2.weight"
+_ZIP, _INDEX_LIMIT = b"PK\x03\x04", 1 << 26
 # What torch.load was seen to raise on files with some bytes changed.
 _DAMAGE = (
     *(RuntimeError, ValueError, EOFError, OSError, KeyError, IndexError, TypeError, AttributeError, AssertionError),
-    *(OverflowError, MemoryError, struct.error, BadZipFile),
+    *(OverflowError, MemoryError, struct.error, zipfile.BadZipFile, SafetensorError, NotImplementedError),
 )
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """The tensors in the PyTorch checkpoint at `path`, on the CPU, by name, without a leading ``module.``.
+    """The tensors in the checkpoint at `path`, on the CPU, by name, without a leading ``module.``.
 
-    Raises ModelError where there is no file, where it is not a checkpoint, where it would run code to be read, or where
-    it holds anything but tensors.
+    A PyTorch file (new or old format) or a safetensors file, told apart by its first bytes. The tensors of a new or a
+    safetensors file are mapped, not copied: a file of 1.2 GB is in memory once, whoever reads it.
+
+    Raises ModelError where there is no file, where it is not a checkpoint, where it would run code to be read, where it
+    holds anything but tensors, or speaks of more numbers than the file has bytes for.
     """
     path = Path(path)
     if not path.is_file():
         raise ModelError(f"{path} is not a file; wanted a checkpoint with a network's weights, such as model.pt")
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        found = _read(path)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path} cannot be read as plain weights, and all else might run code: it is not a PyTorch checkpoint, "
             "or it was saved as a whole model; save it with torch.save(network.state_dict(), path)"
         ) from error
+    except ModelError:
+        raise
     except _DAMAGE as error:
-        raise ModelError(f"{path} is not a readable PyTorch checkpoint ({error}); is it cut short?") from error
+        raise ModelError(f"{path} is not a readable PyTorch checkpoint ({_brief(error)}); is it cut short?") from error
     return _state_dict(found, path)
 
 
+def _read(path: Path) -> object:
+    with path.open("rb") as file:
+        head = file.read(9)
+    if head[8:9] == b"{":
+        return _safetensors(path)
+    if head[:4] != _ZIP:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    _check_archive(path)
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is not a mapping)
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse an archive whose parts are not stored as they are: what unfolds may be larger than any memory."""
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+        raise ModelError(f"{path} is a compressed archive; wanted a checkpoint as torch.save writes it")
+    index = [part.file_size for part in parts if part.filename.endswith("data.pkl")]
+    if sum(part.file_size for part in parts) > path.stat().st_size or max(index, default=0) > _INDEX_LIMIT:
+        raise ModelError(f"{path}: its parts are larger than the file is; it is damaged, or meant to fill the memory")
+    if any(part.filename.endswith("constants.pkl") for part in parts):
+        raise ModelError(
+            f"{path} is a TorchScript program; wanted weights only, as torch.save(network.state_dict(), path) saves"
+        )
+
+
 def _state_dict(found: object, path: Path) -> dict[str, Tensor]:
-    """`found` as names to tensors."""
+    """`found` as names to tensors that the file has bytes for."""
     if not isinstance(found, Mapping) or not found:
         raise ModelError(f"{path} holds a {type(found).__name__}; wanted a state dict of named tensors")
     state: dict[str, Tensor] = {}
     for name, value in found.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise ModelError(
-                f"{path} holds {name!r}, a {type(value).__name__}; wanted a state dict, nothing but tensors by name"
+                f"{path} holds {str(name)[:80]!r}, a {type(value).__name__}; wanted a state dict, nothing but tensors "
+                "by name"
             )
-        state[name.removeprefix("module.")] = value
+        if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized or value.is_complex():
+            raise ModelError(f"{path}: {name[:80]!r} is no dense array of real numbers; is the file damaged?")
+        state[name.removeprefix("module.")] = value.detach()
+    # A view that repeats its storage, or a storage under many names, may speak of any amount.
+    asked, size = sum(value.numel() * value.element_size() for value in state.values()), path.stat().st_size
+    if asked > size:
+        raise ModelError(f"{path} speaks of {asked} bytes of weights but has {size} in all; is the file damaged?")
     return state
 
 
-def build_cpnet(state: Mapping[str, Tensor]) -> CPnet:
-    """The CPnet whose weights `state` holds, its sizes read from the shapes: float32, in eval mode.
-
-    Raises ModelError where the weights are those of another network, or broken.
-    """
-    nbase, nout = _sizes(state)
-    network = CPnet(nbase, nout)
-    if "diam_mean" not in state:
-        raise ModelError("this checkpoint has no 'diam_mean', the cell diameter that it was trained at; is it CPnet's?")
-    weights = dict(state)
-    weights.setdefault("diam_labels", state["diam_mean"])
-    try:
-        network.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        raise ModelError(f"this checkpoint does not fit a CPnet of {nbase} channels: {error}") from error
-    for name, value in network.state_dict().items():
-        if not torch.isfinite(value).all():
-            raise ModelError(f"{name} in this checkpoint holds numbers that are not finite; is the file damaged?")
-    if not 0 < float(network.diam_mean) < 1000:
-        raise ModelError(f"'diam_mean' in this checkpoint is {float(network.diam_mean)}; wanted a diameter in pixels")
-    return network.float().eval()
-
-
-def _sizes(state: Mapping[str, Tensor]) -> tuple[tuple[int, ...], int]:
-    """``nbase`` and ``nout`` of the CPnet that `state` belongs to."""
-    levels = 0
-    while _FIRST.format(levels) in state:
-        levels += 1
-    if levels < 2 or _LAST not in state:
-        raise ModelError(_foreign(state))
-    shapes = [state[_FIRST.format(i)].shape for i in range(levels)] + [state[_LAST].shape]
-    if any(len(shape) != 4 for shape in shapes):
-        raise ModelError(f"CPnet's convolutions have four dimensions; found shapes {[tuple(s) for s in shapes]}")
-    nbase = (shapes[0][1], *(shape[0] for shape in shapes[:-1]))
-    if levels > 8 or max(nbase) > 4096 or shapes[-1][0] > 64:
-        raise ModelError(f"a CPnet of {nbase} channels is larger than any that is known; is the file damaged?")
-    return nbase, shapes[-1][0]
-
-
-def _foreign(state: Mapping[str, Tensor]) -> str:
-    """What to say of weights that are not CPnet's."""
-    if any(name.startswith("encoder.") for name in state):
-        return (
-            "these weights are of a transformer (their names begin with 'encoder.'), as Cellpose-SAM, Cellpose 4, has "
-            "them; bigcell does not support that network yet: use a model of Cellpose 1 to 3 (CPnet), or the default"
-        )
-    some = ", ".join(sorted(state)[:3])
-    return f"these weights are not CPnet's, the network of Cellpose 1 to 3: found {len(state)} tensors such as {some}"
+def _brief(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

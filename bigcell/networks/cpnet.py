@@ -6,6 +6,7 @@ The names of the parts are those of the published checkpoints, so that their sta
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -100,15 +101,18 @@ class CPnet(nn.Module):
 
     The first outputs are the flow along h and along w, both 5 times a unit vector, and the logit of being inside a
     cell. `h` and `w` must be multiples of `stride`. `diam_mean` is the cell diameter in pixels that it was trained at,
-    `diam_labels` the median diameter of what it was trained on.
+    `diam_labels` the median diameter of what it was trained on. Without `style_on` the style is zero, as in networks
+    that Cellpose trained so.
     """
 
+    kind: ClassVar[str] = "CPnet"
+    tile: ClassVar[None] = None  # tiles of any side that is a multiple of the stride
     diam_mean: nn.Parameter
     diam_labels: nn.Parameter
 
-    def __init__(self, nbase: Sequence[int], nout: int = 3, *, diam_mean: float = 30.0) -> None:
+    def __init__(self, nbase: Sequence[int], nout: int = 3, *, diam_mean: float = 30.0, style_on: bool = True) -> None:
         super().__init__()
-        self.nbase, self.nout = tuple(nbase), nout
+        self.nbase, self.nout, self.channels, self.style_on = tuple(nbase), nout, nbase[0], style_on
         self.stride = 2 ** (len(nbase) - 2)
         self.downsample = _Downsample(nbase)
         self.upsample = _Upsample([*nbase[1:], nbase[-1]])
@@ -118,7 +122,12 @@ class CPnet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         levels = self.downsample(x)
-        return self.output(self.upsample(_style(levels[-1]), levels))  # type: ignore[no-any-return]
+        style = _style(levels[-1])
+        return self.output(self.upsample(style if self.style_on else style * 0, levels))  # type: ignore[no-any-return]
+
+    def style(self, x: Tensor) -> Tensor:
+        """The style of each tile, a unit vector: ``(n, channels, h, w)`` -> ``(n, nbase[-1])``. Half a forward pass."""
+        return _style(self.downsample(x)[-1])
 
 
 def _style(features: Tensor) -> Tensor:

@@ -9,9 +9,10 @@ import pytest
 import torch
 from skimage.io import imread
 
-from bigcell.flows.from_labels import flows_from_labels
-from bigcell.networks.checkpoint import build_cpnet, read_checkpoint
+from bigcell.flows.from_labels import unit_flows
+from bigcell.networks.checkpoint import read_checkpoint
 from bigcell.networks.cpnet import CPnet
+from bigcell.networks.recognise import build_cpnet
 
 PARITY = Path(__file__).parents[2].parent / "shared" / "data" / "parity"
 
@@ -105,5 +106,5 @@ def test_a_real_checkpoint_sees_real_cells(name: str) -> None:
     both = found & truth
     size = np.hypot(out[0], out[1])
     assert 4 < np.median(size[both]) < 5.5  # unit vectors, times 5
-    flows = flows_from_labels(labels[None])[1:, 0]
+    flows = unit_flows(labels[None])[1:, 0]
     assert ((out[:2] * flows).sum(0) / size)[both].mean() > 0.85  # the cosine

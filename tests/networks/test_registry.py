@@ -11,9 +11,10 @@ import torch
 
 from bigcell.core.errors import ModelError
 from bigcell.core.volume import Array
-from bigcell.flows.from_labels import flows_from_labels
+from bigcell.flows.from_labels import unit_flows
 from bigcell.networks.cpnet import CPnet
 from bigcell.networks.registry import Model, load_model, model_sha256
+from bigcell.networks.sam_vit import CellposeSAM, SamSizes
 from bigcell.testing.synthetic import Look, sample_volume
 
 
@@ -40,6 +41,33 @@ def test_the_hash_is_of_the_file(tmp_path: Path, default: Model) -> None:
     assert model.sha256 == model_sha256(str(path)) == expected
     assert (model.name, model.diameter, model.stride) == ("mine.pt", 12, 2)
     assert default.sha256 == model_sha256("default") != expected
+
+
+def test_the_kind_and_the_tile_are_told(tmp_path: Path, default: Model) -> None:
+    path = tmp_path / "sam.pt"
+    torch.save(CellposeSAM(SamSizes(4, 4, width=12, heads=3, hidden=20, neck=5, spans=(7, 3))).state_dict(), path)
+    model = load_model(path)
+    assert (default.kind, default.tile) == ("CPnet", None)
+    assert (model.kind, model.tile, model.stride, model.channels, model.diameter) == ("Cellpose-SAM", 16, 4, 3, 30)
+    assert model.network(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 16, 16)
+    assert model.network.get_parameter("out.weight").is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_name_that_says_style_off_is_believed(tmp_path: Path) -> None:
+    state, x = CPnet([2, 4, 8]).state_dict(), torch.rand(1, 2, 8, 8)
+    outputs = []
+    for style in ("on", "off"):
+        path = tmp_path / f"cellpose_residual_on_style_{style}_concatenation_off_mine_2021_01_01"
+        torch.save(state, path)
+        outputs.append(load_model(path).network(x))
+    assert not torch.allclose(*outputs)
+
+
+def test_what_is_wrong_with_a_file_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.pt"
+    torch.save(torch.nn.Linear(2, 2).state_dict(), path)
+    with pytest.raises(ModelError, match=r"mine\.pt: .*not known: found 2 tensors such as bias, weight"):
+        load_model(path)
 
 
 def test_an_unknown_name_lists_the_known(tmp_path: Path) -> None:
@@ -71,7 +99,7 @@ def scores(model: Model, image: Array, labels: Array) -> tuple[float, float]:
     x = ((image - low) / np.maximum(high - low, 1e-6)).astype(np.float32)
     out = model.network(torch.from_numpy(x)[None])[0].numpy()
     found, truth = out[2] > 0, labels > 0
-    flows = flows_from_labels(labels[None])[1:, 0]
+    flows = unit_flows(labels[None])[1:, 0]
     cosine = (out[:2] * flows).sum(0) / np.maximum(np.hypot(out[0], out[1]), 1e-6)
     return float((found & truth).sum() / (found | truth).sum()), float(cosine[found & truth].mean())
 
