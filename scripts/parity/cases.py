@@ -1,0 +1,50 @@
+"""The cases of the mask fixtures: flows and logits on a grid of 1/25 and 1/16, and the settings they are run with."""
+
+from __future__ import annotations
+
+import numpy as np
+from shapes import random_bits
+
+FLOW_STEP, LOGIT_STEP = 25, 16
+USUAL = {"cellprob_threshold": 0.0, "flow_threshold": 0.4, "min_size": 15, "max_size_fraction": 0.4, "niter": 200}
+
+# case: (labels, noise of the flows in unit lengths, noise of the logit, settings that differ from the usual). The noise
+# of the flows grows along x from 0.3 to 1.7 of its mean.
+CASES: dict[str, tuple[str, float, float, list[dict[str, float]]]] = {
+    "exact2": ("packed2", 0.0, 0.0, [{}, {"flow_threshold": 0.0, "min_size": -1}, {"niter": 20}]),
+    "noisy2": (
+        "packed2",
+        0.35,
+        1.5,
+        [{}, {"cellprob_threshold": 1.0, "flow_threshold": 0.2}, {"cellprob_threshold": -1.5, "min_size": 60}],
+    ),
+    "long2": ("long2", 0.0, 0.0, [{}, {"flow_threshold": 0.0}]),
+    "awkward2": ("awkward2", 0.0, 0.0, [{}, {"flow_threshold": 0.0, "min_size": 4}]),
+    "full2": ("full2", 0.0, 0.0, [{}, {"max_size_fraction": 1.0}]),
+    "empty2": ("full2", 0.0, 0.0, [{"cellprob_threshold": 7.0}]),
+    "exact3": ("packed3", 0.0, 0.0, [{}, {"min_size": 400}, {"niter": 20}]),
+    "noisy3": ("packed3", 0.5, 1.5, [{}, {"cellprob_threshold": 1.0}, {"cellprob_threshold": -1.0}]),
+    "awkward3": ("awkward3", 0.0, 0.0, [{}, {"min_size": 4}]),
+    "full3": ("full3", 0.0, 0.0, [{}, {"max_size_fraction": 1.0}]),
+    "empty3": ("full3", 0.0, 0.0, [{"cellprob_threshold": 7.0}]),
+}
+
+
+def given(case: str, unit: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """float32 flows and logit of `case`, on their grids: `unit` holds int8 unit flows of `labels` (125 is one)."""
+    _, flow_noise, logit_noise, _ = CASES[case]
+    seed = 1000 + list(CASES).index(case)
+    logit = np.where(labels > 0, 2.0, -2.0) + logit_noise * _bell(labels.shape, seed)
+    noise = np.stack([_bell(labels.shape, seed + 100 * (i + 1)) for i in range(len(unit))])
+    flows = unit / 125 + flow_noise * np.linspace(0.3, 1.7, labels.shape[-1]) * noise
+    return _on_grid(5 * flows, FLOW_STEP), _on_grid(logit, LOGIT_STEP)
+
+
+def _bell(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Noise of unit variance, near a normal distribution."""
+    return sum(random_bits(shape, 7919 * seed + i) - 0.5 for i in range(3)) * 2.0
+
+
+def _on_grid(values: np.ndarray, step: int) -> np.ndarray:
+    """float32 multiples of 1/step: coarse enough that no last bit of arithmetic matters."""
+    return np.round(values * step).astype(np.float32) / np.float32(step)

@@ -1,0 +1,60 @@
+"""What Cellpose's preprocessing and size model make of small images: run by make_parity.py in a peer's environment."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+from cellpose import models, transforms
+from shapes import image, random_bits
+
+PLANE, STACK = (60, 72, 2), (5, 48, 56, 2)
+# name: (shape, options of normalize_img)
+OPTIONS: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
+    "default": (PLANE, {}),
+    "percentile": (PLANE, {"percentile": (5.0, 90.0)}),
+    "lowhigh": (PLANE, {"lowhigh": (60, 400)}),
+    "lowhigh_each": (PLANE, {"lowhigh": ((60, 400), (50, 300))}),
+    "invert": (PLANE, {"invert": True}),
+    "sharpen": (PLANE, {"sharpen_radius": 4}),
+    "smooth": (PLANE, {"smooth_radius": 2}),
+    "both": (PLANE, {"smooth_radius": 2, "sharpen_radius": 6}),
+    "tiles": (PLANE, {"tile_norm_blocksize": 30}),
+    "stack": (STACK, {"norm3D": True}),
+    "planes": (STACK, {"norm3D": False}),
+    "stack_smooth": (STACK, {"norm3D": True, "smooth_radius": 1.5}),
+    "off": (PLANE, {"normalize": False}),
+}
+
+
+def normalised() -> dict[str, np.ndarray]:
+    """Every third number, in raster order, of every option on the image of its shape (seed 5), and of percentile
+    normalisation of one plane alone."""
+    out = {
+        name: transforms.normalize_img(image(shape, 5).astype(np.float32), **options).astype(np.float32).ravel()[::3]
+        for name, (shape, options) in OPTIONS.items()
+    }
+    out["normalize99"] = transforms.normalize99(image(PLANE, 5)[..., 0]).astype(np.float32).ravel()[::3]
+    return out
+
+
+def size_model() -> dict[str, np.ndarray]:
+    """Diameters that a size model of random parameters sees in random styles (Cellpose 3.1 only)."""
+    params = {"A": 0.2 * (random_bits((256,), 61) - 0.5), "smean": 0.1 * random_bits((256,), 62)}
+    params |= {"ymean": np.array(0.2), "diam_mean": np.array(30.0)}
+    styles = random_bits((6, 256), 63) - 0.4
+    styles /= np.sqrt((styles**2).sum(1, keepdims=True))
+    styles[5] = -200 * params["A"]  # seen as a diameter below the least that is answered
+    model = SimpleNamespace(params=params, diam_mean=params["diam_mean"])
+    diameters = [float(models.SizeModel._size_estimation(model, style)) for style in styles]
+    return {**params, "styles": styles, "diameters": np.array(diameters)}
+
+
+def main() -> None:
+    what, out = sys.argv[1:]
+    np.savez_compressed(out, **{"normalised": normalised, "size": size_model}[what]())
+
+
+if __name__ == "__main__":
+    main()

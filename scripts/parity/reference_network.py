@@ -1,0 +1,97 @@
+"""What Cellpose's networks answer with weights from a seed: run by make_parity.py in a peer's environment."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from cellpose import core
+from shapes import random_bits
+
+from bigcell.testing.weights import weights_from_seed
+
+# Cellpose takes styles to be 256 wide when it cuts tiles: where the views are summed, the last level has 256 channels.
+UNETS = {"cpnet1": (1, 8, 16, 32), "cpnet2": (2, 8, 16, 32, 256), "cpnet3": (3, 12, 20, 28, 36)}
+TRANSFORMER = {"embed_dim": 48, "depth": 4, "num_heads": 4, "out_chans": 24, "global_attn_indexes": (1, 3)}
+VOLUME, TILE = (24, 40, 48), (48, 64)
+
+
+def filled(network: torch.nn.Module, seed: int) -> torch.nn.Module:
+    """`network` in eval mode with the weights of `seed`; what is fixed (W2) stays as it is."""
+    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items() if name != "W2"}
+    values = {name: torch.from_numpy(v) for name, v in weights_from_seed(shapes, seed).items()}
+    network.load_state_dict(values, strict=False)
+    return network.eval()
+
+
+def cpnet(name: str) -> torch.nn.Module:
+    from cellpose.resnet_torch import CPnet
+
+    return filled(CPnet(list(UNETS[name]), nout=3, sz=3), seed=11)
+
+
+def transformer() -> torch.nn.Module:
+    """Cellpose 4's own class around a small image encoder of the kind it takes."""
+    from cellpose import vit
+    from segment_anything.modeling import ImageEncoderViT
+
+    def small(_: object) -> torch.nn.Module:
+        encoder = ImageEncoderViT(
+            img_size=1024, patch_size=16, use_rel_pos=True, window_size=14, qkv_bias=True,
+            norm_layer=lambda n: torch.nn.LayerNorm(n, eps=1e-6), **TRANSFORMER,
+        )  # fmt: skip
+        return torch.nn.ModuleDict({"image_encoder": encoder})
+
+    class Registry(dict):
+        def __getitem__(self, _: str) -> Callable[[object], object]:
+            return lambda root: type("Sam", (), {"image_encoder": small(root)["image_encoder"]})
+
+    vit.sam_model_registry = Registry()
+    return filled(vit.CPSAM(), seed=12)
+
+
+def picture(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """float32 noise from 0 to below 1, 1.4 times brighter towards the end of the last axis."""
+    ramp = np.linspace(0, 0.4, shape[-1])
+    return (random_bits(shape, seed) + ramp).astype(np.float32)
+
+
+def every(values: np.ndarray, step: int) -> np.ndarray:
+    """Every `step`-th number, in raster order: enough to hold all to it."""
+    return np.ascontiguousarray(values, np.float32).ravel()[::step]
+
+
+def cellpose3() -> dict[str, np.ndarray]:
+    out = {}
+    for name, nbase in UNETS.items():
+        with torch.no_grad():
+            y, style, _ = cpnet(name)(torch.from_numpy(picture((2, nbase[0], *TILE), 21)))
+        out[f"{name}/tile"], out[f"{name}/style"] = every(y.numpy(), 5), style.numpy()
+    net, volume = cpnet("cpnet2"), picture((*VOLUME, 2), 22)
+    out["cpnet2/views"] = every(core.run_3D(net, volume)[0], 13)
+    out["cpnet2/views_tiled"] = every(core.run_3D(net, volume, bsize=32)[0], 13)
+    out["cpnet2/plane"] = every(core.run_net(net, picture((1, 300, 260, 2), 23))[0], 23)
+    out["cpnet2/plane_augment"] = every(core.run_net(net, picture((1, 300, 260, 2), 23), augment=True)[0], 23)
+    return out
+
+
+def cellpose4() -> dict[str, np.ndarray]:
+    net, out = transformer(), {}
+    with torch.no_grad():
+        y, _ = net(torch.from_numpy(picture((1, 3, 256, 256), 24)))
+    out["transformer/tile"] = every(y.numpy(), 23)
+    out["transformer/views"] = every(core.run_3D(net, picture((12, 20, 28, 3), 25), bsize=256)[0], 3)
+    out["transformer/plane"] = every(core.run_net(net, picture((1, 300, 260, 3), 26), bsize=256)[0], 23)
+    return out
+
+
+def main() -> None:
+    what, out = sys.argv[1:]
+    torch.set_num_threads(1)
+    np.savez_compressed(out, **{"cellpose3": cellpose3, "cellpose4": cellpose4}[what]())
+
+
+if __name__ == "__main__":
+    main()
