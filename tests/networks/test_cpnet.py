@@ -65,6 +65,13 @@ def test_tiles_of_a_batch_do_not_know_of_one_another(tiny: CPnet) -> None:
     assert torch.allclose(together, alone, atol=1e-5)
 
 
+def test_the_style_is_the_mean_of_the_deepest_features_as_a_unit_vector(tiny: CPnet) -> None:
+    x = torch.rand(2, 2, 24, 32)
+    with torch.no_grad():
+        mean = tiny.downsample(x)[-1].mean(dim=(2, 3))
+        assert torch.allclose(tiny.style(x), mean / mean.norm(dim=1, keepdim=True), atol=1e-6)
+
+
 def test_one_convolution_by_hand() -> None:
     """With all convolutions 0 but the first short cut, all norms the identity: the output is worked out below."""
     network = CPnet([1, 1, 1], nout=1).eval()
