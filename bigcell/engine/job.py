@@ -16,7 +16,6 @@ from bigcell.dynamics.window import integer_flow, integer_logit
 from bigcell.engine.plan import Plan
 from bigcell.io.flows import FlowStore
 from bigcell.io.scratch import Scratch
-from bigcell.preprocess.normalize import Levels
 from bigcell.preprocess.rescale import GridPair, flows_to_image
 from bigcell.provenance.journal import Journal
 from bigcell.tiling.grid import BlockGrid
@@ -49,7 +48,7 @@ class Labels(Protocol):
 class Job:
     """`image` is segmented by the plan's model, or `given` holds flows from elsewhere; `scratch` is the work place.
 
-    `contrast`, `offsets` (ids before each layer of blocks) and `labels` are filled in as the run goes on.
+    `offsets` (ids before each layer of blocks) and `labels` are filled in as the run goes on.
     Flows are also written to `kept`, where there is such a store.
     """
 
@@ -57,7 +56,6 @@ class Job:
     image: Volume | None
     given: Volume | None
     scratch: Scratch
-    contrast: tuple[Levels, ...] = ()
     offsets: tuple[int, ...] = ()
     labels: Labels | None = None
     kept: FlowStore | None = None

@@ -110,12 +110,9 @@ def segment_volume(run: Run, make_labels: MakeLabels) -> int:
 
 
 def measure(run: Run) -> None:
-    """One pass over the image (two for wide types): what is black and what is white, channel by channel."""
-    run.stage("statistics", ((k,) for k in run.blocks), run.sizes)
-    contrast, notices = settle_contrast(run.job, lambda bins: run.stage("refine", ((k, bins) for k in run.blocks)))
-    for text in notices:
+    """What is black and what is white everywhere, from as many passes over the image as it takes."""
+    for text in settle_contrast(run.job, run.stage):
         run.listener(Notice(text))
-    run.job = replace(run.job, contrast=contrast)
 
 
 def keep_flows(run: Run) -> None:

@@ -4,7 +4,7 @@
 step       item         reads                                          leaves
 ========== ============ ============================================== ==========================================
 statistics block        image                                          histogram of intensities
-refine     block        image (wide types only)                        histogram of the lower halves of keys
+refine     block        image (as often as its type needs)             histogram of the next digits
 predict    cube         image of the cube's tiles                      integer flows
 keep       region       flows                                          flows as an OME-Zarr, where that is asked for
 follow     block        flows of the block and its halo                ends of its voxels, their histogram; mail
@@ -31,14 +31,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bigcell.engine import follow_steps, keep_steps, label_steps, network_steps, object_steps
+from bigcell.engine import follow_steps, intensity_steps, keep_steps, label_steps, network_steps, object_steps
 from bigcell.engine.job import Job
 
 Step = Callable[[Job, Any], dict[str, Any]]
 
 STEPS: dict[str, Step] = {
-    "statistics": network_steps.statistics,
-    "refine": network_steps.refine,
+    "statistics": intensity_steps.statistics,
+    "refine": intensity_steps.refine,
     "predict": network_steps.predict,
     "keep": keep_steps.keep,
     "follow": follow_steps.follow_block,

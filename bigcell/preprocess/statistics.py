@@ -1,122 +1,211 @@
-"""Exact percentiles of a volume of any size, from histograms that add up in any order.
+"""Exact percentiles of a volume of any size, as a whole or plane by plane, from counts that add up in any order.
 
-Each value gets an order-preserving 32-bit key. The upper 16 bits are counted in a first pass over the volume; types of
-16 bits or fewer are done then. For wider types a second pass counts the lower 16 bits inside the few upper bins that
-hold the wanted percentiles, which makes the result exact (a radix selection, two digits).
+Each value gets an order-preserving key of 8, 16 or 32 bits. The wanted values are found digit by digit (a radix
+selection): each pass over the image counts, region by region, the next digit of those keys that agree with what is
+known of a wanted one. Counts of parts add up to those of the whole, so the result does not depend on the parts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
+from numba import njit
 
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
 
-BINS = 1 << 16
+WANTED = 4
+"""Order statistics that two percentiles need: numpy's linear percentile lies between two of them."""
 
 
-def keys(values: Array) -> Array:
-    """Order-preserving uint32 keys of `values`; types of up to 16 bits use the upper half only.
+def words(values: Array) -> tuple[Array, int]:
+    """`values` as unsigned integers of 8, 16 or 32 bits, seen without a copy where possible, and their kind.
 
-    Floats of 64 bits are taken as 32. Integers of 64 bits must fit 32. Raises InputError for NaN and infinity.
+    Kind 0: unsigned, 1: signed, 2: floats; `key` makes the keys. Floats become 32 bits wide, integers of 64 bits must
+    fit 32: raises InputError where they do not.
     """
-    kind = values.dtype.kind
+    kind, size = values.dtype.kind, values.dtype.itemsize
     if kind == "f":
-        bits = values.astype(np.float32)
-        if not np.isfinite(bits).all():
-            bad = tuple(int(i) for i in np.argwhere(~np.isfinite(bits))[0])
-            raise InputError(
-                f"found {bits[bad]} at voxel {bad} (channel, z, y, x); wanted finite numbers: mend the image"
-            )
-        raw = (bits + np.float32(0)).view(np.uint32)  # + 0 turns -0 into 0
-        return np.where(raw >> 31, ~raw, raw | np.uint32(1 << 31))
-    if values.dtype.itemsize <= 2:
-        offset = 1 << 15 if kind == "i" else 0
-        return (values.astype(np.int32) + offset).astype(np.uint32) << np.uint32(16)
-    offset = 1 << 31 if kind == "i" else 0
-    if values.dtype.itemsize == 8:
+        return np.ascontiguousarray(values, np.float32).view(np.uint32), 2
+    if size == 8:
         low, high = int(values.min(initial=0)), int(values.max(initial=0))
-        if low < -offset or high > (1 << 32) - 1 - offset:
+        limits = (-(1 << 31), (1 << 31) - 1) if kind == "i" else (0, (1 << 32) - 1)
+        if low < limits[0] or high > limits[1]:
             raise InputError(f"found values from {low} to {high} in {values.dtype}; wanted ones that fit 32 bits")
-    return (values.astype(np.int64) + offset).astype(np.uint32)
+        values = values.astype(f"{kind}4")
+    return np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}"), int(kind == "i")
 
 
-def value_of(key: int, dtype: np.dtype[np.generic]) -> float:
-    """The value that `key` stands for in a volume of `dtype`.
+def key_bits(dtype: np.dtype[Any]) -> int:
+    """How many bits the keys of values of `dtype` have."""
+    return 32 if dtype.kind == "f" else min(32, 8 * dtype.itemsize)
 
-    >>> value_of(int(keys(np.array([-2.5]))[0]), np.dtype("f4"))
-    -2.5
+
+@njit(cache=True, inline="always")
+def _key(word, kind, half):  # type: ignore[no-untyped-def]
+    """The key of a word (int64): keys are in the order of the values. `half` is the word's top bit; -0 counts as 0."""
+    if kind == 0:
+        return word
+    if kind == 1:
+        return word ^ half
+    if word >= half:
+        return half if word == half else (~word) & 0xFFFFFFFF
+    return word | half
+
+
+def values_of(found: Array, dtype: np.dtype[Any]) -> Array:
+    """The float64 values that the keys `found` stand for in an image of `dtype`.
+
+    >>> values_of(np.array([1 << 7, 0]), np.dtype("i1"))
+    array([   0., -128.])
     """
+    bits = key_bits(dtype)
     if dtype.kind == "f":
-        raw = key & 0x7FFFFFFF if key >> 31 else ~key & 0xFFFFFFFF
-        return float(np.array([raw], np.uint32).view(np.float32)[0])
-    if dtype.itemsize <= 2:
-        return float((key >> 16) - (1 << 15 if dtype.kind == "i" else 0))
-    return float(key - (1 << 31 if dtype.kind == "i" else 0))
-
-
-def is_wide(dtype: np.dtype[np.generic]) -> bool:
-    """Whether percentiles of `dtype` need the second pass."""
-    return dtype.itemsize > 2
-
-
-def count_upper(values: Array) -> Array:
-    """Histogram (BINS,) int64 of the upper 16 bits of the keys of `values`."""
-    return np.bincount((keys(values) >> np.uint32(16)).ravel(), minlength=BINS).astype(np.int64)
-
-
-def count_lower(values: Array, upper: Iterable[int]) -> dict[int, Array]:
-    """For each of the `upper` bins, the histogram (BINS,) of the lower 16 bits of the keys that fall into it."""
-    every = keys(values).ravel()
-    top = every >> np.uint32(16)
-    return {u: np.bincount(every[top == u] & np.uint32(0xFFFF), minlength=BINS).astype(np.int64) for u in upper}
-
-
-def rank(total: int, percentile: float) -> int:
-    """The rank (from 1) of a percentile among `total` values: the smallest value with at least that share at or below.
-
-    >>> rank(200, 1.0), rank(200, 0.0), rank(200, 100.0)
-    (2, 1, 200)
-    """
-    return min(total, max(1, int(np.ceil(percentile / 100 * total))))
-
-
-def bin_of(histogram: Array, wanted: int) -> tuple[int, int]:
-    """The bin that holds the value of rank `wanted`, and that value's rank within the bin."""
-    below = np.cumsum(histogram)
-    found = int(np.searchsorted(below, wanted))
-    return found, wanted - int(below[found - 1] if found else 0)
+        low = found >> 31 == 0
+        raw = np.where(low, ~found & 0xFFFFFFFF, found & 0x7FFFFFFF).astype(np.uint32)
+        return raw.view(np.float32).astype(np.float64)
+    return (found - (1 << (bits - 1) if dtype.kind == "i" else 0)).astype(np.float64)
 
 
 @dataclass(frozen=True)
-class ChannelRange:
-    """What is black and what is white in one channel of the whole volume, and its extremes."""
+class Search:
+    """What is known of the wanted order statistics of every region, after some passes.
 
-    low: float
-    high: float
-    minimum: float
-    maximum: float
+    `prefixes`, `ranks` (regions, WANTED) int64: the digits found so far, and the rank (from 0) of the wanted value
+    among those that begin with them. `total` values a region. `bits` of a key, of which `known` are found, `digit` at
+    a time.
+    """
+
+    prefixes: Array
+    ranks: Array
+    bits: int
+    digit: int
+    known: int = 0
+
+    @classmethod
+    def start(
+        cls, dtype: np.dtype[Any], regions: int, total: int, percentiles: tuple[float, float], digit: int = 16
+    ) -> Search:
+        """Nothing known yet: `regions` of `total` values each."""
+        below = [position(total, p)[0] for p in percentiles]
+        ranks = [min(i + k, total - 1) for i in below for k in (0, 1)]
+        bits = key_bits(dtype)
+        shape = (regions, WANTED)
+        return cls(np.zeros(shape, np.int64), np.broadcast_to(np.array(ranks, np.int64), shape), bits, min(digit, bits))
+
+    @property
+    def done(self) -> bool:
+        return self.known == self.bits
+
+    @property
+    def slots(self) -> Array:
+        """The distinct prefixes of each region, (regions, k) int64: what a pass must count. -1 fills the rows."""
+        ordered = np.sort(self.prefixes, 1)
+        ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = -1
+        return np.ascontiguousarray(ordered[:, (ordered >= 0).any(0)])
+
+    def part(self, regions: slice) -> Search:
+        """The search for some of the regions."""
+        return Search(self.prefixes[regions], self.ranks[regions], self.bits, self.digit, self.known)
+
+    def advance(self, table: Array) -> Search:
+        """One digit more, from the counts (regions, k, 2^digit) of all parts added up."""
+        place = (self.slots[:, None, :] == self.prefixes[:, :, None]).argmax(2)
+        below = np.cumsum(np.take_along_axis(table, place[:, :, None], 1), 2)
+        digits = (below <= self.ranks[:, :, None]).sum(2)
+        before = np.take_along_axis(below, np.maximum(digits - 1, 0)[:, :, None], 2)[:, :, 0]
+        ranks = self.ranks - np.where(digits > 0, before, 0)
+        return Search((self.prefixes << self.digit) | digits, ranks, self.bits, self.digit, self.known + self.digit)
 
 
-def read_range(
-    upper: Array, lower: Mapping[int, Array], dtype: np.dtype[np.generic], percentiles: tuple[float, float]
-) -> ChannelRange:
-    """Percentiles and extremes of one channel from its histograms (`lower` is empty for narrow types)."""
-    total = int(upper.sum())
-    wanted = (rank(total, percentiles[0]), rank(total, percentiles[1]), 1, total)
-    values = []
-    for r in wanted:
-        top, within = bin_of(upper, r)
-        bottom = bin_of(lower[top], within)[0] if is_wide(dtype) else 0
-        values.append(value_of((top << 16) | bottom, dtype))
-    return ChannelRange(*values)
+def count(values: Array, search: Search) -> Array:
+    """Counts (regions, k, 2^digit) int64 of the next digit in `values` (regions, ...), one row of `search` a region."""
+    seen, kind = words(values)
+    slots = search.slots
+    table = np.zeros((len(slots), slots.shape[1], 1 << search.digit), np.int64)
+    shift = search.bits - search.known - search.digit
+    _count(seen.reshape(len(slots), -1), kind, 1 << (search.bits - 1), slots, shift, search.digit, table)
+    return table
 
 
-def wanted_bins(upper: Array, percentiles: tuple[float, float]) -> tuple[int, ...]:
-    """The upper bins whose lower halves the second pass must count."""
-    total = int(upper.sum())
-    ranks = (rank(total, percentiles[0]), rank(total, percentiles[1]), 1, total)
-    return tuple(sorted({bin_of(upper, r)[0] for r in ranks}))
+@njit(cache=True, nogil=True)
+def _count(seen, kind, half, slots, shift, digit, table):  # type: ignore[no-untyped-def]
+    mask = (1 << digit) - 1
+    for r in range(seen.shape[0]):
+        if slots.shape[1] == 1 and slots[r, 0] == 0 and (half << 1) >> (shift + digit) == 1:  # the first digit
+            for i in range(seen.shape[1]):
+                table[r, 0, _key(np.int64(seen[r, i]), kind, half) >> shift] += 1
+            continue
+        for i in range(seen.shape[1]):
+            key = _key(np.int64(seen[r, i]), kind, half) >> shift
+            for s in range(slots.shape[1]):
+                if slots[r, s] == key >> digit:
+                    table[r, s, key & mask] += 1
+
+
+def extremes(values: Array) -> Array:
+    """The least and the greatest key of each region of `values` (regions, ...): (regions, 2) int64."""
+    seen, kind = words(values)
+    out = np.empty((len(values), 2), np.int64)
+    _extremes(seen.reshape(len(values), -1), kind, 1 << (key_bits(values.dtype) - 1), out)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _extremes(seen, kind, half, out):  # type: ignore[no-untyped-def]
+    for r in range(seen.shape[0]):
+        low = high = _key(np.int64(seen[r, 0]), kind, half)
+        for i in range(seen.shape[1]):
+            key = _key(np.int64(seen[r, i]), kind, half)
+            low, high = min(low, key), max(high, key)
+        out[r, 0], out[r, 1] = low, high
+
+
+def position(total: int, percentile: float) -> tuple[int, float]:
+    """Where a percentile lies among `total` sorted values, as numpy's linear rule has it: rank from 0, and the rest.
+
+    >>> position(201, 1.0), position(10, 50.0), position(10, 100.0)
+    ((2, 0.0), (4, 0.5), (9, 0.0))
+    """
+    exact = Fraction(percentile) * (total - 1) / 100
+    whole = exact.numerator // exact.denominator
+    return whole, float(exact - whole)
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Percentiles `low`, `high` and extremes `least`, `most` of each region, float64 (regions,)."""
+
+    low: Array
+    high: Array
+    least: Array
+    most: Array
+
+
+def ranges_of(
+    search: Search, ends: Array, dtype: np.dtype[Any], total: int, percentiles: tuple[float, float]
+) -> Ranges:
+    """The percentiles of a finished `search`, with the `extremes` (regions, 2) of the regions."""
+    found, (least, most) = values_of(search.prefixes, dtype), values_of(ends, dtype).T
+    parts = [position(total, p)[1] for p in percentiles]
+    low, high = (found[:, k] + (found[:, k + 1] - found[:, k]) * part for k, part in zip((0, 2), parts, strict=True))
+    return Ranges(low, high, least, most)
+
+
+def measure(values: Array, percentiles: tuple[float, float]) -> Ranges:
+    """Percentiles and extremes of each region of `values` (regions, ...), all of it in memory.
+
+    >>> found = measure(np.arange(201).reshape(1, -1), (1.0, 99.0))
+    >>> found.low.item(), found.high.item()
+    (2.0, 198.0)
+    """
+    ordered = np.sort(values.reshape(len(values), -1), axis=1).astype(np.float64)
+    ends = []
+    for percentile in percentiles:
+        rank, part = position(ordered.shape[1], percentile)
+        below, above = ordered[:, rank], ordered[:, min(rank + 1, ordered.shape[1] - 1)]
+        ends.append(below + (above - below) * part)
+    return Ranges(ends[0], ends[1], ordered[:, 0], ordered[:, -1])

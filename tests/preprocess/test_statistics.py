@@ -9,34 +9,66 @@ from hypothesis.extra import numpy as hnp
 from bigcell.core.errors import InputError
 from bigcell.preprocess import statistics as s
 
-dtypes = st.sampled_from(["u1", "u2", "i2", "i4", "u4", "f4"])
+dtypes = st.sampled_from(["u1", "i1", "u2", "i2", "i4", "u4", "f4"])
+volumes = dtypes.flatmap(lambda t: hnp.arrays(
+    t, st.tuples(st.integers(1, 4), st.integers(1, 30)),
+    elements=hnp.from_dtype(np.dtype(t), allow_nan=False, allow_infinity=False)))  # fmt: skip
+pairs = st.sampled_from([(1.0, 99.0), (0.0, 100.0), (30.0, 50.0), (2.5, 99.9)])
+
+
+def searched(values: np.ndarray, pair: tuple[float, float], pieces: int, *, planes: bool) -> s.Ranges:
+    """Percentiles of `values` (plane, pixel) from parts of it, over all or plane by plane."""
+    whole = values if planes else values.reshape(1, -1)
+    parts = [p for p in np.array_split(whole, pieces, axis=1) if p.size]
+    search = s.Search.start(values.dtype, len(whole), whole.shape[1], pair, digit=8 if planes else 16)
+    while not search.done:
+        search = search.advance(np.sum([s.count(p, search) for p in parts], axis=0))
+    ends = np.stack([s.extremes(p) for p in parts])
+    joined = np.stack([ends[..., 0].min(0), ends[..., 1].max(0)], 1)
+    return s.ranges_of(search, joined, values.dtype, whole.shape[1], pair)
 
 
 @settings(max_examples=150, deadline=None)
-@given(dtypes.flatmap(lambda t: hnp.arrays(
-    t, st.integers(1, 60), elements=hnp.from_dtype(np.dtype(t), allow_nan=False, allow_infinity=False))),
-    st.sampled_from([(1.0, 99.0), (0.0, 100.0), (30.0, 50.0)]), st.integers(1, 5))  # fmt: skip
-def test_percentiles_of_parts_are_those_of_the_whole(
-    values: np.ndarray, percentiles: tuple[float, float], pieces: int
+@given(volumes, pairs, st.integers(1, 5), st.booleans())
+def test_percentiles_of_parts_are_numpys_of_the_whole(
+    values: np.ndarray, pair: tuple[float, float], pieces: int, planes: bool
 ) -> None:
-    parts = np.array_split(values, pieces)
-    upper = sum(s.count_upper(p) for p in parts)
-    bins = s.wanted_bins(upper, percentiles)
-    lower = {u: sum(s.count_lower(p, bins)[u] for p in parts) for u in bins} if s.is_wide(values.dtype) else {}
-    found = s.read_range(upper, lower, values.dtype, percentiles)
-    low, high = np.percentile(values, percentiles, method="inverted_cdf")
-    assert (found.low, found.high) == (float(low), float(high))
-    assert (found.minimum, found.maximum) == (float(values.min()), float(values.max()))
+    found = searched(values, pair, pieces, planes=planes)
+    whole = (values if planes else values.reshape(1, -1)).astype(np.float64)
+    low, high = np.percentile(whole, pair, axis=1)
+    scale = np.abs(whole).max()
+    np.testing.assert_allclose(found.low, low, atol=1e-9 * scale)
+    np.testing.assert_allclose(found.high, high, atol=1e-9 * scale)
+    assert np.array_equal(found.least, whole.min(1))
+    assert np.array_equal(found.most, whole.max(1))
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_values_that_are_no_numbers_are_named(bad: float) -> None:
-    image = np.zeros((1, 2, 3, 4), np.float32)
-    image[0, 1, 2, 3] = bad
-    with pytest.raises(InputError, match=r"at voxel \(0, 1, 2, 3\)"):
-        s.count_upper(image)
+@settings(max_examples=50, deadline=None)
+@given(volumes, pairs)
+def test_measured_in_memory_is_what_the_search_finds(values: np.ndarray, pair: tuple[float, float]) -> None:
+    at_once, searching = s.measure(values, pair), searched(values, pair, 1, planes=True)
+    for name in ("low", "high", "least", "most"):
+        assert np.array_equal(getattr(at_once, name), getattr(searching, name))
+
+
+def test_a_search_takes_one_pass_for_16_bits_and_two_for_32() -> None:
+    for dtype, passes in (("u1", 1), ("u2", 1), ("i4", 2), ("f4", 2)):
+        values, made = np.arange(60, dtype=dtype).reshape(1, -1), 0
+        search = s.Search.start(values.dtype, 1, 60, (1.0, 99.0))
+        while not search.done:
+            search, made = search.advance(s.count(values, search)), made + 1
+        assert made == passes
+
+
+def test_minus_zero_is_zero() -> None:
+    values = np.array([[-0.0, 0.0]], np.float32)
+    assert np.array_equal(*s.extremes(values)[0])
+
+
+def test_ranks_are_exact_where_floats_are_not() -> None:
+    assert s.position(10**18 + 1, 99.0) == (99 * 10**16, 0.0)
 
 
 def test_integers_beyond_32_bits_are_refused() -> None:
     with pytest.raises(InputError, match="fit 32 bits"):
-        s.count_upper(np.array([2**40]))
+        s.words(np.array([2**40]))
