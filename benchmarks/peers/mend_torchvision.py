@@ -1,4 +1,4 @@
-"""Let a torchvision built for another accelerator than torch be imported; run by scripts/peers in the throw-away folder.
+"""Let a torchvision built for another accelerator than torch be imported (scripts/peers runs this in its own folder).
 
 Cellpose 4 takes its image encoder from segment_anything, whose package imports torchvision. Where torch is a build for
 the CPU and torchvision the one from the index, its compiled part does not load and `import torchvision` stops at a

@@ -1,11 +1,12 @@
-"""The cases of the mask fixtures: flows and logits on a grid of 1/25 and 1/16, and the settings they are run with."""
+"""What the fixtures are made of: flows, images and network inputs from seeds, and the settings they are run with."""
 
 from __future__ import annotations
 
 import numpy as np
-from shapes import random_bits
 
-FLOW_STEP, LOGIT_STEP = 25, 16
+from scripts.parity.shapes import random_bits
+
+FLOW_STEP, LOGIT_STEP = 25, 16  # flows and logits are multiples of 1/25 and 1/16
 USUAL = {"cellprob_threshold": 0.0, "flow_threshold": 0.4, "min_size": 15, "max_size_fraction": 0.4, "niter": 200}
 
 # case: (labels, noise of the flows in unit lengths, noise of the logit, settings that differ from the usual). The noise
@@ -29,6 +30,29 @@ CASES: dict[str, tuple[str, float, float, list[dict[str, float]]]] = {
     "empty3": ("full3", 0.0, 0.0, [{"cellprob_threshold": 7.0}]),
 }
 
+# Cellpose takes styles to be 256 wide when it cuts tiles: where the views are summed, the last level has 256 channels.
+UNETS = {"cpnet1": (1, 8, 16, 32), "cpnet2": (2, 8, 16, 32, 256), "cpnet3": (3, 12, 20, 28, 36)}
+TRANSFORMER = {"embed_dim": 48, "depth": 4, "num_heads": 4, "out_chans": 24, "global_attn_indexes": (1, 3)}
+VOLUME, TILE = (24, 40, 48), (48, 64)
+
+PLANE, STACK = (60, 72, 2), (5, 48, 56, 2)
+# name: (shape, options of normalize_img)
+OPTIONS: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
+    "default": (PLANE, {}),
+    "percentile": (PLANE, {"percentile": (5.0, 90.0)}),
+    "lowhigh": (PLANE, {"lowhigh": (60, 400)}),
+    "lowhigh_each": (PLANE, {"lowhigh": ((60, 400), (50, 300))}),
+    "invert": (PLANE, {"invert": True}),
+    "sharpen": (PLANE, {"sharpen_radius": 4}),
+    "smooth": (PLANE, {"smooth_radius": 2}),
+    "both": (PLANE, {"smooth_radius": 2, "sharpen_radius": 6}),
+    "tiles": (PLANE, {"tile_norm_blocksize": 30}),
+    "stack": (STACK, {"norm3D": True}),
+    "planes": (STACK, {"norm3D": False}),
+    "stack_smooth": (STACK, {"norm3D": True, "smooth_radius": 1.5}),
+    "off": (PLANE, {"normalize": False}),
+}
+
 
 def given(case: str, unit: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """float32 flows and logit of `case`, on their grids: `unit` holds int8 unit flows of `labels` (125 is one)."""
@@ -48,3 +72,14 @@ def _bell(shape: tuple[int, ...], seed: int) -> np.ndarray:
 def _on_grid(values: np.ndarray, step: int) -> np.ndarray:
     """float32 multiples of 1/step: coarse enough that no last bit of arithmetic matters."""
     return np.round(values * step).astype(np.float32) / np.float32(step)
+
+
+def picture(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """float32 noise from 0 to below 1, 1.4 times brighter towards the end of the last axis."""
+    ramp = np.linspace(0, 0.4, shape[-1])
+    return (random_bits(shape, seed) + ramp).astype(np.float32)
+
+
+def every(values: np.ndarray, step: int) -> np.ndarray:
+    """Every `step`-th number, in raster order: enough to hold all to it."""
+    return np.ascontiguousarray(values, np.float32).ravel()[::step]

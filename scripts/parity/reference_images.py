@@ -7,25 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 from cellpose import models, transforms
-from shapes import image, random_bits
 
-PLANE, STACK = (60, 72, 2), (5, 48, 56, 2)
-# name: (shape, options of normalize_img)
-OPTIONS: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
-    "default": (PLANE, {}),
-    "percentile": (PLANE, {"percentile": (5.0, 90.0)}),
-    "lowhigh": (PLANE, {"lowhigh": (60, 400)}),
-    "lowhigh_each": (PLANE, {"lowhigh": ((60, 400), (50, 300))}),
-    "invert": (PLANE, {"invert": True}),
-    "sharpen": (PLANE, {"sharpen_radius": 4}),
-    "smooth": (PLANE, {"smooth_radius": 2}),
-    "both": (PLANE, {"smooth_radius": 2, "sharpen_radius": 6}),
-    "tiles": (PLANE, {"tile_norm_blocksize": 30}),
-    "stack": (STACK, {"norm3D": True}),
-    "planes": (STACK, {"norm3D": False}),
-    "stack_smooth": (STACK, {"norm3D": True, "smooth_radius": 1.5}),
-    "off": (PLANE, {"normalize": False}),
-}
+from scripts.parity.cases import OPTIONS, PLANE
+from scripts.parity.shapes import image, random_bits
 
 
 def normalised() -> dict[str, np.ndarray]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cases import CASES, USUAL, given
 from cellpose import dynamics, utils
-from shapes import mask_shapes, plane_stack
+
+from scripts.parity.cases import CASES, USUAL, given
+from scripts.parity.shapes import mask_shapes, plane_stack
 
 CPU = torch.device("cpu")
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from cellpose import core
-from shapes import random_bits
 
 from bigcell.testing.weights import weights_from_seed
-
-# Cellpose takes styles to be 256 wide when it cuts tiles: where the views are summed, the last level has 256 channels.
-UNETS = {"cpnet1": (1, 8, 16, 32), "cpnet2": (2, 8, 16, 32, 256), "cpnet3": (3, 12, 20, 28, 36)}
-TRANSFORMER = {"embed_dim": 48, "depth": 4, "num_heads": 4, "out_chans": 24, "global_attn_indexes": (1, 3)}
-VOLUME, TILE = (24, 40, 48), (48, 64)
+from scripts.parity.cases import TILE, TRANSFORMER, UNETS, VOLUME, every, picture
 
 
 def filled(network: torch.nn.Module, seed: int) -> torch.nn.Module:
@@ -24,6 +20,11 @@ def filled(network: torch.nn.Module, seed: int) -> torch.nn.Module:
     values = {name: torch.from_numpy(v) for name, v in weights_from_seed(shapes, seed).items()}
     network.load_state_dict(values, strict=False)
     return network.eval()
+
+
+def layout(network: torch.nn.Module) -> np.ndarray:
+    """The names and shapes of the state dict that the package saves, as JSON."""
+    return np.array(json.dumps({name: tuple(value.shape) for name, value in network.state_dict().items()}))
 
 
 def cpnet(name: str) -> torch.nn.Module:
@@ -52,23 +53,13 @@ def transformer() -> torch.nn.Module:
     return filled(vit.CPSAM(), seed=12)
 
 
-def picture(shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """float32 noise from 0 to below 1, 1.4 times brighter towards the end of the last axis."""
-    ramp = np.linspace(0, 0.4, shape[-1])
-    return (random_bits(shape, seed) + ramp).astype(np.float32)
-
-
-def every(values: np.ndarray, step: int) -> np.ndarray:
-    """Every `step`-th number, in raster order: enough to hold all to it."""
-    return np.ascontiguousarray(values, np.float32).ravel()[::step]
-
-
 def cellpose3() -> dict[str, np.ndarray]:
     out = {}
     for name, nbase in UNETS.items():
         with torch.no_grad():
             y, style, _ = cpnet(name)(torch.from_numpy(picture((2, nbase[0], *TILE), 21)))
         out[f"{name}/tile"], out[f"{name}/style"] = every(y.numpy(), 5), style.numpy()
+        out[f"{name}/state"] = layout(cpnet(name))
     net, volume = cpnet("cpnet2"), picture((*VOLUME, 2), 22)
     out["cpnet2/views"] = every(core.run_3D(net, volume)[0], 13)
     out["cpnet2/views_tiled"] = every(core.run_3D(net, volume, bsize=32)[0], 13)
@@ -78,7 +69,8 @@ def cellpose3() -> dict[str, np.ndarray]:
 
 
 def cellpose4() -> dict[str, np.ndarray]:
-    net, out = transformer(), {}
+    net = transformer()
+    out = {"transformer/state": layout(net)}
     with torch.no_grad():
         y, _ = net(torch.from_numpy(picture((1, 3, 256, 256), 24)))
     out["transformer/tile"] = every(y.numpy(), 23)
