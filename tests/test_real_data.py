@@ -12,7 +12,7 @@ from skimage.segmentation import relabel_sequential
 import bigcell
 from bigcell.core.axes import Spacing
 from bigcell.core.volume import ArrayVolume
-from bigcell.flows.from_labels import flows_from_labels
+from bigcell.flows.from_labels import unit_flows
 from bigcell.metrics.matching import compare
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
@@ -35,7 +35,7 @@ def test_a_converted_stack_of_nuclei(tmp_path: Path) -> None:
 def test_real_shapes_come_back_from_their_flows_whatever_the_blocks(tmp_path: Path, store, name: str) -> None:
     truth = tifffile.imread(DATA / "geometry" / name / "labels.tif")[10:58, 40:130, 60:150]
     truth, _, _ = relabel_sequential(truth)
-    flows = np.concatenate([5 * flows_from_labels(truth), np.where(truth > 0, 6, -6)[None]]).astype(np.float32)
+    flows = np.concatenate([5 * unit_flows(truth), np.where(truth > 0, 6, -6)[None]]).astype(np.float32)
     path = store(tmp_path / "flows.zarr", flows)
     blockwise = bigcell.segment(flows=path, block=(20, 30, 41), cluster="serial")
     whole = bigcell.segment(flows=ArrayVolume(flows, Spacing()))

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
-from bigcell.flows.from_labels import flows_from_labels
+from bigcell.flows.from_labels import unit_flows
 from bigcell.training.augment import Augmentation, disturb
 
 
@@ -113,7 +113,7 @@ def _crop(example: Example, settings: Augmentation, rng: np.random.Generator) ->
     matrix, offset = _placement(example, settings, wide, rng)
     image = np.stack([ndimage.affine_transform(c, matrix, offset, (wide, wide), order=1) for c in example.image])
     labels = ndimage.affine_transform(example.labels, matrix, offset, (wide, wide), order=0)
-    flows = flows_from_labels(labels[None])[1:, 0]
+    flows = unit_flows(labels[None])[1:, 0]
     m = slice(settings.margin, settings.margin + settings.crop)
     image = disturb(image[:, m, m], settings, rng, invertible=example.invertible)
     return image, flows[:, m, m], (labels[m, m] > 0).astype(np.float32)
