@@ -60,7 +60,7 @@ def reduce(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
 def number(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
     """Rank the objects of one layer of blocks in raster order of their sinks, and leave their table rows in order."""
     layer, blocks = item
-    kept = {k: load_pieces(job, f"objects/{k}") for k in blocks}
+    kept = {k: load_pieces(job, f"{job.plan.final}/{k}") for k in blocks}
     ranks = rank_layer({k: v.name for k, v in kept.items()})
     for k, objects in kept.items():
         job.scratch.save(f"ranks/{k}", {"name": objects.name, "rank": ranks[k]})

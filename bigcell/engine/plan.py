@@ -40,7 +40,7 @@ class Plan:
     image: dict[str, Any] = field(default_factory=dict)
     flows: dict[str, Any] = field(default_factory=dict)
     keep_flows: bool = False
-    engine: int = 1
+    engine: int = 2
     budget: Budget | None = None
 
     def __post_init__(self) -> None:
@@ -70,6 +70,27 @@ class Plan:
     def lattice(self) -> Lattice:
         """The network's tiles."""
         return Lattice(self.grids.network, self.settings.tiles)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the volume is a single plane."""
+        return self.extent[0] == 1
+
+    @property
+    def flow_threshold(self) -> float:
+        """Objects with a larger flow error are dropped; 0 for no check."""
+        clean = self.settings.clean
+        return clean.flow_threshold if self.is_flat else clean.flow_threshold_3d
+
+    @property
+    def sound(self) -> str:
+        """The scratch entries that hold the objects that stay, before their holes are filled."""
+        return "checked" if self.flow_threshold else "objects"
+
+    @property
+    def final(self) -> str:
+        """The scratch entries that hold the objects that stay, as they will be."""
+        return "filled" if self.settings.clean.fill_holes else self.sound
 
     @property
     def voxels(self) -> int:

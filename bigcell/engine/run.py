@@ -23,6 +23,7 @@ from bigcell.engine.job import Job, Labels
 from bigcell.engine.object_steps import load_pieces
 from bigcell.engine.steps import key_of, perform
 from bigcell.io.flows import create_flows
+from bigcell.stitch.clean import CLEAN_LIMIT
 from bigcell.stitch.pieces import Pieces
 
 Notes = dict[str, dict[str, Any]]
@@ -103,9 +104,10 @@ def segment_volume(run: Run, make_labels: MakeLabels) -> int:
         keep_flows(run)
     reach = follow_all(run)
     find_objects(run, reach)
+    fillers = clean_objects(run)
     count = number_objects(run)
     run.job = replace(run.job, labels=make_labels(count))
-    write_labels(run)
+    write_labels(run, fillers)
     return count
 
 
@@ -162,6 +164,26 @@ def find_objects(run: Run, reach: list[int]) -> None:
     run.stage("reduce", held)
 
 
+def clean_objects(run: Run) -> dict[int, tuple[int, ...]]:
+    """Drop what does not fit its flows, close holes. Returns, for blocks with voxels of holes, who claimed some."""
+    plan, fillers = run.job.plan, dict[int, list[int]]()
+    if plan.flow_threshold:
+        notes = run.stage("check", ((k,) for k in run.blocks), run.sizes)
+        _tell_left_out(run, sum(int(n["unchecked"]) for n in notes.values()), "checked against their flows")
+    if plan.settings.clean.fill_holes:
+        notes = run.stage("fill", ((k,) for k in run.blocks), run.sizes)
+        _tell_left_out(run, sum(int(n["unfilled"]) for n in notes.values()), "looked through for holes")
+        for k in run.blocks:
+            for block in notes[str(k)]["to"]:
+                fillers.setdefault(block, []).append(k)
+    return {block: tuple(k) for block, k in fillers.items()}
+
+
+def _tell_left_out(run: Run, count: int, what: str) -> None:
+    if count:
+        run.listener(Notice(f"{count} objects of more than {CLEAN_LIMIT} voxels (box) are too large to be {what}"))
+
+
 def number_objects(run: Run) -> int:
     """Final numbers, layer by layer. Returns how many objects there are."""
     grid = run.job.grid
@@ -175,12 +197,13 @@ def number_objects(run: Run) -> int:
     return int(offsets[-1])
 
 
-def write_labels(run: Run) -> None:
+def write_labels(run: Run, fillers: dict[int, tuple[int, ...]]) -> None:
     """Final labels and their pyramid."""
     labels, grid = run.job.labels, run.job.grid
     assert labels is not None
     boxes = list(label_steps.regions(labels, 0))
-    items = ((str(i), box, tuple(grid.touching(box))) for i, box in enumerate(boxes))
+    parts = ([(k, fillers.get(k, ())) for k in grid.touching(box)] for box in boxes)
+    items = ((str(i), box, tuple(part)) for i, (box, part) in enumerate(zip(boxes, parts, strict=True)))
     run.stage("apply", items, [box.size for box in boxes])
     for level in range(label_steps.levels_in_pass(labels), len(labels.levels)):
         boxes = list(label_steps.regions(labels, level))

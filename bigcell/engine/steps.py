@@ -13,8 +13,10 @@ settle     block        returns                                        ends and 
 sinks      block        histograms of blocks that reach it             sink of every end in the block
 name       block        ends, sinks of the blocks they lie in          labels named by sink, pieces of objects
 reduce     block        pieces of blocks that can hold its objects     objects it owns, those too small left out
+check      block        objects it owns, their labels and flows        those whose flows fit
+fill       block        objects it owns, labels around                 voxels of their holes; objects with them
 number     layer        objects of the layer's blocks                  their ranks, rows of the object table
-apply      region       labels named by sink, ranks                    final labels and their pyramid
+apply      region       labels named by sink, filled voxels, ranks     final labels and their pyramid
 coarsen    level,region labels of the level before                     labels of a coarse level
 ========== ============ ============================================== ==========================================
 
@@ -31,7 +33,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bigcell.engine import follow_steps, intensity_steps, keep_steps, label_steps, network_steps, object_steps
+from bigcell.engine import (
+    clean_steps,
+    follow_steps,
+    intensity_steps,
+    keep_steps,
+    label_steps,
+    network_steps,
+    object_steps,
+)
 from bigcell.engine.job import Job
 
 Step = Callable[[Job, Any], dict[str, Any]]
@@ -47,6 +57,8 @@ STEPS: dict[str, Step] = {
     "sinks": object_steps.sinks,
     "name": object_steps.name,
     "reduce": object_steps.reduce,
+    "check": clean_steps.check,
+    "fill": clean_steps.fill,
     "number": object_steps.number,
     "apply": label_steps.apply,
     "coarsen": label_steps.coarsen,

@@ -18,14 +18,17 @@ from bigcell.dynamics.window import integer_flows, label_window
 from bigcell.engine.memory import segment_in_memory
 from bigcell.engine.plan import Plan
 from bigcell.engine.settings import RunSettings
+from bigcell.stitch.clean import CleanSettings
 from bigcell.stitch.number import SizeSettings
 from bigcell.testing.flows import FlowLattice
 
 Zyx = tuple[int, int, int]
+AS_FOUND = CleanSettings(fill_holes=False, flow_threshold=0)
+"""Cleaning has tests of its own."""
 
 
 def plan_of(extent: Zyx, block: Zyx, halo: int = 4, min_size: int = 15) -> Plan:
-    run = RunSettings(block, dynamics=DynamicsSettings(halo=halo), sizes=SizeSettings(min_size))
+    run = RunSettings(block, dynamics=DynamicsSettings(halo=halo), sizes=SizeSettings(min_size), clean=AS_FOUND)
     return Plan(extent, Spacing(), ("dz", "dy", "dx", "cellprob"), "float32", run, flows={"source": "test"})
 
 
@@ -102,7 +105,7 @@ def test_order_of_tasks_does_not_matter(block: Zyx, monkeypatch: pytest.MonkeyPa
 
 def test_flows_of_a_plane_need_no_dz() -> None:
     flows = FlowLattice((1, 50, 60), diameter=10).read(Box.of((1, 50, 60)))
-    plane = bigcell.segment(flows=flows[1:, 0])
+    plane = bigcell.segment(flows=flows[1:, 0], flow_threshold=0, fill_holes=False)
     assert plane.objects > 10
     assert np.array_equal(plane.labels, labels_of(flows, (1, 50, 60))[0])
 
