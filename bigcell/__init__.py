@@ -22,6 +22,8 @@ _HOME = {
     "Plan": "bigcell.engine.plan",
     "Result": "bigcell.engine.run",
     "convert": "bigcell.api",
+    "flows_from_labels": "bigcell.flows.from_labels",
+    "link_planes": "bigcell.stitch.planes",
     "masks": "bigcell.api",
     "open_volume": "bigcell.api",
     "plan": "bigcell.api",
@@ -36,6 +38,8 @@ __all__ = [
     "Plan",
     "Result",
     "convert",
+    "flows_from_labels",
+    "link_planes",
     "masks",
     "open_volume",
     "plan",
@@ -50,6 +54,8 @@ if TYPE_CHECKING:
     from bigcell.core.errors import BigcellError
     from bigcell.engine.plan import Plan
     from bigcell.engine.run import Result
+    from bigcell.flows.from_labels import flows_from_labels
+    from bigcell.stitch.planes import link_planes
     from bigcell.viewers.neuroglancer import view
 
 
