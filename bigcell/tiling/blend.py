@@ -25,14 +25,15 @@ _SLOPE = 7.5
 _EDGE = 20.0
 
 
-def taper(size: int) -> Array:
+def taper(size: int, full: int = 0) -> Array:
     """Weights of one tile along one axis, (size,) float64: a sigmoid that falls towards both ends.
 
-    The shape is that of Stringer et al. 2021 (Cellpose); the edge is narrowed for tiles under 80 voxels.
+    The shape is that of Stringer et al. 2021 (Cellpose); the edge is narrowed for tiles under 80 voxels. With `full`
+    the weights are instead the middle of a taper of that length, as Cellpose has them for tiles under 224 voxels.
     """
     distance = np.abs(np.arange(size) - (size - 1) / 2)
-    edge = min(_EDGE, size / 4)
-    falling = (distance - (size / 2 - edge)) / (_SLOPE * edge / _EDGE)
+    edge = _EDGE if full else min(_EDGE, size / 4)
+    falling = (distance - (max(size, full) / 2 - edge)) / (_SLOPE * edge / _EDGE)
     weights: Array = 1.0 / (1.0 + np.exp(falling))
     return weights
 
@@ -40,11 +41,12 @@ def taper(size: int) -> Array:
 @lru_cache(maxsize=64)
 def axis_weights(axis: AxisTiles) -> Array:
     """Normalised weights (tiles, size) float64: over all tiles they sum to 1 at every voxel of the axis."""
-    one = taper(axis.size)
-    total = np.zeros(max(axis.length, axis.size))
+    one = taper(axis.size, axis.full)
+    origin = min(axis.starts)
+    total = np.zeros(max(axis.starts) + axis.size - origin)
     for start in axis.starts:
-        total[start : start + axis.size] += one
-    return np.stack([one / total[start : start + axis.size] for start in axis.starts])
+        total[start - origin : start - origin + axis.size] += one
+    return np.stack([one / total[start - origin : start - origin + axis.size] for start in axis.starts])
 
 
 def quantise(values: Array, bits: int, limit: float) -> Array:

@@ -11,10 +11,24 @@ from bigcell.core.box import Box
 from bigcell.core.errors import SettingsError
 from bigcell.tiling.lattice import VIEWS, AxisTiles, Lattice, TileSettings
 
+tile_settings = st.builds(
+    TileSettings,
+    size=st.sampled_from([32, 48]),
+    overlap=st.sampled_from([0.0, 0.15, 0.3]),
+    group=st.integers(0, 3),
+    layout=st.just("even"),
+    fixed=st.booleans(),
+) | st.builds(
+    TileSettings,
+    size=st.sampled_from([32, 48]),
+    overlap=st.sampled_from([0.1, 0.3]),
+    group=st.integers(0, 3),
+    layout=st.just("cellpose"),
+    fixed=st.booleans(),
+    mirrored=st.booleans(),
+)
 lattices = st.builds(
-    Lattice,
-    st.tuples(*[st.integers(1, 150)] * 3),
-    st.builds(TileSettings, st.sampled_from([32, 48]), st.sampled_from([0.0, 0.15, 0.3]), st.integers(0, 3)),
+    Lattice, st.tuples(*[st.integers(1, 150)] * 3), tile_settings, st.sampled_from([(0, 1, 2), (0, 2), (0,)])
 )
 
 
@@ -62,12 +76,50 @@ def test_runs_stay_in_the_footprint(lattice: Lattice) -> None:
         for run in lattice.runs(cube):
             normal, rows, columns = VIEWS[run.view]
             assert foot.start[normal] <= run.first <= run.last <= foot.stop[normal]
-            assert foot.start[rows] <= run.row
-            assert foot.start[columns] <= run.column
+            for axis, index in ((rows, run.row), (columns, run.column)):
+                tiles = lattice.axes[axis]
+                assert foot.start[axis] <= max(0, tiles.starts[index])
+                assert min(tiles.starts[index] + tiles.size, tiles.length) <= foot.stop[axis]
+
+
+@given(st.integers(1, 3000), tile_settings)
+def test_tiles_cover_every_voxel_and_fixed_ones_have_one_size(length: int, settings: TileSettings) -> None:
+    axis = AxisTiles.over(length, settings)
+    assert axis.starts[0] <= 0
+    assert axis.starts[-1] + axis.size >= length
+    assert max(np.diff(axis.starts), default=0) <= axis.size
+    assert axis.size % 16 == 0
+    if settings.fixed:
+        assert axis.size == settings.size
+
+
+def test_cellpose_tiles_are_those_of_its_padded_image() -> None:
+    """Worked by hand: 500 is padded by 6 + 6 to 512 and by 8 + 8 to 528; ceil(1.2 * 528 / 224) = 3 tiles of 224."""
+    settings = TileSettings(size=224, overlap=0.1, layout="cellpose")
+    assert AxisTiles.over(500, settings).starts == (-14, 138, 290)
+    assert AxisTiles.over(128, settings) == AxisTiles(128, 144, (-8,), 224)  # shorter than a tile: one, as long as it
+
+
+def test_cellpose_tiles_of_a_transformer_never_fit_one_image() -> None:
+    """A plane of 256 becomes 272, and so two tiles along each axis."""
+    settings = TileSettings(size=256, overlap=0.1, layout="cellpose", fixed=True)
+    assert AxisTiles.over(256, settings).starts == (-8, 8)
+    assert AxisTiles.over(100, settings).starts == (-86, -70)
+
+
+def test_mirrored_tiles_lie_half_a_tile_apart() -> None:
+    settings = TileSettings(size=224, layout="cellpose", mirrored=True)
+    assert AxisTiles.over(432, settings).starts == (-8, 66, 141, 216)
+    assert AxisTiles.over(100, settings).starts == (-14, -14)  # the same tile twice, flipped in two ways
 
 
 def test_one_plane_is_seen_in_one_view() -> None:
     assert Lattice((1, 300, 200)).views == (0,)
+
+
+def test_mirrored_tiles_want_the_layout_of_cellpose() -> None:
+    with pytest.raises(SettingsError, match="layout 'cellpose'"):
+        TileSettings(mirrored=True)
 
 
 def test_a_tile_that_the_network_cannot_halve_is_refused() -> None:
