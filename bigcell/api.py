@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
-
 from bigcell.cluster.choose import choose_executor
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError, PlanError, SettingsError
@@ -30,7 +29,6 @@ from bigcell.engine.output import (
     work_folder,
 )
 from bigcell.engine.plan import Plan
-from bigcell.engine.request import Request, make_plan
 from bigcell.engine.resources import check_room, usable_workers
 from bigcell.engine.run import Result
 from bigcell.io.convert import convert
@@ -38,6 +36,10 @@ from bigcell.io.flows import check_flow_target
 from bigcell.io.location import absolute, is_url
 from bigcell.io.open import ZarrVolume, open_image
 from bigcell.io.targets import check_target
+from bigcell.preprocess.channels import GREY
+
+from bigcell.engine.intensity_options import intensity_settings
+from bigcell.engine.request import Request, make_plan
 
 __all__ = ["convert", "masks", "open_volume", "plan", "rerun", "resume", "segment"]
 
@@ -57,10 +59,28 @@ class MaskOptions(TypedDict, total=False):
     block: Sequence[int] | None
 
 
-class Options(TypedDict, total=False):
+class IntensityOptions(TypedDict, total=False):
+    """How intensities become what the network sees; see `bigcell.preprocess.normalize.NormalizeSettings`.
+
+    `normalize` may also be a dictionary of the others, as Cellpose takes them.
+    """
+
+    normalize: bool | Mapping[str, Any]
+    lowhigh: Sequence[float] | Sequence[Sequence[float]] | None
+    percentile: tuple[float, float]
+    norm3D: bool
+    invert: bool
+    sharpen_radius: float
+    smooth_radius: float
+    tile_norm_blocksize: int
+    tile_norm_smooth3D: float
+
+
+class Options(IntensityOptions, total=False):
     """What `plan` and `segment` take besides the image. All are optional; names are Cellpose's where it has them.
 
     `level`, `channels`, `time`, `region`: which part of an OME-Zarr image; see `open_volume`.
+    Channels ``["grey"]``: the mean of all.
     `flows`: an OME-Zarr (path) or array (4, z, y, x) of dz, dy, dx (five times unit length) and cell probability
     (logit), used instead of a network; flows of a plane may be (3, y, x): dy, dx and cell probability.
     The others are those of `bigcell.engine.request.Request`.
@@ -252,6 +272,7 @@ def _prepare(image: Source | None, options: Options) -> tuple[_Inputs, Request]:
     """Open the inputs and gather the settings; an unknown option is an error that names the nearest one."""
     values: dict[str, Any] = dict(options)
     view = {k: values.pop(k) for k in VIEW if values.get(k) is not None}
+    values["normalize"] = intensity_settings(values, grey=_takes_grey(image, view))
     flows = values.pop("flows", None)
     if values.get("block") is not None:
         values["block"] = tuple(int(n) for n in values["block"])
@@ -264,6 +285,20 @@ def _prepare(image: Source | None, options: Options) -> tuple[_Inputs, Request]:
     given, given_again = _open(flows, flow_view) if flows is not None else (None, None)
     volume, again = _open(image, view) if image is not None else (None, None)
     return _Inputs(volume, given, {"image": again, "flows": given_again}), request
+
+
+def _takes_grey(image: Source | None, view: dict[str, Any]) -> bool:
+    """Whether the mean of all channels is asked for; it is then no longer in `view`. A channel of that name wins."""
+    channels = list(view.get("channels", ()))
+    if len(set(channels)) < len(channels):
+        raise SettingsError(
+            f"channels {channels}: one is there twice. Channels count from 0 here; for the mean of all of them, as "
+            f"Cellpose's [0, 0], give [{GREY!r}]"
+        )
+    if channels != [GREY] or (isinstance(image, str | Path) and GREY in open_image(image).info.channels):
+        return False
+    del view["channels"]
+    return True
 
 
 def _open(source: Source, view: dict[str, Any]) -> tuple[Volume, dict[str, Any] | None]:

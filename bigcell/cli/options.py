@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
 from bigcell.core.box import Box
 from bigcell.core.errors import SettingsError
 
@@ -22,7 +21,9 @@ Image = Annotated[str | None, typer.Argument(metavar="IMAGE", help="An OME-Zarr 
 Level = Annotated[int, _option("--level", "N", "Resolution level to work on; 0, the finest, is the default.")]
 Channels = Annotated[
     list[str] | None,
-    _option("--channel", "NAME", "What to segment, then the nuclei if there is such a channel: names or numbers."),
+    _option(
+        "--channel", "NAME", "What to segment, then the nuclei if there are any: names or numbers; grey: the mean."
+    ),
 ]
 Time = Annotated[int, _option("--time", "N", "Time point; 0 is the default.")]
 Region = Annotated[
@@ -57,6 +58,28 @@ Threshold = Annotated[
     float | None, _option("--cellprob-threshold", "LOGIT", "Higher gives fewer and smaller cells; 0 is the default.")
 ]
 Niter = Annotated[int | None, _option("--niter", "STEPS", "Most steps along the flow; more for long cells.")]
+Normalize = Annotated[
+    bool | None, _option("--normalize/--no-normalize", None, "Percentiles become 0 and 1, or intensities stay.")
+]
+LowHigh = Annotated[
+    list[str] | None,
+    _option("--lowhigh", "LOW,HIGH", "Intensities that become 0 and 1, instead of percentiles; once, or per channel."),
+]
+Percentile = Annotated[str | None, _option("--percentile", "LOW,HIGH", "Percentiles that become 0 and 1; 1,99.")]
+Norm3D = Annotated[
+    bool | None, _option("--norm3d/--no-norm3d", None, "Percentiles of the volume (default), or of each plane.")
+]
+Invert = Annotated[bool | None, _option("--invert/--no-invert", None, "Cells are darker than what is around them.")]
+SharpenRadius = Annotated[
+    float | None, _option("--sharpen-radius", "VOXELS", "Take away the surround: sigma, 1/8 to 1/2 of a diameter.")
+]
+SmoothRadius = Annotated[float | None, _option("--smooth-radius", "VOXELS", "Smooth planes first: sigma.")]
+TileNorm = Annotated[
+    int | None, _option("--tile-norm-blocksize", "PIXELS", "Percentiles of tiles of this size; 0, off, by default.")
+]
+TileNormSmooth = Annotated[
+    float | None, _option("--tile-norm-smooth3d", "TILES", "Smooth percentiles of tiles once more; 1 by default.")
+]
 Block = Annotated[str | None, _option("--block", "Z,Y,X", "Voxels of a unit of work: smaller needs less memory.")]
 Tile = Annotated[int, _option("--tile", "PIXELS", "Side of the network's tiles; 224 is the default.")]
 Batch = Annotated[int, _option("--batch", "TILES", "Tiles the network sees at once; 8 is the default.")]
@@ -78,6 +101,10 @@ def work(source: str | None, given: dict[str, Any]) -> dict[str, Any]:
 
     values = {name: given[name] for name in Options.__annotations__ if given.get(name) is not None}
     view = {name: values.pop(name) for name in ("channels", "region") if name in values}
+    if "percentile" in values:
+        values["percentile"] = pair("--percentile", values["percentile"])
+    if "lowhigh" in values:
+        values["lowhigh"] = [pair("--lowhigh", text) for text in values["lowhigh"]]
     if "block" in values:
         values["block"] = numbers("--block", values["block"])
     if view:
@@ -116,6 +143,19 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.replace("x", ",").split(","))
     except ValueError as error:
         raise SettingsError(f"{option} {text!r}: wanted whole numbers z,y,x, as in 64,256,256") from error
+
+
+def pair(option: str, text: str) -> tuple[float, float]:
+    """Two numbers.
+
+    >>> pair("--percentile", "1,99.5")
+    (1.0, 99.5)
+    """
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise SettingsError(f"{option} {text!r}: wanted two numbers, as in 1,99") from error
+    return (low, high)
 
 
 def three(option: str, text: str) -> tuple[int, int, int]:

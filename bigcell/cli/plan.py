@@ -26,6 +26,15 @@ def plan(
     flow_threshold_3d: o.FlowThreshold3D = None,
     fill_holes: o.FillHoles = None,
     niter: o.Niter = None,
+    normalize: o.Normalize = None,
+    lowhigh: o.LowHigh = None,
+    percentile: o.Percentile = None,
+    norm3D: o.Norm3D = None,  # noqa: N803 - Cellpose's word
+    invert: o.Invert = None,
+    sharpen_radius: o.SharpenRadius = None,
+    smooth_radius: o.SmoothRadius = None,
+    tile_norm_blocksize: o.TileNorm = None,
+    tile_norm_smooth3D: o.TileNormSmooth = None,  # noqa: N803
     block: o.Block = None,
     tile: o.Tile = 224,
     batch: o.Batch = 8,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
+from bigcell.preprocess.normalize import describe
+
 if TYPE_CHECKING:
     from bigcell.engine.plan import Plan
 
@@ -59,6 +61,7 @@ def plan_table(plan: Plan) -> str:
         rows += [
             ("model", f"{plan.model} ({plan.model_sha256[:12]}), cells of {plan.model_diameter:g} voxels"),
             ("diameter", f"{s.diameter:g} voxels along x, anisotropy {s.anisotropy:g}"),
+            ("intensities", describe(s.normalize)),
             ("network", f"grid {shape(plan.grids.network)}, {lattice.tiles} tiles in {len(lattice.cubes)} tasks"),
             ("", f"input voxels per voxel of its grid, each view: {grid} (of the volume: {volume})"),
         ]

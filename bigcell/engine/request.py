@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bigcell.core.axes import Spacing
@@ -12,12 +12,15 @@ from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.volume import Volume
 from bigcell.dynamics.settings import DynamicsSettings
 from bigcell.engine.budget import estimate
+from bigcell.engine.intensity_steps import seen_channels
 from bigcell.engine.plan import Plan
 from bigcell.engine.settings import RunSettings, default_block
 from bigcell.io.flows import HOLDS
 from bigcell.stitch.clean import CleanSettings
 from bigcell.stitch.number import SizeSettings
 from bigcell.tiling.lattice import TileSettings
+
+from bigcell.preprocess.normalize import NormalizeSettings, fixed_levels
 
 DEFAULT_NITER = 200
 
@@ -31,6 +34,7 @@ class Request:
     is followed (None: 200, more for cells over 30 voxels). `min_size`, `max_size`: voxels of an object (0: no limit).
     `flow_threshold`: objects of planes whose flow error is higher are removed (0: no check); `flow_threshold_3d`: the
     same for objects of a stack, off by default. `fill_holes`: what an object encloses in a plane becomes part of it.
+    `normalize`: how intensities become what the network sees.
     `block`: voxels z, y, x of a unit of work. `tile`, `batch`: side of the network's tiles, and tiles per call.
     """
 
@@ -44,6 +48,7 @@ class Request:
     flow_threshold: float = 0.4
     flow_threshold_3d: float = 0.0
     fill_holes: bool = True
+    normalize: NormalizeSettings = field(default_factory=NormalizeSettings)
     block: tuple[int, int, int] | None = None
     tile: int = 224
     batch: int = 8
@@ -61,6 +66,7 @@ def make_plan(request: Request, image: Volume | None, given: Volume | None, work
         block=_block(request, volume.extent),
         diameter=None,
         anisotropy=_anisotropy(request, volume),
+        normalize=request.normalize,
         tiles=TileSettings(size=request.tile, batch=request.batch),
         dynamics=DynamicsSettings(
             request.cellprob_threshold, DEFAULT_NITER if request.niter is None else request.niter
@@ -79,11 +85,14 @@ def _with_model(plan: Plan, request: Request) -> Plan:
     from bigcell.networks.registry import load_model  # torch only where a network is asked for
 
     model = load_model(request.model)
-    if len(plan.channels) > model.channels:
+    names = seen_channels(plan)
+    if len(names) > model.channels:
         raise InputError(
-            f"the image has {len(plan.channels)} channels ({', '.join(plan.channels)}), model {request.model!r} takes "
-            f"{model.channels}: choose what to segment and then, if there is one, the nuclei (--channel)"
+            f"the image has {len(names)} channels ({', '.join(names)}), model {request.model!r} takes "
+            f"{model.channels}: choose what to segment and then, if there is one, the nuclei (--channel), or 'grey', "
+            "the mean of all"
         )
+    fixed_levels(request.normalize, names)
     diameter = voxels(request.diameter, plan.spacing) if request.diameter is not None else model.diameter
     niter = request.niter if request.niter is not None else max(DEFAULT_NITER, round(DEFAULT_NITER * diameter / 30))
     halo = max(8, round(diameter / 2))

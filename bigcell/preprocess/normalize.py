@@ -98,6 +98,27 @@ class NormalizeSettings:
         return "volume" if self.norm3D else "plane"
 
 
+def describe(settings: NormalizeSettings) -> str:
+    """The settings in a line, for people.
+
+    >>> describe(NormalizeSettings(percentile=(2, 98), smooth_radius=3, invert=True))
+    'smoothed with 3; percentiles 2 and 98 of the volume become 0 and 1; inverted'
+    """
+    parts = ["mean of all channels"] if settings.grey else []
+    parts += [f"smoothed with {settings.smooth_radius:g}"] if settings.smooth_radius else []
+    parts += [f"less the surround of {settings.sharpen_radius:g}"] if settings.sharpen_radius else []
+    low, high = settings.percentile
+    planes = "" if settings.norm3D else " of each plane"
+    of = {"volume": "the volume", "plane": "each plane", "tile": f"tiles of {settings.tile_norm_blocksize}{planes}"}
+    if settings.by == "nothing":
+        parts.append("as they are")
+    elif settings.lowhigh is not None:
+        parts.append(", ".join(f"{a:g} to {b:g}" for a, b in settings.lowhigh) + " become 0 to 1")
+    else:
+        parts.append(f"percentiles {low:g} and {high:g} of {of[settings.by]} become 0 and 1")
+    return "; ".join(parts + (["inverted"] if settings.invert else []))
+
+
 def settle(measured: Ranges, channel: str) -> tuple[Array, Array]:
     """Black and white (regions,) of a channel whose regions (the volume, or its planes) have these percentiles.
 

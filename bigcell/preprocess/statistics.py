@@ -102,9 +102,11 @@ class Search:
 
     @property
     def slots(self) -> Array:
-        """The distinct prefixes of each region, (regions, k) int64: what a pass must count. -1 fills the rows."""
+        """The distinct prefixes of each region, ascending, (regions, k) int64: what a pass counts. -1 fills rows."""
         ordered = np.sort(self.prefixes, 1)
-        ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = -1
+        ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = 1 << self.bits
+        ordered.sort(1)
+        ordered[ordered == 1 << self.bits] = -1
         return np.ascontiguousarray(ordered[:, (ordered >= 0).any(0)])
 
     def part(self, regions: slice) -> Search:

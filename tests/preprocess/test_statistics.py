@@ -51,6 +51,16 @@ def test_measured_in_memory_is_what_the_search_finds(values: np.ndarray, pair: t
         assert np.array_equal(getattr(at_once, name), getattr(searching, name))
 
 
+def test_some_regions_count_into_the_columns_of_all() -> None:
+    prefixes = np.array([[5, 5, 7, 7], [1, 2, 3, 4], [9, 9, 9, 9], [1, 1, 1, 8]])
+    search = s.Search(prefixes, np.zeros((4, 4), np.int64), 16, 8, 8)
+    every = search.slots
+    for rows in (slice(0, 1), slice(2, 3), slice(2, 4), slice(0, 4)):
+        some = search.part(rows).slots
+        assert np.array_equal(some, every[rows, : some.shape[1]])
+        assert (every[rows, some.shape[1] :] == -1).all()
+
+
 def test_a_search_takes_one_pass_for_16_bits_and_two_for_32() -> None:
     for dtype, passes in (("u1", 1), ("u2", 1), ("i4", 2), ("f4", 2)):
         values, made = np.arange(60, dtype=dtype).reshape(1, -1), 0
