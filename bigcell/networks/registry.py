@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from bigcell.core.errors import ModelError
+from bigcell.networks.cache import check_sha256, locate, missing, sha256_of
+from bigcell.networks.catalogue import diameter_of_file
 from bigcell.networks.checkpoint import read_checkpoint
 from bigcell.networks.recognise import build_network
-
-BUNDLED = {"default": "default.pt"}
-
+from bigcell.networks.size import SizeModel, read_size_model
+from bigcell.networks.source import BUNDLED, find_model
 
 # Cellpose 1 and 2 name what they train cellpose_residual_on_style_off_concatenation_off_...; the weights do not tell.
 _STYLE_OFF = re.compile(r"residual_(on|off)_style_off_")
@@ -46,48 +43,46 @@ class Model:
 
 
 def load_model(name_or_path: str | Path) -> Model:
-    """The bundled model of that name ("default"), or the checkpoint at that path. ModelError where there is neither."""
-    with _weights(name_or_path) as path:
+    """The model of that name, ready to be called; nothing is downloaded.
+
+    A bundled model ("default"), else the checkpoint at that path, else a published model that `bigcell models fetch`
+    has brought. ModelError where there is none, or where it is not what was published or first fetched.
+    """
+    source = find_model(name_or_path)
+    with source.file() as path:
+        sha256 = source.checked_sha256(path)
+        known = source.entry.diameter if source.entry else diameter_of_file(path.name)
         style_on = _STYLE_OFF.search(path.name) is None
         try:
-            network = build_network(read_checkpoint(path), style_on=style_on)
+            network = build_network(read_checkpoint(path), diameter=known, style_on=style_on)
         except ModelError as error:
-            raise ModelError(_naming(path, error)) from error
-        sha256 = _sha256(path)
+            raise ModelError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
     if network.nout != 3:
         raise ModelError(f"{name_or_path}: this network has {network.nout} outputs; wanted 3: flow, flow, logit")
     ready = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    name = str(name_or_path) if name_or_path in BUNDLED else Path(name_or_path).name
-    diameter = float(network.diam_mean)
-    return Model(name, ready, diameter, network.channels, sha256, network.stride, network.kind, network.tile)
+    # As Cellpose 3 does, the diameter that is published with a CPnet wins over the one in its file.
+    diameter = source.entry.diameter if source.entry and network.kind == "CPnet" else float(network.diam_mean)
+    return Model(source.name, ready, diameter, network.channels, sha256, network.stride, network.kind, network.tile)
 
 
-def _naming(path: Path, error: ModelError) -> str:
-    """The error, with the file in it."""
-    return str(error) if str(path) in str(error) else f"{path}: {error}"
+def load_size_model(name_or_path: str | Path) -> SizeModel | None:
+    """The size model that belongs to a model, or None where it has none: ``PATH_size.npy``, or as published."""
+    source = find_model(name_or_path)
+    if source.entry is None:
+        path = None if source.name in BUNDLED else Path(f"{name_or_path}_size.npy")
+        return read_size_model(path) if path is not None and path.is_file() else None
+    file = source.entry.size_model
+    if file is None:
+        return None
+    place = locate(file)
+    if place is None:
+        raise missing(source.entry, file)
+    check_sha256(file, place, sha256_of(place))
+    return read_size_model(place)
 
 
 def model_sha256(name_or_path: str | Path) -> str:
     """SHA-256 of the model's file, in hexadecimal: what a run writes down to say which weights it used."""
-    with _weights(name_or_path) as path:
-        return _sha256(path)
-
-
-@contextmanager
-def _weights(name_or_path: str | Path) -> Iterator[Path]:
-    """The file of a model. A bundled name wins over a file of that name: write ``./default`` for the latter."""
-    if str(name_or_path) in BUNDLED:
-        with as_file(files("bigcell.networks") / "weights" / BUNDLED[str(name_or_path)]) as path:
-            yield path
-        return
-    if not Path(name_or_path).is_file():
-        raise ModelError(
-            f"{str(name_or_path)!r} is neither a model that comes with bigcell ({', '.join(BUNDLED)}) nor a file; give "
-            "one of those names, or the path of a checkpoint"
-        )
-    yield Path(name_or_path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    source = find_model(name_or_path)
+    with source.file() as path:
+        return source.checked_sha256(path)

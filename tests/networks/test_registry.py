@@ -12,8 +12,9 @@ import torch
 from bigcell.core.errors import ModelError
 from bigcell.core.volume import Array
 from bigcell.flows.from_labels import unit_flows
+from bigcell.networks.cache import record, sha256_of
 from bigcell.networks.cpnet import CPnet
-from bigcell.networks.registry import Model, load_model, model_sha256
+from bigcell.networks.registry import Model, load_model, load_size_model, model_sha256
 from bigcell.networks.sam_vit import CellposeSAM, SamSizes
 from bigcell.testing.synthetic import Look, sample_volume
 
@@ -70,19 +71,98 @@ def test_what_is_wrong_with_a_file_names_the_file(tmp_path: Path) -> None:
         load_model(path)
 
 
-def test_an_unknown_name_lists_the_known(tmp_path: Path) -> None:
-    for ask in (load_model, model_sha256):
-        with pytest.raises(ModelError, match=r"'cyto3' is neither .*default"):
-            ask("cyto3")
-    with pytest.raises(ModelError, match="neither"):
-        load_model(tmp_path)
-
-
 def test_a_network_of_other_outputs_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.pt"
     torch.save(CPnet([2, 4, 8], nout=2).state_dict(), path)
     with pytest.raises(ModelError, match="2 outputs"):
         load_model(path)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of models, and no models of Cellpose's."""
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    monkeypatch.setenv("BIGCELL_MODELS", str(folder))
+    monkeypatch.setenv("CELLPOSE_LOCAL_MODELS_PATH", str(tmp_path / "cellpose"))
+    return folder
+
+
+def weights(path: Path, *, diameter: float | None = 30.0) -> Path:
+    state = CPnet([2, 4, 8], diam_mean=diameter or 30).state_dict()
+    if diameter is None:
+        state = {name: value for name, value in state.items() if not name.startswith("diam")}
+    path.parent.mkdir(exist_ok=True)
+    torch.save(state, path)
+    return path
+
+
+def test_a_published_model_is_found_and_never_downloaded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for ask in (load_model, model_sha256, load_size_model):
+        with pytest.raises(ModelError, match="run `bigcell models fetch CPx`"):
+            ask("CPx")
+    path = weights(cache / "CPx", diameter=12)
+    model = load_model("CPx")
+    assert (model.name, model.channels, model.sha256) == ("CPx", 2, sha256_of(path))
+    assert model.diameter == 30, "what is published wins over the file, as in Cellpose 3"
+    assert load_model(path).diameter == 12, "a path is a path"
+
+
+def test_cellposes_own_folder_is_looked_into(cache: Path) -> None:
+    weights(cache.parent / "cellpose" / "CPx")
+    assert load_model("CPx").diameter == 30
+
+
+def test_a_file_wins_over_a_published_name(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights(cache / "CPx")
+    monkeypatch.chdir(cache.parent)
+    weights(cache.parent / "CPx", diameter=11)
+    assert load_model("CPx").diameter == 11
+
+
+def test_published_weights_without_a_diameter_have_the_published_one(cache: Path) -> None:
+    assert load_model(weights(cache / "nucleitorch_0", diameter=None)).diameter == 17
+    with pytest.raises(ModelError, match="'diam_mean'"):
+        load_model(weights(cache / "mine", diameter=None))
+
+
+def test_what_is_not_what_was_published_or_fetched_is_refused(cache: Path) -> None:
+    weights(cache / "cyto3")
+    for ask in (load_model, model_sha256):
+        with pytest.raises(ModelError, match="published is 2dc3087a8abd"):
+            ask("cyto3")
+    path = weights(cache / "CPx")
+    record(path).write_text(f"{sha256_of(path)}  CPx\n")
+    assert load_model("CPx").sha256 == sha256_of(path)
+    weights(path, diameter=29)
+    with pytest.raises(ModelError, match="that of the first download"):
+        load_model("CPx")
+
+
+def test_size_models(cache: Path, tmp_path: Path) -> None:
+    parts = {"A": np.ones(8), "smean": np.zeros(8), "ymean": 0.5, "diam_mean": 21.0}
+    mine = weights(tmp_path / "mine")
+    assert load_size_model("default") is None
+    assert load_size_model(mine) is None
+    np.save(tmp_path / "mine_size.npy", np.array(parts, dtype=object), allow_pickle=True)
+    found = load_size_model(mine)
+    assert found is not None
+    assert found.diam_mean == 21
+    weights(cache / "cyto2torch_0")
+    with pytest.raises(ModelError, match="size_cyto2torch_0"):
+        load_size_model("cyto2")
+    np.save(cache / "size_cyto2torch_0.npy", np.array(parts, dtype=object), allow_pickle=True)
+    assert load_size_model("cyto2") is not None
+    weights(cache / "CPx")
+    assert load_size_model("CPx") is None
+
+
+def test_an_unknown_name_is_told_what_there_is(tmp_path: Path) -> None:
+    for ask in (load_model, model_sha256, load_size_model):
+        with pytest.raises(ModelError, match=r"'cyto33' is neither .*default.* did you mean 'cyto3'"):
+            ask("cyto33")
+    with pytest.raises(ModelError, match="neither"):
+        load_model(tmp_path)
 
 
 def test_the_bundled_file_is_small() -> None:

@@ -1,0 +1,227 @@
+"""Downloads of published models: resumed where they stopped, checked, whole or not at all. Only this downloads."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import Message
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from ssl import SSLError
+from typing import IO, Any
+
+from filelock import FileLock, Timeout
+
+from bigcell.core.errors import ModelError, OutputError
+from bigcell.networks.cache import cache_folder, check_sha256, locate, missing, record, sha256_of
+from bigcell.networks.catalogue import Entry, RemoteFile
+from bigcell.networks.checkpoint import read_checkpoint
+from bigcell.networks.size import read_size_model
+
+CHUNK, TIMEOUT, TRIES = 1 << 20, 30.0, 4
+LIMIT = 8 << 30  # bytes; no model has as many
+Report = Callable[[str, int, int], None]
+"""Told of a file's name, the bytes that are here, and the bytes it has (0: not known)."""
+
+
+def is_offline() -> bool:
+    """Whether $BIGCELL_OFFLINE says that the network must not be touched."""
+    return os.environ.get("BIGCELL_OFFLINE", "") not in ("", "0")
+
+
+def fetch(entry: Entry, *, offline: bool = False, report: Report | None = None, pause: float = 1.0) -> list[Path]:
+    """All files of a published model, downloaded where they are not on this machine yet; each is checked.
+
+    A download that breaks off goes on where it was, now (`TRIES` times, after `pause` seconds and twice that and so on)
+    or at the next call. Raises ModelError where a file cannot be had or is not what it should be, OutputError where
+    there is no room for it.
+    """
+    paths = []
+    for file in entry.files:
+        path = locate(file)
+        if path is not None:
+            check_sha256(file, path, sha256_of(path))
+        elif offline or is_offline():
+            raise ModelError(f"{missing(entry, file)}; now bigcell is offline. Or bring {file.url} to {cache_folder()}")
+        else:
+            path = _Download(file, cache_folder() / file.name, report or (lambda *_: None), pause).run()
+        paths.append(path)
+    return paths
+
+
+@dataclass(frozen=True)
+class _Download:
+    """One file on its way to `path`; ``.partial`` until it is whole and checked, with what the server calls it."""
+
+    file: RemoteFile
+    path: Path
+    report: Report
+    pause: float
+
+    @property
+    def partial(self) -> Path:
+        return self.path.with_name(self.path.name + ".partial")
+
+    @property
+    def tag(self) -> Path:
+        return self.path.with_name(self.path.name + ".partial.json")
+
+    def run(self) -> Path:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_name(self.path.name + ".lock"), timeout=0):
+                self._bring()
+                self._accept()
+        except Timeout as error:
+            raise ModelError(f"{self.path} is being fetched by another process; wait for that one") from error
+        except (OSError, shutil.Error) as error:
+            if isinstance(error, OutputError):
+                raise
+            full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None))
+            why = "the disk is full; make room and fetch again: it goes on where it was" if full else str(error)
+            raise OutputError(f"{self.path} cannot be written: {why}") from error
+        return self.path
+
+    def _bring(self) -> None:
+        """The bytes, in as many tries as it takes; a try that brought some does not count."""
+        error: Exception | None = None
+        failed, most = 0, self._have()
+        while failed < TRIES:
+            try:
+                if self._receive():
+                    return
+                error = None
+            except urllib.error.HTTPError as refused:
+                if refused.code < 500 and refused.code not in (408, 416, 429):
+                    raise ModelError(f"{self.file.url} cannot be fetched: the server says {refused}") from refused
+                error = refused
+            except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, SSLError) as broken:
+                error = broken
+            failed, most = (0, self._have()) if self._have() > most else (failed + 1, most)
+            time.sleep(self.pause * 2**failed if failed < TRIES else 0)
+        raise ModelError(
+            f"{self.file.url} cannot be fetched ({error or 'the connection ends early'}): {self._have()} bytes are "
+            "here, and the next fetch goes on from there. Is there a network? Without one bring the file to "
+            f"{self.path.parent} by other means"
+        ) from error
+
+    def _have(self) -> int:
+        return self.partial.stat().st_size if self.partial.is_file() else 0
+
+    def _receive(self) -> bool:
+        """Go on with the file for as long as the connection lasts; whether it is whole."""
+        have, known = self._have(), self._known()
+        headers = {"User-Agent": "bigcell", "Accept-Encoding": "identity"}
+        if have and known:
+            headers |= {"Range": f"bytes={have}-", "If-Range": known}
+        try:
+            response = _open(urllib.request.Request(self.file.url, headers=headers))
+        except urllib.error.HTTPError as refused:
+            if refused.code != 416:
+                raise
+            if have and refused.headers.get("Content-Range") == f"bytes */{have}":
+                return True  # nothing was left to send
+            self.partial.unlink(missing_ok=True)
+            raise
+        with response:
+            start, total = _span(response, have)
+            self._check_size(total, total - start)
+            self._remember(response.headers)
+            with self.partial.open("r+b" if start else "wb") as out:
+                out.seek(start)
+                out.truncate()
+                self._copy(response, out, start, total)
+        return self._have() == total if total else self._have() > 0
+
+    def _copy(self, response: HTTPResponse, out: IO[bytes], done: int, total: int) -> None:
+        while data := response.read1(CHUNK):
+            done += len(data)
+            if done > (total or LIMIT):
+                raise ModelError(f"{self.file.url} sends more than the {total or LIMIT} bytes it speaks of")
+            out.write(data)
+            self.report(self.file.name, done, total)
+
+    def _check_size(self, total: int, left: int) -> None:
+        if self.file.size and total not in (0, self.file.size):
+            raise ModelError(
+                f"{self.file.url} has {total} bytes, {self.file.size} are published: it is another file now"
+            )
+        if total > LIMIT:
+            raise ModelError(f"{self.file.url} has {total} bytes; no model has as many")
+        free = shutil.disk_usage(self.path.parent).free
+        if left > free:
+            raise OutputError(f"{self.path.parent} has room for {free} bytes, {self.file.name} needs {left}: make room")
+
+    def _known(self) -> str:
+        """What the server called the file of which we have a part, or ""."""
+        try:
+            found: Any = json.loads(self.tag.read_text("utf-8"))
+        except (OSError, ValueError):
+            return ""
+        same = isinstance(found, dict) and found.get("url") == self.file.url
+        return str(found.get("tag", "")) if same else ""
+
+    def _remember(self, headers: Message) -> None:
+        tag = headers.get("ETag") or ""
+        name = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified") or ""
+        self.tag.write_text(json.dumps({"url": self.file.url, "tag": name}), "utf-8")
+
+    def _accept(self) -> None:
+        """Give the whole file its name if it is what it should be; else away with it."""
+        found = sha256_of(self.partial)
+        try:
+            if self.file.sha256 and found != self.file.sha256:
+                raise ModelError(
+                    f"{self.file.url} has SHA-256 {found[:12]}, {self.file.sha256[:12]} is published: the download is "
+                    "damaged, or the file has been replaced. Fetch it again; if it stays so, tell us"
+                )
+            check_sha256(self.file, self.path, found)
+            (read_size_model if self.file.name.endswith(".npy") else read_checkpoint)(self.partial)
+        except ModelError:
+            self.partial.unlink()
+            raise
+        finally:
+            self.tag.unlink(missing_ok=True)
+        with self.partial.open("rb") as file:
+            os.fsync(file.fileno())
+        record(self.path).write_text(f"{found}  {self.path.name}\n", "ascii")
+        self.partial.replace(self.path)
+
+
+def _span(response: HTTPResponse, have: int) -> tuple[int, int]:
+    """Where the bytes begin that the server sends, and how many the whole file has (0: it does not say)."""
+    if response.status != 206:
+        return 0, int(response.headers.get("Content-Length") or 0)
+    found = response.headers.get("Content-Range") or ""
+    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", found)
+    if not match or int(match[1]) != have:
+        raise ModelError(f"{response.url} was asked for the bytes from {have} on and sends {found!r}")
+    return have, int(match[2])
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Redirects that do not leave https."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if req.full_url.startswith("https:") and not newurl.startswith("https:"):
+            raise ModelError(f"{req.full_url} leads to {newurl}, which is not secured; not fetched")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _open(request: urllib.request.Request) -> HTTPResponse:
+    try:
+        response: HTTPResponse = urllib.request.build_opener(_SafeRedirects).open(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as refused:
+        refused.close()  # it holds the connection
+        raise
+    return response
