@@ -50,6 +50,12 @@ OPTIONS: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
     "stack": (STACK, {"norm3D": True}),
     "planes": (STACK, {"norm3D": False}),
     "stack_smooth": (STACK, {"norm3D": True, "smooth_radius": 1.5}),
+    "square_smooth": ((64, 64, 1), {"smooth_radius": 2}),
+    "square_sharpen": ((64, 64, 1), {"sharpen_radius": 4}),
+    "square_both": ((64, 64, 1), {"smooth_radius": 1, "sharpen_radius": 4}),
+    "one_tiles": ((1, *PLANE), {"tile_norm_blocksize": 30}),  # as `eval` hands a plane over
+    "stack_tiles": (STACK, {"tile_norm_blocksize": 20, "tile_norm_smooth3D": 2}),
+    "planes_tiles": ((5, 48, 56, 1), {"tile_norm_blocksize": 20, "norm3D": False}),
     "off": (PLANE, {"normalize": False}),
 }
 
