@@ -17,6 +17,7 @@ from bigcell import __version__
 from bigcell.cli.convert import convert
 from bigcell.cli.inspect import inspect
 from bigcell.cli.masks import masks
+from bigcell.cli.models import models
 from bigcell.cli.plan import plan
 from bigcell.cli.rerun import rerun
 from bigcell.cli.resume import resume
@@ -79,6 +80,7 @@ app = typer.Typer(
 )
 for verb in (inspect, convert, plan, segment, masks, view, resume, rerun):
     app.command()(verb)
+app.add_typer(models, name="models")
 
 
 def _version(asked: bool) -> None:

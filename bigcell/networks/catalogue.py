@@ -66,7 +66,7 @@ _ENTRIES = (
     Entry(
         "cpsam_v2",
         "Cellpose-SAM",
-        "the same, trained further (default of Cellpose 4.2)",
+        "its successor (default of Cellpose 4.2)",
         _at_hub("cpsam_v2", "0f1cc3f7ecdd8a037a57c6c48d9d8921391be4cbce3fa9f13c3e3a2e1253c667", 1_233_586_851),
     ),
     Entry(

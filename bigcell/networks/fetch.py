@@ -21,7 +21,7 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from bigcell.core.errors import ModelError, OutputError
-from bigcell.networks.cache import cache_folder, check_sha256, locate, missing, record, sha256_of
+from bigcell.networks.cache import cache_folder, check_sha256, locate, record, sha256_of
 from bigcell.networks.catalogue import Entry, RemoteFile
 from bigcell.networks.checkpoint import read_checkpoint
 from bigcell.networks.size import read_size_model
@@ -50,7 +50,10 @@ def fetch(entry: Entry, *, offline: bool = False, report: Report | None = None, 
         if path is not None:
             check_sha256(file, path, sha256_of(path))
         elif offline or is_offline():
-            raise ModelError(f"{missing(entry, file)}; now bigcell is offline. Or bring {file.url} to {cache_folder()}")
+            raise ModelError(
+                f"{file.name} of model {entry.name!r} is not in {cache_folder()}, and bigcell is offline (--offline or "
+                f"BIGCELL_OFFLINE): bring {file.url} there by other means"
+            )
         else:
             path = _Download(file, cache_folder() / file.name, report or (lambda *_: None), pause).run()
         paths.append(path)
