@@ -44,6 +44,8 @@ def test_import_pulls_in_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings_hold(name: str) -> None:
+    if name.endswith("_triton"):
+        pytest.importorskip("triton", reason="Triton is not installed; it comes with torch for CUDA")
     module = import_module(name)
     assert module.__doc__, f"{name} does not say what lives in it"
     assert doctest.testmod(module).failed == 0
