@@ -1,9 +1,9 @@
 """Follow particles along the flow by Euler steps, in integers, relative to where each one started.
 
-Flows are int16 with `FLOW_BITS` fractional bits, displacements int32 with `POSITION_BITS`; sampling is trilinear at
-voxel centres with a rounding after each axis. Every operation is on integers, so the end of a path does not depend on
-the window it was followed in, the machine or the number of threads (method: Stringer et al. 2021, Nat. Methods 18:100,
-"Cellpose", Gradient flow tracking; integers, exact early stop and hand-over are ours).
+Flows are int16 with `FLOW_BITS` fractional bits, displacements int32 with `POSITION_BITS`. Every operation is on
+integers, so the end of a path does not depend on the window it was followed in, the machine or the number of threads
+(method: Stringer et al. 2021, Nat. Methods 18:100, "Cellpose", Gradient flow tracking; integers, exact early stop and
+hand-over are ours). What one step does stands in `bigcell.dynamics.paths`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from numba import njit, prange
 
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
+from bigcell.dynamics.paths import ONE, POSITION_BITS, path_cellpose, path_centre
+from bigcell.dynamics.settings import Sampling
 
-POSITION_BITS = 12
-_ONE = 1 << POSITION_BITS
+BACKGROUND, ESCAPED = -1, -2
+"""What `follow_core` leaves where no particle starts, and where one starts that goes on in another window."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,20 @@ class Particles:
 
     @property
     def position(self) -> Array:
-        """The voxel whose corner lies at or below each particle, (n, 3) int64."""
-        return self._voxel(0)
+        """The voxel nearest to each particle, (n, 3) int64. A window that reaches a voxel further can move it on."""
+        return self._voxel(rounding("centre"))
 
     @property
     def end(self) -> Array:
-        """The voxel nearest to each particle, (n, 3) int64."""
-        return self._voxel(_ONE // 2)
+        """The voxel nearest to each particle, (n, 3) int64: where it counts."""
+        return self.position
 
-    def _voxel(self, rounding: int) -> Array:
-        voxel: Array = self.start + ((self.displacement + rounding) >> POSITION_BITS)
+    def landed(self, sampling: Sampling) -> Array:
+        """The voxel each particle counts for, (n, 3) int64: the nearest, or with "cellpose" the one at or below it."""
+        return self._voxel(rounding(sampling))
+
+    def _voxel(self, half: int) -> Array:
+        voxel: Array = self.start + ((self.displacement + half) >> POSITION_BITS)
         return voxel
 
 
@@ -75,75 +81,106 @@ def foreground_flow_into(flows: Array, logit_threshold: int) -> tuple[Array, Arr
     return mask, flow
 
 
+def rounding(sampling: Sampling) -> int:
+    """What is added to a position before its fraction is cut off."""
+    return ONE // 2 if sampling == "centre" else 0
+
+
 def follow(
-    flow: Array, window: Box, extent: tuple[int, ...], particles: Particles, niter: int
+    flow: Array,
+    window: Box,
+    extent: tuple[int, ...],
+    particles: Particles,
+    niter: int,
+    *,
+    sampling: Sampling = "centre",
+    planar: bool = False,
 ) -> tuple[Particles, Array]:
     """Follow `particles` for up to `niter` steps in all, within `window`.
 
     `flow` is int16 (3, *window), zero in the background. Returns the particles as they are now, and whether each one
     `escaped` (bool): it needs flow outside the window and goes on elsewhere. A particle stops early when it has reached
-    a fixed point or a cycle of two positions; the result equals that of all `niter` steps.
+    a fixed point or a cycle of two positions; the result equals that of all `niter` steps. `planar`: none leaves its
+    plane.
     """
     state = np.zeros((len(particles), 5), np.int32)
     state[:, :3], state[:, 3] = particles.displacement, particles.steps
-    _follow(np.ascontiguousarray(flow), np.array(window.start), np.array(extent), particles.start, state, niter)
+    flat = np.ascontiguousarray(flow).reshape(3, -1)
+    _follow(flat, _frame(window, window, extent), particles.start, state, _rule(niter, extent, sampling, planar))
     return Particles(particles.start, state[:, :3], state[:, 3]), state[:, 4] > 0
 
 
-@njit(cache=True, inline="always")
-def _lerp(a, b, w, shift):  # type: ignore[no-untyped-def]
-    """a + (b - a) * w / 4096, rounded, with `shift` of the 12 bits taken off."""
-    return (np.int64(a) * (4096 - w) + np.int64(b) * w + (1 << (shift - 1))) >> shift
+def follow_core(
+    flow: Array,
+    mask: Array,
+    window: Box,
+    core: Box,
+    extent: tuple[int, ...],
+    niter: int,
+    *,
+    sampling: Sampling = "centre",
+    planar: bool = False,
+) -> tuple[Array, Particles]:
+    """Follow every voxel of `mask` (bool, *core) from its own centre: as `follow`, without a table of particles.
+
+    Returns ends (*core), int32 (int64 in a window of 2^31 voxels and more): the raster place *in the window* that each
+    particle counts for (`Particles.landed`), `BACKGROUND` outside the mask, `ESCAPED` for the particles that left; and
+    these, in raster order.
+    """
+    flat = np.ascontiguousarray(flow).reshape(3, -1)
+    frame, rule = _frame(window, core, extent), _rule(niter, extent, sampling, planar)
+    ends = np.empty(core.shape, np.int32 if window.size < 2**31 else np.int64)
+    _follow_core(flat, np.ascontiguousarray(mask), ends, frame, rule, rounding(sampling))
+    left = Particles.at(np.argwhere(ends == ESCAPED) + np.array(core.start))
+    if len(left):
+        left, _ = follow(flow, window, extent, left, niter, sampling=sampling, planar=planar)
+    return ends, left
 
 
-@njit(cache=True, inline="always")
-def _sample(f, i, j, w):  # type: ignore[no-untyped-def]
-    """Trilinear sample of one component in Q16: x first, then y, then z."""
-    z0y0 = _lerp(f[i[0], i[1], i[2]], f[i[0], i[1], j[2]], w[2], 6)
-    z0y1 = _lerp(f[i[0], j[1], i[2]], f[i[0], j[1], j[2]], w[2], 6)
-    z1y0 = _lerp(f[j[0], i[1], i[2]], f[j[0], i[1], j[2]], w[2], 6)
-    z1y1 = _lerp(f[j[0], j[1], i[2]], f[j[0], j[1], j[2]], w[2], 6)
-    return _lerp(_lerp(z0y0, z0y1, w[1], 12), _lerp(z1y0, z1y1, w[1], 12), w[0], 12)
+def _frame(window: Box, core: Box, extent: tuple[int, ...]) -> Array:
+    """Shape of the window, first and last voxel of the volume and first voxel of the core in it: int64 (4, 3)."""
+    origin = np.array(window.start)
+    return np.array([window.shape, -origin, np.array(extent) - 1 - origin, np.array(core.start) - origin], np.int64)
+
+
+def _rule(niter: int, extent: tuple[int, ...], sampling: Sampling, planar: bool) -> Array:
+    return np.array([niter, planar or extent[0] == 1, sampling == "cellpose"], np.int64)
 
 
 @njit(cache=True)
-def _path(flow, origin, extent, start, now, t, niter):  # type: ignore[no-untyped-def]
-    """One particle: displacement, steps done and whether it escaped."""
-    s0, s1, s2 = start
-    a, b, c = now
-    pa, pb, pc = a, b, c
-    begun = t
-    while t < niter:
-        i = (s0 + (a >> 12) - origin[0], s1 + (b >> 12) - origin[1], s2 + (c >> 12) - origin[2])
-        w = (a & 4095, b & 4095, c & 4095)
-        # the upper neighbour: none is needed at a voxel centre, none exists beyond the volume
-        j = (
-            i[0] + (1 if w[0] > 0 and i[0] + origin[0] < extent[0] - 1 else 0),
-            i[1] + (1 if w[1] > 0 and i[1] + origin[1] < extent[1] - 1 else 0),
-            i[2] + (1 if w[2] > 0 and i[2] + origin[2] < extent[2] - 1 else 0),
-        )
-        if min(i) < 0 or j[0] >= flow.shape[1] or j[1] >= flow.shape[2] or j[2] >= flow.shape[3]:
-            return a, b, c, t, True
-        na = min(max(a + ((_sample(flow[0], i, j, w) + 8) >> 4), -s0 * 4096), (extent[0] - 1 - s0) * 4096)
-        nb = min(max(b + ((_sample(flow[1], i, j, w) + 8) >> 4), -s1 * 4096), (extent[1] - 1 - s1) * 4096)
-        nc = min(max(c + ((_sample(flow[2], i, j, w) + 8) >> 4), -s2 * 4096), (extent[2] - 1 - s2) * 4096)
-        t += 1
-        if na == a and nb == b and nc == c:
-            break
-        if t > begun + 1 and na == pa and nb == pb and nc == pc:
-            if (niter - t) % 2 == 0:
-                a, b, c = na, nb, nc
-            break
-        pa, pb, pc = a, b, c
-        a, b, c = na, nb, nc
-    return a, b, c, t, False
+def _path(flow, frame, rule, start, t):  # type: ignore[no-untyped-def]
+    """One particle from `start`, by the path that the rule names."""
+    shape = (frame[0, 0], frame[0, 1], frame[0, 2])
+    bounds = ((frame[1, 0], frame[1, 1], frame[1, 2]), (frame[2, 0], frame[2, 1], frame[2, 2]))
+    if rule[2] == 0:
+        return path_centre(flow, shape, bounds, rule[1] > 0, start, t, rule[0])
+    return path_cellpose(flow, shape, bounds, rule[1] > 0, start, t, rule[0])
 
 
 @njit(cache=True, parallel=True)
-def _follow(flow, origin, extent, start, state, niter):  # type: ignore[no-untyped-def]
+def _follow(flow, frame, start, state, rule):  # type: ignore[no-untyped-def]
     """Advance `state` (n, 5): displacement, steps done, escaped. One array, as numba drops writes into several."""
     for n in prange(start.shape[0]):
-        here = (start[n, 0], start[n, 1], start[n, 2])
-        now = (np.int64(state[n, 0]), np.int64(state[n, 1]), np.int64(state[n, 2]))
-        a, b, c, t, out = _path(flow, origin, extent, here, now, np.int64(state[n, 3]), niter)
-        state[n, 0], state[n, 1], state[n, 2], state[n, 3], state[n, 4] = a, b, c, t, out
+        oz, oy, ox = (
+            (start[n, 0] + frame[1, 0]) * 4096,
+            (start[n, 1] + frame[1, 1]) * 4096,
+            (start[n, 2] + frame[1, 2]) * 4096,
+        )
+        now = (oz + state[n, 0], oy + state[n, 1], ox + state[n, 2])
+        z, y, x, t, out = _path(flow, frame, rule, now, np.int64(state[n, 3]))
+        state[n, 0], state[n, 1], state[n, 2], state[n, 3], state[n, 4] = z - oz, y - oy, x - ox, t, out
+
+
+@njit(cache=True, parallel=True)
+def _follow_core(flow, mask, ends, frame, rule, half):  # type: ignore[no-untyped-def]
+    rows = mask.shape[1]
+    for r in prange(mask.shape[0] * rows):
+        a, b = r // rows, r % rows
+        for c in range(mask.shape[2]):
+            if not mask[a, b, c]:
+                ends[a, b, c] = BACKGROUND
+                continue
+            start = ((a + frame[3, 0]) * 4096, (b + frame[3, 1]) * 4096, (c + frame[3, 2]) * 4096)
+            z, y, x, _, out = _path(flow, frame, rule, start, 0)
+            place = (((z + half) >> 12) * frame[0, 1] + ((y + half) >> 12)) * frame[0, 2] + ((x + half) >> 12)
+            ends[a, b, c] = ESCAPED if out else place

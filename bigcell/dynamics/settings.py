@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from bigcell.core.errors import SettingsError
+
+Sampling = Literal["centre", "cellpose"]
+"""Where flows are sampled and how ends are rounded: at voxel centres, or as Cellpose does, half a voxel off."""
 
 
 @dataclass(frozen=True)
@@ -12,12 +16,15 @@ class DynamicsSettings:
     """`cellprob_threshold`: a voxel is foreground above it (logit). `niter`: most steps a voxel is followed.
 
     `halo`: voxels of flow a block reads beyond its core; any value from 1 gives the same labels, larger ones hand
-    fewer voxels to a neighbour.
+    fewer voxels to a neighbour. `sampling`: "centre", or "cellpose" for the positions, rounding and ties of Cellpose
+    itself. `planar`: voxels and sinks stay in their plane, so that a stack is segmented plane by plane.
     """
 
     cellprob_threshold: float = 0.0
     niter: int = 200
     halo: int = 16
+    sampling: Sampling = "centre"
+    planar: bool = False
 
     def __post_init__(self) -> None:
         if not -30 < self.cellprob_threshold < 30:
@@ -26,6 +33,8 @@ class DynamicsSettings:
             raise SettingsError(f"niter {self.niter}: wanted 1 to 30000 steps")
         if self.halo < 1:
             raise SettingsError(f"halo {self.halo}: wanted at least 1 voxel")
+        if self.sampling not in get_args(Sampling):
+            raise SettingsError(f"sampling {self.sampling!r}: wanted {' or '.join(map(repr, get_args(Sampling)))}")
 
 
 SEED_COUNT = 10

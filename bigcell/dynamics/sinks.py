@@ -15,7 +15,14 @@ from numba import njit
 from bigcell.core.box import Box
 from bigcell.core.lookup import Lookup
 from bigcell.core.volume import Array
-from bigcell.dynamics.settings import GROW_COUNT, GROW_STEPS, SEED_COUNT, SEED_RADIUS, SINK_HALO
+from bigcell.dynamics.settings import (
+    GROW_COUNT,
+    GROW_STEPS,
+    SEED_COUNT,
+    SEED_RADIUS,
+    SINK_HALO,
+    DynamicsSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -50,11 +57,15 @@ class EndHistogram:
         return EndHistogram(self.position[inside], self.count[inside])
 
 
-def map_sinks(histogram: EndHistogram, core: Box, extent: tuple[int, ...]) -> Lookup:
+def map_sinks(
+    histogram: EndHistogram, core: Box, extent: tuple[int, ...], settings: DynamicsSettings | None = None
+) -> Lookup:
     """The sink of every end voxel in `core`: global raster position to name, 0 for none.
 
     `histogram` must be complete within `SINK_HALO` voxels of `core`; more than that does not change the result.
+    Of `settings` (None: the defaults), `planar` and `sampling` (its ties) matter here.
     """
+    settings = settings or DynamicsSettings()
     window = core.grow(SINK_HALO) & Box.of(extent)
     near = histogram.within(window, extent)
     wanted = near.within(core, extent)
@@ -62,11 +73,11 @@ def map_sinks(histogram: EndHistogram, core: Box, extent: tuple[int, ...]) -> Lo
         return Lookup(wanted.position, wanted.count)
     counts = np.zeros(window.shape, np.int32)
     counts[_local(near.position, window, extent)] = near.count
-    territory = _territories(counts)
-    seed = territory[_local(wanted.position, window, extent)].astype(np.int64) - 1
-    zyx = np.unravel_index(np.maximum(seed, 0), window.shape)
-    name = np.ravel_multi_index(tuple(a + o for a, o in zip(zyx, window.start, strict=True)), extent) + 1
-    return Lookup(wanted.position, np.where(seed >= 0, name, 0))
+    seeds = find_seeds(counts, settings)
+    name = np.ravel_multi_index(tuple((seeds + np.array(window.start)).T), extent) + 1
+    territory = territories(counts, seeds, settings)
+    seed = territory[_local(wanted.position, window, extent)]
+    return Lookup(wanted.position, np.concatenate([[0], name])[seed])
 
 
 def _local(position: Array, window: Box, extent: tuple[int, ...]) -> tuple[Array, ...]:
@@ -74,26 +85,41 @@ def _local(position: Array, window: Box, extent: tuple[int, ...]) -> tuple[Array
     return tuple(a - o for a, o in zip(zyx, window.start, strict=True))
 
 
-def _territories(counts: Array) -> Array:
-    """Raster index plus one of the sink whose territory holds each voxel of the window, 0 for none."""
-    seeds = _seeds(counts, SEED_COUNT, SEED_RADIUS)
-    flat = np.ravel_multi_index(tuple(seeds.T), counts.shape)
-    ascending = np.lexsort((-flat, counts[tuple(seeds.T)]))
-    owner = np.zeros(counts.shape, np.int32 if counts.size < 2**31 - 1 else np.int64)
-    _grow(counts, seeds[ascending], flat[ascending] + 1, owner, (GROW_COUNT, GROW_STEPS))
+def find_seeds(counts: Array, settings: DynamicsSettings) -> Array:
+    """The peaks of `counts` (z, y, x), (n, 3) int64 in raster order.
+
+    Of equal voxels in reach of each other the first is the peak; with "cellpose" sampling all of them are.
+    """
+    reach = np.array([0 if settings.planar else SEED_RADIUS, SEED_RADIUS, SEED_RADIUS])
+    found: Array = _seeds(counts, SEED_COUNT, reach, settings.sampling == "cellpose")
+    return found
+
+
+def territories(counts: Array, seeds: Array, settings: DynamicsSettings) -> Array:
+    """Which seed holds each voxel: its place in `seeds` plus one, 0 for none; int32 (z, y, x).
+
+    The higher seed wins a voxel in reach of several; of equals the first, with "cellpose" sampling the last, as in a
+    stable sort of its seeds.
+    """
+    held = counts[tuple(seeds.T)]
+    place = np.arange(len(seeds))
+    ascending = np.lexsort((place if settings.sampling == "cellpose" else -place, held))
+    owner = np.zeros(counts.shape, np.int32)
+    rule = np.array([GROW_COUNT, GROW_STEPS, 0 if settings.planar else 1])
+    _grow(counts, seeds[ascending], place[ascending] + 1, owner, rule)
     return owner
 
 
 @njit(cache=True)
-def _seeds(counts, least, radius):  # type: ignore[no-untyped-def]
-    """Voxels (n, 3) above `least` that no voxel within `radius` beats: higher, or as high and earlier."""
+def _seeds(counts, least, reach, ties):  # type: ignore[no-untyped-def]
+    """Voxels (n, 3) above `least` that no voxel within `reach` (3,) beats: higher, or as high and earlier."""
     Z, Y, X = counts.shape  # noqa: N806
     found = []
     for z in range(Z):
         for y in range(Y):
+            row = counts[z, y]
             for x in range(X):
-                h = counts[z, y, x]
-                if h > least and _is_peak(counts, z, y, x, radius):
+                if row[x] > least and _is_peak(counts, z, y, x, reach, ties):
                     found.append((z, y, x))
     out = np.empty((len(found), 3), np.int64)
     for n in range(len(found)):
@@ -102,14 +128,13 @@ def _seeds(counts, least, radius):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _is_peak(counts, z, y, x, radius):  # type: ignore[no-untyped-def]
+def _is_peak(counts, z, y, x, reach, ties):  # type: ignore[no-untyped-def]
     h = counts[z, y, x]
-    for k in range(max(0, z - radius), min(counts.shape[0], z + radius + 1)):
-        for j in range(max(0, y - radius), min(counts.shape[1], y + radius + 1)):
-            for i in range(max(0, x - radius), min(counts.shape[2], x + radius + 1)):
+    for k in range(max(0, z - reach[0]), min(counts.shape[0], z + reach[0] + 1)):
+        for j in range(max(0, y - reach[1]), min(counts.shape[1], y + reach[1] + 1)):
+            for i in range(max(0, x - reach[2]), min(counts.shape[2], x + reach[2] + 1)):
                 other = counts[k, j, i]
-                earlier = (k, j, i) < (z, y, x)
-                if other > h or (other == h and earlier):
+                if other > h or (other == h and not ties and (k, j, i) < (z, y, x)):
                     return False
     return True
 
@@ -117,7 +142,7 @@ def _is_peak(counts, z, y, x, radius):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _grow(counts, seeds, names, owner, rule):  # type: ignore[no-untyped-def]
     """Write each seed's name over its territory, weakest first so that the strongest stands."""
-    least, steps = rule
+    least, steps, up = rule
     side = 2 * steps + 1
     reached = np.zeros((side, side, side), np.bool_)
     queue = np.empty((side * side * side, 3), np.int64)
@@ -132,7 +157,7 @@ def _grow(counts, seeds, names, owner, rule):  # type: ignore[no-untyped-def]
                 z, y, x = queue[head, 0], queue[head, 1], queue[head, 2]
                 head += 1
                 owner[z, y, x] = names[n]
-                for k in range(max(0, z - 1), min(counts.shape[0], z + 2)):
+                for k in range(max(0, z - up), min(counts.shape[0], z + up + 1)):
                     for j in range(max(0, y - 1), min(counts.shape[1], y + 2)):
                         for i in range(max(0, x - 1), min(counts.shape[2], x + 2)):
                             a, b, c = k - seeds[n, 0] + steps, j - seeds[n, 1] + steps, i - seeds[n, 2] + steps

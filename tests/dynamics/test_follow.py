@@ -5,7 +5,8 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from bigcell.core.box import Box
-from bigcell.dynamics.follow import Particles, follow, foreground_flow
+from bigcell.dynamics.follow import BACKGROUND, ESCAPED, Particles, follow, follow_core, foreground_flow
+from bigcell.dynamics.settings import Sampling
 from bigcell.dynamics.window import integer_flows
 from bigcell.testing.flows import FlowLattice
 
@@ -65,3 +66,81 @@ def test_a_shifted_volume_gives_shifted_paths(field: tuple[np.ndarray, np.ndarra
     extent = pad.shape[1:]
     b, _ = follow(pad, Box.of(extent), extent, Particles.at(start + np.array((10, 20, 5))), 5)
     assert np.array_equal(a.displacement, b.displacement)
+
+
+def plain_cellpose(flow: np.ndarray, start: np.ndarray, niter: int) -> np.ndarray:
+    """Cellpose's sampling in floats: at p * W / (W - 1) - 1/2, zero beyond the volume; positions (n, 3)."""
+    side = np.array(flow.shape[1:])
+    padded = np.pad(flow.astype(float) / 1024, [(0, 0), (1, 1), (1, 1), (1, 1)])
+    where = start.astype(float)
+    for _ in range(niter):
+        at = where * side / np.maximum(side - 1, 1) - np.where(side > 1, 0.5, 0) + 1
+        step = np.stack([map_coordinates(c, at.T, order=1, mode="constant") for c in padded], 1)
+        where = np.clip(where + step, 0, side - 1)
+    return where
+
+
+@pytest.mark.parametrize("extent", [EXTENT, (1, 50, 60), (20, 1, 40)])
+def test_cellpose_sampling_in_integers_follows_its_float_path(extent: tuple[int, int, int]) -> None:
+    flows = integer_flows(FlowLattice(extent, diameter=12, noise=0.5, fill=0.8).read(Box.of(extent)))
+    mask, flow = foreground_flow(flows, 0)
+    start = np.argwhere(mask)
+    done, escaped = follow(flow, Box.of(extent), extent, Particles.at(start), 15, sampling="cellpose")
+    apart = np.abs(done.start + done.displacement / 4096 - plain_cellpose(flow, start, 15)).max(1)
+    assert not escaped.any()
+    assert np.mean(apart > 0.05) < 0.02
+    assert np.array_equal(done.landed("cellpose"), done.start + (done.displacement >> 12))
+
+
+@pytest.mark.parametrize("sampling", ["centre", "cellpose"])
+@pytest.mark.parametrize("planar", [False, True])
+def test_a_core_is_followed_as_its_particles_are(
+    field: tuple[np.ndarray, np.ndarray], sampling: Sampling, planar: bool
+) -> None:
+    mask, flow = field
+    window, core = Box((2, 4, 6), (20, 36, 40)), Box((5, 8, 8), (17, 30, 39))
+    part, inner = flow[(slice(None), *window.slices)], mask[core.slices]
+    ends, left = follow_core(part, inner, window, core, EXTENT, 200, sampling=sampling, planar=planar)
+    start = np.argwhere(inner) + core.start
+    done, escaped = follow(part, window, EXTENT, Particles.at(start), 200, sampling=sampling, planar=planar)
+    assert np.array_equal(ends == BACKGROUND, ~inner)
+    assert np.array_equal(ends[inner] == ESCAPED, escaped)
+    place = np.ravel_multi_index(tuple((done.landed(sampling)[~escaped] - window.start).T), window.shape)
+    assert np.array_equal(ends[inner][~escaped], place)
+    for f in ("start", "displacement", "steps"):
+        assert np.array_equal(getattr(left, f), getattr(done.take(escaped), f))
+    assert 0 < escaped.mean() < 1
+    assert (done.displacement[:, 0] == 0).all() == planar
+
+
+@pytest.mark.parametrize("extent", [EXTENT, (1, 60, 70)])
+def test_cellpose_sampling_does_not_depend_on_the_window(extent: tuple[int, int, int]) -> None:
+    flows = integer_flows(FlowLattice(extent, diameter=11, noise=0.4, fill=0.9).read(Box.of(extent)))
+    mask, flow = foreground_flow(flows, 0)
+    start = np.argwhere(mask)
+    whole, _ = follow(flow, Box.of(extent), extent, Particles.at(start), 200, sampling="cellpose")
+    done = np.full((len(start), 3), np.iinfo(np.int32).max, np.int32)
+    particles, number = Particles.at(start), np.arange(len(start))
+    boxes = list(Box.of(extent).split((9, 17, 23)))
+    for _ in range(100):  # each round, the particles in a box go on in a window one voxel larger
+        away: list[tuple[Particles, np.ndarray]] = []
+        for box in boxes:
+            here = ((particles.position >= box.start) & (particles.position < box.stop)).all(1)
+            window = box.grow(1) & Box.of(extent)
+            part = flow[(slice(None), *window.slices)]
+            moved, escaped = follow(part, window, extent, particles.take(here), 200, sampling="cellpose")
+            done[number[here][~escaped]] = moved.displacement[~escaped]
+            away.append((moved.take(escaped), number[here][escaped]))
+        particles, number = Particles.join([p for p, _ in away]), np.concatenate([n for _, n in away])
+    assert len(particles) == 0
+    assert np.array_equal(done, whole.displacement)
+
+
+def test_a_planar_stack_is_its_planes(field: tuple[np.ndarray, np.ndarray]) -> None:
+    mask, flow = field
+    start = np.argwhere(mask)
+    stack, _ = follow(flow, Box.of(EXTENT), EXTENT, Particles.at(start), 200, planar=True)
+    for z in range(0, EXTENT[0], 5):
+        plane = (1, *EXTENT[1:])
+        alone, _ = follow(flow[:, z : z + 1], Box.of(plane), plane, Particles.at(np.argwhere(mask[z : z + 1])), 200)
+        assert np.array_equal(alone.displacement, stack.displacement[start[:, 0] == z])

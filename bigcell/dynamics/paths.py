@@ -1,0 +1,144 @@
+"""The path of one particle, in integers: every step in registers, stopped early when it can only repeat itself.
+
+Positions are in a window, with `POSITION_BITS` fractional bits; flows have `FLOW_BITS`. Sampling is trilinear, x first,
+then y, then z, with a rounding after each axis, so that the result is the same on any machine. "centre" samples the
+flow where the particle is. "cellpose" samples it where Cellpose's array library does: at p * W / (W - 1) - 1/2 along an
+axis of W voxels, zero beyond the volume; W is the whole volume's, so this too is the same in any window.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+POSITION_BITS = 12
+ONE = 1 << POSITION_BITS
+HALF = ONE // 2
+
+
+@njit(cache=True, inline="always")
+def _lerp(a, b, w, shift):  # type: ignore[no-untyped-def]
+    """a + (b - a) * w / 4096, rounded, with `shift` of the 12 bits taken off."""
+    return (a * 4096 + (b - a) * w + (1 << (shift - 1))) >> shift
+
+
+@njit(cache=True, inline="always")
+def _mix(f, k, off, w):  # type: ignore[no-untyped-def]
+    """Trilinear sample, in Q16, of the component `f` around raster place `k`; `off` leads to the upper neighbours."""
+    oz, oy, ox = off
+    wz, wy, wx = w
+    a = _lerp(np.int64(f[k]), np.int64(f[k + ox]), wx, 6)
+    b = _lerp(np.int64(f[k + oy]), np.int64(f[k + oy + ox]), wx, 6)
+    near = _lerp(a, b, wy, 12)
+    if wz == 0:
+        return near
+    k += oz
+    a = _lerp(np.int64(f[k]), np.int64(f[k + ox]), wx, 6)
+    b = _lerp(np.int64(f[k + oy]), np.int64(f[k + oy + ox]), wx, 6)
+    return _lerp(near, _lerp(a, b, wy, 12), wz, 12)
+
+
+@njit(cache=True)
+def _mix_edge(f, shape, i, w, low, high):  # type: ignore[no-untyped-def]
+    """As `_mix` around voxel `i`, with zero for neighbours beyond `low` and `high`, the volume's first and last."""
+    rows = np.zeros((2, 2, 2), np.int64)
+    for a in range(2 if w[0] > 0 else 1):
+        for b in range(2 if w[1] > 0 else 1):
+            for c in range(2 if w[2] > 0 else 1):
+                z, y, x = i[0] + a, i[1] + b, i[2] + c
+                if low[0] <= z <= high[0] and low[1] <= y <= high[1] and low[2] <= x <= high[2]:
+                    rows[a, b, c] = f[(z * shape[1] + y) * shape[2] + x]
+    z0 = _lerp(_lerp(rows[0, 0, 0], rows[0, 0, 1], w[2], 6), _lerp(rows[0, 1, 0], rows[0, 1, 1], w[2], 6), w[1], 12)
+    z1 = _lerp(_lerp(rows[1, 0, 0], rows[1, 0, 1], w[2], 6), _lerp(rows[1, 1, 0], rows[1, 1, 1], w[2], 6), w[1], 12)
+    return _lerp(z0, z1, w[0], 12)
+
+
+@njit(cache=True)
+def path_centre(flow, shape, bounds, flat, start, t, niter):  # type: ignore[no-untyped-def]
+    """Follow one particle from `start`: position, steps done, and whether it needs flow outside the window.
+
+    `flow` (3, voxels) int16 of a window of `shape`; `bounds`: first and last voxel (z, y, x) of the volume, as places
+    in the window. `flat`: no movement along z.
+    """
+    fz, fy, fx = flow[0], flow[1], flow[2]
+    nz, ny, nx = shape
+    low, high = bounds
+    z, y, x = start
+    qz, qy, qx = z, y, x
+    begun = t
+    while t < niter:
+        w = (z & 4095, y & 4095, x & 4095)
+        i, j, k = z >> 12, y >> 12, x >> 12
+        up, right, far = np.int64(w[1] > 0), np.int64(w[2] > 0), np.int64(w[0] > 0)  # none is needed at a voxel centre
+        if i < 0 or j < 0 or k < 0 or i + far >= nz or j + up >= ny or k + right >= nx:
+            return z, y, x, t, True
+        place = (i * ny + j) * nx + k
+        off = (far * ny * nx, up * nx, right)
+        mz = z if flat else min(max(z + ((_mix(fz, place, off, w) + 8) >> 4), low[0] * 4096), high[0] * 4096)
+        my = min(max(y + ((_mix(fy, place, off, w) + 8) >> 4), low[1] * 4096), high[1] * 4096)
+        mx = min(max(x + ((_mix(fx, place, off, w) + 8) >> 4), low[2] * 4096), high[2] * 4096)
+        t += 1
+        if mz == z and my == y and mx == x:
+            break
+        if t > begun + 1 and mz == qz and my == qy and mx == qx:
+            if (niter - t) % 2 == 0:
+                z, y, x = mz, my, mx
+            break
+        qz, qy, qx = z, y, x
+        z, y, x = mz, my, mx
+    return z, y, x, t, False
+
+
+@njit(cache=True, inline="always")
+def _shifted(p, low, high, still):  # type: ignore[no-untyped-def]
+    """Where Cellpose samples for a particle at `p`, of an axis whose first and last voxel are `low` and `high`."""
+    if still:
+        return p
+    from_edge = p - low * 4096
+    return p + (from_edge + (high - low) // 2) // (high - low) - 2048
+
+
+@njit(cache=True)
+def path_cellpose(flow, shape, bounds, flat, start, t, niter):  # type: ignore[no-untyped-def]
+    """As `path_centre`, sampled where Cellpose samples."""
+    nz, ny, nx = shape
+    low, high = bounds
+    z, y, x = start
+    qz, qy, qx = z, y, x
+    begun = t
+    while t < niter:
+        sz = _shifted(z, low[0], high[0], flat or high[0] == low[0])
+        sy = _shifted(y, low[1], high[1], high[1] == low[1])
+        sx = _shifted(x, low[2], high[2], high[2] == low[2])
+        w = (sz & 4095, sy & 4095, sx & 4095)
+        i, j, k = sz >> 12, sy >> 12, sx >> 12
+        far, up, right = np.int64(w[0] > 0), np.int64(w[1] > 0), np.int64(w[2] > 0)
+        if (
+            max(i, low[0]) < 0 or min(i + far, high[0]) >= nz
+            or max(j, low[1]) < 0 or min(j + up, high[1]) >= ny
+            or max(k, low[2]) < 0 or min(k + right, high[2]) >= nx
+        ):  # fmt: skip
+            return z, y, x, t, True
+        inner = i >= low[0] and j >= low[1] and k >= low[2] and i < high[0] + 1 - far
+        if inner and j < high[1] + 1 - up and k < high[2] + 1 - right:
+            place = (i * ny + j) * nx + k
+            off = (far * ny * nx, up * nx, right)
+            dz = np.int64(0) if flat else _mix(flow[0], place, off, w)
+            dy, dx = _mix(flow[1], place, off, w), _mix(flow[2], place, off, w)
+        else:
+            dz = np.int64(0) if flat else _mix_edge(flow[0], shape, (i, j, k), w, low, high)
+            dy = _mix_edge(flow[1], shape, (i, j, k), w, low, high)
+            dx = _mix_edge(flow[2], shape, (i, j, k), w, low, high)
+        mz = min(max(z + ((dz + 8) >> 4), low[0] * 4096), high[0] * 4096)
+        my = min(max(y + ((dy + 8) >> 4), low[1] * 4096), high[1] * 4096)
+        mx = min(max(x + ((dx + 8) >> 4), low[2] * 4096), high[2] * 4096)
+        t += 1
+        if mz == z and my == y and mx == x:
+            break
+        if t > begun + 1 and mz == qz and my == qy and mx == qx:
+            if (niter - t) % 2 == 0:
+                z, y, x = mz, my, mx
+            break
+        qz, qy, qx = z, y, x
+        z, y, x = mz, my, mx
+    return z, y, x, t, False
