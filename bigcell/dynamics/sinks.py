@@ -33,10 +33,29 @@ class EndHistogram:
     count: Array
 
     @classmethod
-    def of(cls, positions: Array) -> EndHistogram:
-        """The histogram of the raster positions (n,) where particles end."""
+    def of(cls, positions: Array, extent: tuple[int, ...] | None = None) -> EndHistogram:
+        """The histogram of the raster positions (n,) where particles end, in a volume of `extent`.
+
+        With `extent` they are counted in the box they span where that is quicker than sorting them.
+        """
+        if extent is not None and len(positions):
+            shape = np.array(extent, np.int64)
+            span = _span(positions, shape)
+            box = Box(tuple(map(int, span[0])), tuple(map(int, span[1] + 1)))
+            if box.size <= 4 * len(positions) + 2**20:
+                counts = np.zeros(box.shape, np.int32)
+                _count(positions, shape, span[0], counts)
+                return cls.of_counts(counts, box, extent)
         position, count = np.unique(positions, return_counts=True)
         return cls(position.astype(np.int64), count.astype(np.int64))
+
+    @classmethod
+    def of_counts(cls, counts: Array, box: Box, extent: tuple[int, ...]) -> EndHistogram:
+        """The histogram of dense `counts` (*box)."""
+        local = np.flatnonzero(counts)
+        zyx = np.unravel_index(local, counts.shape)
+        position = np.ravel_multi_index(tuple(a + o for a, o in zip(zyx, box.start, strict=True)), extent)
+        return cls(position.astype(np.int64), counts.ravel()[local].astype(np.int64))
 
     @classmethod
     def sum(cls, parts: Sequence[EndHistogram]) -> EndHistogram:
@@ -108,6 +127,27 @@ def territories(counts: Array, seeds: Array, settings: DynamicsSettings) -> Arra
     rule = np.array([GROW_COUNT, GROW_STEPS, 0 if settings.planar else 1])
     _grow(counts, seeds[ascending], place[ascending] + 1, owner, rule)
     return owner
+
+
+@njit(cache=True)
+def _span(positions, extent):  # type: ignore[no-untyped-def]
+    """The lowest and highest z, y, x among raster positions: (2, 3)."""
+    span = np.empty((2, 3), np.int64)
+    span[0], span[1] = extent, -1
+    for p in positions:
+        row = p // extent[2]
+        zyx = (row // extent[1], row % extent[1], p % extent[2])
+        for axis in range(3):
+            span[0, axis] = min(span[0, axis], zyx[axis])
+            span[1, axis] = max(span[1, axis], zyx[axis])
+    return span
+
+
+@njit(cache=True)
+def _count(positions, extent, origin, counts):  # type: ignore[no-untyped-def]
+    for p in positions:
+        row = p // extent[2]
+        counts[row // extent[1] - origin[0], row % extent[1] - origin[1], p % extent[2] - origin[2]] += 1
 
 
 @njit(cache=True)

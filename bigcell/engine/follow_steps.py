@@ -10,50 +10,56 @@ from numba import njit
 
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
-from bigcell.dynamics.follow import Particles, follow, foreground_flow_into
+from bigcell.dynamics.follow import ESCAPED, Particles, follow, follow_core, foreground_flow_into
 from bigcell.dynamics.sinks import EndHistogram
 from bigcell.dynamics.window import logit_threshold
 from bigcell.engine.job import Job
 
-BATCH = 1 << 18
-"""Particles that are followed together: bounds what they take in memory."""
-
 
 def follow_block(job: Job, item: tuple[int]) -> dict[str, Any]:
     """Follow the foreground voxels of a block. Those that leave its window are mailed to the block they are in."""
-    block = item[0]
+    block, dynamics = item[0], job.plan.settings.dynamics
     core = job.grid.core(block)
     window, mask, flow = _flow_around(job, block)
     inner = mask[core.relative_to(window).slices].copy()
-    voxels = np.flatnonzero(inner)
-    moved = np.zeros((len(voxels), 3), _way_dtype(job))
-    away: list[tuple[Particles, Array]] = []
-    for first in range(0, len(voxels), BATCH):
-        part = slice(first, first + BATCH)
-        start = _zyx(voxels[part], core)
-        done, escaped = follow(flow, window, job.plan.extent, Particles.at(start), job.plan.settings.dynamics.niter)
-        moved[part] = done.end - start
-        away.append((done.take(escaped), first + np.flatnonzero(escaped)))
+    ends, away = follow_core(
+        flow,
+        inner,
+        window,
+        core,
+        job.plan.extent,
+        dynamics.niter,
+        sampling=dynamics.sampling,
+        planar=dynamics.planar,
+    )
     del flow, mask
+    held = ends[inner]
+    moved = np.zeros((len(held), 3), _way_dtype(job))
+    _moves(inner, held, np.array([core.start, window.start, window.shape]), moved)
+    rank = np.flatnonzero(held == ESCAPED)
+    del ends, held
     _save_ends(job, block, inner, moved)
-    rank = np.concatenate([r for _, r in away] or [np.zeros(0, np.int64)])
-    to = _post(job, 1, block, Particles.join([p for p, _ in away]), np.full(len(rank), block), rank)
+    to = _post(job, 1, block, away, np.full(len(rank), block), rank)
     reach = 0 if to else _complete(job, block, inner, moved)
-    return {"foreground": len(voxels), "escaped": len(rank), "reach": reach, "to": to}
+    return {"foreground": len(moved), "escaped": len(rank), "reach": reach, "to": to}
 
 
 def drain(job: Job, item: tuple[str, int, int, tuple[int, ...]]) -> dict[str, Any]:
     """Follow on the voxels that were mailed to a block; send the arrived ones home and the others further."""
     _, turn, block, senders = item
+    dynamics = job.plan.settings.dynamics
     mail = [job.scratch.load(f"mail/{turn}-{block}-{s}") for s in senders]
     particles = Particles(*(np.concatenate([m[k] for m in mail]) for k in ("start", "displacement", "steps")))
     home, rank = (np.concatenate([m[k] for m in mail]) for k in ("home", "rank"))
     window, _, flow = _flow_around(job, block)
-    done, escaped = follow(flow, window, job.plan.extent, particles, job.plan.settings.dynamics.niter)
+    done, escaped = follow(
+        flow, window, job.plan.extent, particles, dynamics.niter, sampling=dynamics.sampling, planar=dynamics.planar
+    )
+    end = done.landed(dynamics.sampling)
     homes = np.unique(home[~escaped])
     for h in homes:
         which = (home == h) & ~escaped
-        job.scratch.save(f"returns/{h}-{turn}-{block}", {"rank": rank[which], "end": done.end[which]})
+        job.scratch.save(f"returns/{h}-{turn}-{block}", {"rank": rank[which], "end": end[which]})
     to = _post(job, turn + 1, block, done.take(escaped), home[escaped], rank[escaped])
     return {"to": to, "homes": homes.tolist(), "foreground": len(done), "escaped": int(escaped.sum())}
 
@@ -94,11 +100,35 @@ def end_positions(mask, moved, origin, extent):  # type: ignore[no-untyped-def]
     return ends
 
 
+@njit(cache=True)
+def _moves(mask, ends, place, moved):  # type: ignore[no-untyped-def]
+    """How far each particle came, by its end in the window; `place`: first voxel of core and window, window's shape."""
+    n = 0
+    for z in range(mask.shape[0]):
+        for y in range(mask.shape[1]):
+            for x in range(mask.shape[2]):
+                if not mask[z, y, x]:
+                    continue
+                if ends[n] >= 0:
+                    row = ends[n] // place[2, 2]
+                    moved[n, 0] = row // place[2, 1] + place[1, 0] - place[0, 0] - z
+                    moved[n, 1] = row % place[2, 1] + place[1, 1] - place[0, 1] - y
+                    moved[n, 2] = ends[n] % place[2, 2] + place[1, 2] - place[0, 2] - x
+                n += 1
+
+
 def _flow_around(job: Job, block: int) -> tuple[Box, Array, Array]:
     """The window of a block, and the foreground mask and flow in it."""
     settings = job.plan.settings.dynamics
     window = job.grid.core(block).grow(settings.halo) & job.whole
     return window, *foreground_flow_into(job.flows(window), logit_threshold(settings))
+
+
+def _follow(job: Job, flow: Array, window: Box, particles: Particles) -> tuple[Particles, Array]:
+    """Follow `particles` in `window` as the plan says, by what is fastest on this worker."""
+    s = job.plan.settings.dynamics
+    follow = choose_follow().follow
+    return follow(flow, window, job.plan.extent, particles, s.niter, sampling=s.sampling, planar=s.planar)
 
 
 def _zyx(voxels: Array, core: Box) -> Array:
@@ -120,7 +150,7 @@ def _save_ends(job: Job, block: int, mask: Array, moved: Array) -> None:
 def _complete(job: Job, block: int, mask: Array, moved: Array) -> int:
     """Leave the histogram of a block whose every particle has arrived. Returns how far the furthest went."""
     origin = np.array(job.grid.core(block).start)
-    histogram = EndHistogram.of(end_positions(mask, moved, origin, np.array(job.plan.extent)))
+    histogram = EndHistogram.of(end_positions(mask, moved, origin, np.array(job.plan.extent)), job.plan.extent)
     job.scratch.save(f"histogram/{block}", {"position": histogram.position, "count": histogram.count})
     return int(np.abs(moved).max(initial=0))
 

@@ -68,3 +68,14 @@ def test_histograms_add() -> None:
     both = EndHistogram.sum([one, one])
     assert both.position.tolist() == [1, 4]
     assert both.count.tolist() == [4, 2]
+
+
+def test_counting_equals_sorting() -> None:
+    extent = (40, 3000, 5000)
+    zyx = np.random.default_rng(0).integers((3, 500, 4000), (9, 520, 4030), (5000, 3))
+    positions = np.ravel_multi_index(tuple(zyx.T), extent)
+    counted, plain = EndHistogram.of(positions, extent), EndHistogram.of(positions)
+    assert np.array_equal(counted.position, plain.position)
+    assert np.array_equal(counted.count, plain.count)
+    far = EndHistogram.of(np.array([1, 40 * 3000 * 5000 - 1]), extent)  # a span too wide to count in
+    assert far.position.tolist() == [1, 40 * 3000 * 5000 - 1]
