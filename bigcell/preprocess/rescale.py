@@ -7,6 +7,7 @@ Images are averaged when they shrink; stored integer flows are interpolated in i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numba import njit
@@ -76,14 +77,20 @@ def to_network(image: Array, source: Box, box: Box, grids: GridPair) -> Array:
         n, m = grids.extent[axis], grids.network[axis]
         if n == m:
             lead = box.start[axis] - source.start[axis]
-            out = np.take(out, np.arange(lead, lead + box.shape[axis]), axis + 1)
+            out = out[(slice(None),) * (axis + 1) + (slice(lead, lead + box.shape[axis]),)]
             continue
         first, weights = _triangle(np.arange(box.start[axis], box.stop[axis]), n, m)
-        lines = np.ascontiguousarray(np.moveaxis(out, axis + 1, 0)).reshape(out.shape[axis + 1], -1)
-        mixed = _mix(lines, first - source.start[axis], weights)
-        rest = tuple(s for i, s in enumerate(out.shape) if i != axis + 1)
-        out = np.moveaxis(mixed.reshape(-1, *rest), 0, axis + 1)
+        out = _along(np.ascontiguousarray(out), axis, first - source.start[axis], weights)
     return np.ascontiguousarray(out)
+
+
+def _along(image: Array, axis: int, first: Array, weights: Array) -> Array:
+    """`image` (c, z, y, x) resampled along a spatial axis: sums of neighbours, weighted, in ascending order."""
+    shape = (*image.shape[: axis + 1], len(first), *image.shape[axis + 2 :])
+    mix = _mix_columns if axis == 2 else _mix_rows
+    lines = image.reshape(prod(shape[: axis + 1]), image.shape[axis + 1], -1)
+    mixed: Array = mix(lines, first, weights)
+    return mixed.reshape(shape)
 
 
 def flows_to_image(flows: Array, source: Box, box: Box, grids: GridPair) -> Array:
@@ -92,18 +99,21 @@ def flows_to_image(flows: Array, source: Box, box: Box, grids: GridPair) -> Arra
     Trilinear in integers, an axis at a time with a rounding each; the logit is interpolated but not scaled.
     `source` must hold ``grids.network_box(box)``.
     """
-    out = flows.astype(np.int32)
+    out = np.ascontiguousarray(flows)
     for axis in range(3):
-        first, weight = _source(np.arange(box.start[axis], box.stop[axis]), grids.extent[axis], grids.network[axis])
-        first = first - source.start[axis]
-        upper = np.minimum(first + 1, out.shape[axis + 1] - 1)
-        w = weight.reshape(tuple(-1 if i == axis + 1 else 1 for i in range(4)))
-        low, high = np.take(out, first, axis + 1), np.take(out, upper, axis + 1)
-        out = (low * ((1 << _BITS) - w) + high * w + (1 << (_BITS - 1))) >> _BITS
-    for component, step in zip(out[:3], grids.steps, strict=True):
-        scale = round(step * (1 << _BITS))
-        component[:] = (component * scale + (1 << (_BITS - 1))) >> _BITS
-    return out.astype(np.int16)
+        n, m = grids.extent[axis], grids.network[axis]
+        if n == m:
+            lead = box.start[axis] - source.start[axis]
+            out = out[(slice(None),) * (axis + 1) + (slice(lead, lead + box.shape[axis]),)]
+            continue
+        first, weight = _source(np.arange(box.start[axis], box.stop[axis]), n, m)
+        shape = (*out.shape[: axis + 1], len(first), *out.shape[axis + 2 :])
+        lines = np.ascontiguousarray(out).reshape(prod(shape[: axis + 1]), out.shape[axis + 1], -1)
+        mix = _blend_columns if axis == 2 else _blend_rows
+        out = mix(lines, first - source.start[axis], weight).reshape(shape)
+    steps = [round(step * (1 << _BITS)) for step in grids.steps]
+    scaled: Array = _scaled(np.ascontiguousarray(out), np.array([*steps, 1 << _BITS]))
+    return scaled
 
 
 def _source(target: Array, n: int, m: int) -> tuple[Array, Array]:
@@ -128,14 +138,67 @@ def _triangle(target: Array, n: int, m: int) -> tuple[Array, Array]:
     return first, (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
-@njit(cache=True)
-def _mix(lines, first, weights):  # type: ignore[no-untyped-def]
-    out = np.zeros((len(first), lines.shape[1]), np.float32)
-    for t in range(len(first)):
-        for k in range(weights.shape[1]):
-            w = weights[t, k]
-            s = first[t] + k
-            if w != 0.0:
-                for r in range(lines.shape[1]):
-                    out[t, r] += w * lines[s, r]
+@njit(cache=True, nogil=True)
+def _mix_rows(lines, first, weights):  # type: ignore[no-untyped-def]
+    out = np.zeros((lines.shape[0], len(first), lines.shape[2]), np.float32)
+    for i in range(lines.shape[0]):
+        for t in range(len(first)):
+            for k in range(weights.shape[1]):
+                w, s = weights[t, k], first[t] + k
+                if w != 0.0:
+                    for r in range(lines.shape[2]):
+                        out[i, t, r] += w * lines[i, s, r]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _mix_columns(lines, first, weights):  # type: ignore[no-untyped-def]
+    out = np.zeros((lines.shape[0], len(first), 1), np.float32)
+    for i in range(lines.shape[0]):
+        for t in range(len(first)):
+            total = np.float32(0)
+            for k in range(weights.shape[1]):
+                w = weights[t, k]
+                if w != 0.0:
+                    total += w * lines[i, first[t] + k, 0]
+            out[i, t, 0] = total
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _blend_rows(lines, first, weight):  # type: ignore[no-untyped-def]
+    out = np.empty((lines.shape[0], len(first), lines.shape[2]), np.int16)
+    for i in range(lines.shape[0]):
+        for t in range(len(first)):
+            s, w = first[t], np.int32(weight[t])
+            above, rest = min(s + 1, lines.shape[1] - 1), np.int32((1 << _BITS) - w)
+            for r in range(lines.shape[2]):
+                total = np.int32(lines[i, s, r]) * rest + np.int32(lines[i, above, r]) * w
+                out[i, t, r] = (total + np.int32(1 << (_BITS - 1))) >> np.int32(_BITS)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _blend_columns(lines, first, weight):  # type: ignore[no-untyped-def]
+    out = np.empty((lines.shape[0], len(first), 1), np.int16)
+    for i in range(lines.shape[0]):
+        for t in range(len(first)):
+            s, w = first[t], np.int32(weight[t])
+            above, rest = min(s + 1, lines.shape[1] - 1), np.int32((1 << _BITS) - w)
+            total = np.int32(lines[i, s, 0]) * rest + np.int32(lines[i, above, 0]) * w
+            out[i, t, 0] = (total + np.int32(1 << (_BITS - 1))) >> np.int32(_BITS)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _scaled(flows, scales):  # type: ignore[no-untyped-def]
+    """Each component of `flows` (4, z, y, x) times its scale in 1/4096, rounded."""
+    out = np.empty(flows.shape, np.int16)
+    for c in range(4):
+        scale = np.int32(scales[c])
+        for z in range(flows.shape[1]):
+            for y in range(flows.shape[2]):
+                for x in range(flows.shape[3]):
+                    value = np.int32(flows[c, z, y, x]) * scale
+                    out[c, z, y, x] = (value + np.int32(1 << (_BITS - 1))) >> np.int32(_BITS)
     return out

@@ -42,6 +42,47 @@ def test_flows_of_a_box_are_those_of_the_whole(
     assert np.array_equal(part, whole[(slice(None), *box.slices)])
 
 
+def plain_image(image: np.ndarray, grids: GridPair) -> np.ndarray:
+    """The definition in float64: a triangle as wide as the larger voxel, its weights made to add up to 1."""
+    out = image.astype(np.float64)
+    for axis, (n, m) in enumerate(zip(grids.extent, grids.network, strict=True)):
+        if n == m:
+            continue
+        reach = max(1.0, n / m)
+        centre = (np.arange(m) + 0.5) * n / m - 0.5
+        weights = np.maximum(0, 1 - np.abs(np.arange(n) - centre[:, None]) / reach)
+        weights /= weights.sum(1, keepdims=True)
+        out = np.moveaxis(np.tensordot(weights, out, (1, axis + 1)), 0, axis + 1)
+    return out
+
+
+def plain_flows(flows: np.ndarray, grids: GridPair) -> np.ndarray:
+    """The definition in numpy's integers: linear along each axis, rounded each time, then the step of each axis."""
+    out = flows.astype(np.int64)
+    for axis, (n, m) in enumerate(zip(grids.extent, grids.network, strict=True)):
+        place = np.clip(((2 * np.arange(n) + 1) * m - n) * 4096 // (2 * n), 0, (m - 1) * 4096)
+        low, share = place // 4096, (place % 4096).reshape([-1 if i == axis + 1 else 1 for i in range(4)])
+        high = np.minimum(low + 1, m - 1)
+        mixed = np.take(out, low, axis + 1) * (4096 - share) + np.take(out, high, axis + 1) * share
+        out = (mixed + 2048) >> 12
+    steps = [*(round(s * 4096) for s in grids.steps), 4096]
+    return np.stack([(v * s + 2048) >> 12 for v, s in zip(out, steps, strict=True)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(extents, factors)
+def test_both_ways_are_as_defined(extent: tuple[int, int, int], scale: tuple[float, float, float]) -> None:
+    grids = GridPair.scaled(extent, scale)
+    rng = np.random.default_rng(0)
+    image = rng.random((2, *extent), np.float32)
+    found = to_network(image, Box.of(extent), Box.of(grids.network), grids)
+    np.testing.assert_allclose(found, plain_image(image, grids), atol=1e-6)
+    flows = rng.integers(-16000, 16000, (4, *grids.network)).astype(np.int16)
+    flows[:3][np.array(extent) == 1] = 0  # nothing flows along an axis of one voxel
+    whole = flows_to_image(flows, Box.of(grids.network), Box.of(extent), grids)
+    assert np.array_equal(whole, plain_flows(flows, grids))
+
+
 def test_a_ramp_stays_a_ramp_and_a_constant_a_constant() -> None:
     ramp = np.broadcast_to(np.arange(40, dtype=np.float32), (1, 4, 6, 40))
     grids = GridPair((4, 6, 40), (4, 6, 20))
