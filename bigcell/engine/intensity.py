@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
 from bigcell.engine.intensity_steps import (
     SLAB,
@@ -18,8 +19,9 @@ from bigcell.engine.intensity_steps import (
     seen_dtype,
 )
 from bigcell.engine.job import Job
+from bigcell.preprocess.levels import BLANK
 from bigcell.preprocess.local import complete, even_out
-from bigcell.preprocess.normalize import settle
+from bigcell.preprocess.normalize import constant, settle
 from bigcell.preprocess.statistics import Ranges, Search, ranges_of
 
 Stage = Callable[..., Any]
@@ -64,10 +66,11 @@ def _counted_levels(job: Job, stage: Stage) -> Iterator[tuple[Levels, list[str]]
         turn += 1
     percentile = plan.settings.normalize.percentile
     total = plan.voxels // len(searches[0].ranks)
-    for name, search, extremes in zip(names, searches, ends, strict=True):
+    for c, (name, search, extremes) in enumerate(zip(names, searches, ends, strict=True)):
         ranges = ranges_of(search, extremes, seen_dtype(plan), total, percentile)
-        low, high = (v.astype(np.float32)[:, None, None] for v in settle(ranges, name))
-        yield (low, high), _told(ranges, (low, high), name, percentile)
+        low, high = (v.astype(np.float32)[:, None, None] for v in settle(ranges))
+        notices = _constant(ranges, name, first=c == 0) or _told(ranges, (low, high), name, percentile)
+        yield (low, high), notices
 
 
 def _refine_item(job: Job, turn: int, k: int, searches: list[Search]) -> tuple[str, int, tuple[Search, ...]]:
@@ -94,6 +97,19 @@ def _joined_ends(job: Job, channel: int, regions: int) -> Array:
     return ends
 
 
+def _constant(ranges: Ranges, name: str, *, first: bool) -> list[str]:
+    """What to say of a channel that is the same all over. Raises InputError for the first one, which is segmented."""
+    value = constant(ranges)
+    if value is None:
+        return []
+    if first:
+        raise InputError(
+            f"channel {name!r} is {value:g} everywhere; wanted an image with contrast: "
+            "check the file, the channel (--channel) and the time point"
+        )
+    return [f"channel {name!r} is {value:g} everywhere; it is taken as empty"]
+
+
 def _told(ranges: Ranges, levels: Levels, name: str, percentile: tuple[float, float]) -> list[str]:
     flat = np.flatnonzero(ranges.high <= ranges.low)
     if not len(flat):
@@ -114,9 +130,11 @@ def _tile_levels(job: Job, stage: Stage) -> Iterator[tuple[Levels, list[str]]]:
         table = np.empty((4, job.plan.extent[0], *tiles.counts), np.float32)
         for k in numbers:
             table[(slice(None), *tiles.groups[k].slices)] = job.scratch.load(f"statistics/{k}")[f"tiles{c}"]
-        low, high, notices = table[0], table[1], []
-        settle(Ranges(*(v.ravel() for v in table)), name)  # refuses a constant channel
-        if not (high > low).any():
+        low, high = table[0], table[1]
+        notices = _constant(Ranges(*table), name, first=c == 0)
+        if notices:
+            low, high = table[2], np.full_like(high, BLANK)
+        elif not (high > low).any():
             low, high = np.full_like(low, table[2].min()), np.full_like(high, table[3].max())
             notices = [f"channel {name!r}: no tile has contrast; {low.min():g} is black and {high.max():g} white"]
         whole = settings.norm3D or len(low) == 1

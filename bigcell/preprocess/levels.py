@@ -10,6 +10,10 @@ from numba import njit
 
 from bigcell.core.volume import Array
 
+BLANK = np.float32(3e38)
+"""White of what holds nothing: all of it becomes 0, inverted or not."""
+_BRIGHTEST = np.float32(1e38)  # no image is brighter; above it white is BLANK
+
 
 @dataclass(frozen=True)
 class LevelMap:
@@ -78,6 +82,9 @@ def _flat(image, low, high, invert, out):  # type: ignore[no-untyped-def]
     for c in range(image.shape[0]):
         for z in range(image.shape[1]):
             black, span = low[c, z], high[c, z] - low[c, z]
+            if high[c, z] > _BRIGHTEST:
+                out[c, z] = 0
+                continue
             for y in range(image.shape[2]):
                 for x in range(image.shape[3]):
                     value = (np.float32(image[c, z, y, x]) - black) / span
@@ -91,6 +98,9 @@ def _mapped(image, low, high, planes, row, down, column, right, invert, out):  #
     for c in range(image.shape[0]):
         for z in range(image.shape[1]):
             p = planes[z]
+            if high[c, p, 0, 0] > _BRIGHTEST:
+                out[c, z] = 0
+                continue
             for y in range(image.shape[2]):
                 j, v = row[y], down[y]
                 below = min(j + 1, rows - 1)

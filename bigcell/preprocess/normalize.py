@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from bigcell.core.errors import InputError, SettingsError
+from bigcell.core.errors import SettingsError
 from bigcell.core.volume import Array
-from bigcell.preprocess.levels import LevelMap, apply_levels
+from bigcell.preprocess.levels import BLANK, LevelMap, apply_levels
 from bigcell.preprocess.statistics import Ranges
 
 Pair = tuple[float, float]
@@ -119,26 +119,26 @@ def describe(settings: NormalizeSettings) -> str:
     return "; ".join(parts + (["inverted"] if settings.invert else []))
 
 
-def settle(measured: Ranges, channel: str) -> tuple[Array, Array]:
-    """Black and white (regions,) of a channel whose regions (the volume, or its planes) have these percentiles.
+def settle(measured: Ranges) -> tuple[Array, Array]:
+    """Black and white (regions,) of a channel, whose regions (the volume, or its planes) have these percentiles.
 
-    Where the percentiles of a region coincide (it is nearly empty) its maximum is white instead. A plane that is the
-    same all over becomes 0: its white is infinite. Raises InputError if the whole channel is the same all over.
+    Where the percentiles of a region coincide (it is nearly empty) its maximum is white instead. What is the same all
+    over becomes 0: its white is `BLANK`.
     """
-    least, most = float(measured.least.min()), float(measured.most.max())
-    if least == most:
-        raise InputError(
-            f"channel {channel!r} is {least:g} everywhere; wanted an image with contrast: "
-            "check the file, the channel and the time point"
-        )
     low, high = measured.low.copy(), measured.high.copy()
     flat = high <= low
     bright = flat & (measured.most > low)
     high[bright] = measured.most[bright]
     dark = flat & ~bright
     low[dark] = measured.least[dark]
-    high[dark & (measured.least == measured.most)] = np.inf
+    high[dark & (measured.least == measured.most)] = BLANK
     return low, high
+
+
+def constant(measured: Ranges) -> float | None:
+    """The value of a channel that is the same all over; None for a channel with contrast."""
+    least, most = float(measured.least.min()), float(measured.most.max())
+    return least if least == most else None
 
 
 def fixed_levels(settings: NormalizeSettings, channels: tuple[str, ...]) -> LevelMap | None:

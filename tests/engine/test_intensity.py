@@ -11,6 +11,7 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import ArrayVolume
+from bigcell.engine.events import Notice
 from bigcell.engine.intensity_steps import network_image, seen
 from bigcell.engine.job import Job
 from bigcell.engine.plan import Plan
@@ -131,12 +132,19 @@ def test_hardly_any_voxel_is_bright() -> None:
         assert found.min() == 0, name
 
 
-@pytest.mark.parametrize("by", ["default", "planes", "tiles"])
-def test_a_constant_channel_is_refused(by: str) -> None:
+@pytest.mark.parametrize("by", ["default", "percentile", "planes", "tiles", "tiles-planes"])
+def test_a_constant_channel_is_refused_or_left_empty(by: str) -> None:
+    """What to segment must show something; a channel beside it may be empty, and the run says so."""
     image = image_of("uint16")
     image[1] = 7
-    with pytest.raises(InputError, match="'dna' is 7 everywhere"):
-        normalised(image, OPTIONS[by], (3, 20, 17), EXTENT)
+    found = normalised(image, OPTIONS[by], (3, 20, 17), EXTENT)
+    assert not found[1].any()
+    assert np.array_equal(found[0], normalised(image_of("uint16"), OPTIONS[by], EXTENT, EXTENT)[0])
+    told: list[object] = []
+    measure(Run(job_of(image, OPTIONS[by], EXTENT), listener=told.append))
+    assert Notice("channel 'dna' is 7 everywhere; it is taken as empty") in told
+    with pytest.raises(InputError, match="'cyto' is 7 everywhere"):
+        normalised(image[::-1].copy(), OPTIONS[by], (3, 20, 17), EXTENT)
 
 
 @pytest.mark.parametrize("name", ["default", "tiles", "lowhigh", "as-it-is", "sharpen"])

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bigcell.core.errors import InputError, SettingsError
+from bigcell.core.errors import SettingsError
 from bigcell.preprocess.levels import LevelMap
-from bigcell.preprocess.normalize import NormalizeSettings, fixed_levels, normalize, settle
+from bigcell.preprocess.normalize import NormalizeSettings, constant, fixed_levels, normalize, settle
 from bigcell.preprocess.statistics import Ranges
 
 
@@ -23,20 +23,21 @@ def test_black_becomes_0_and_white_1() -> None:
 
 def test_a_nearly_empty_channel_uses_its_maximum() -> None:
     for measured in ((0, 0, 0, 9), (9, 9, 0, 9)):
-        low, high = settle(ranges(measured), "dna")
+        low, high = settle(ranges(measured))
         assert (low.item(), high.item()) == (0, 9)
 
 
 def test_a_plane_that_is_the_same_all_over_becomes_0() -> None:
-    low, high = settle(ranges((5, 5, 5, 5), (1, 3, 0, 4)), "dna")
+    low, high = settle(ranges((5, 5, 5, 5), (1, 3, 0, 4)))
     levels = LevelMap(low.astype("f4")[None, :, None, None], high.astype("f4")[None, :, None, None])
     image = np.array([5, 3], np.uint8).reshape(1, 2, 1, 1)
     assert normalize(image, levels, (0, 0, 0)).ravel().tolist() == [0, 1]
+    assert normalize(image, levels, (0, 0, 0), invert=True).ravel().tolist() == [0, 0]
 
 
-def test_a_constant_channel_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match="'dna' is 7 everywhere"):
-        settle(ranges((7, 7, 7, 7), (7, 7, 7, 7)), "dna")
+def test_a_channel_that_is_the_same_all_over_is_known() -> None:
+    assert constant(ranges((7, 7, 7, 7), (7, 7, 7, 7))) == 7
+    assert constant(ranges((7, 7, 7, 7), (8, 8, 8, 8))) is None
 
 
 def test_lowhigh_is_one_pair_for_all_channels_or_one_each() -> None:
