@@ -10,7 +10,8 @@ from numba import njit
 
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
-from bigcell.dynamics.follow import ESCAPED, Particles, follow, follow_core, foreground_flow_into
+from bigcell.dynamics.backend import choose_follow
+from bigcell.dynamics.follow import ESCAPED, Particles, foreground_flow_into
 from bigcell.dynamics.sinks import EndHistogram
 from bigcell.dynamics.window import logit_threshold
 from bigcell.engine.job import Job
@@ -22,7 +23,7 @@ def follow_block(job: Job, item: tuple[int]) -> dict[str, Any]:
     core = job.grid.core(block)
     window, mask, flow = _flow_around(job, block)
     inner = mask[core.relative_to(window).slices].copy()
-    ends, away = follow_core(
+    ends, away = choose_follow().core(
         flow,
         inner,
         window,
@@ -52,7 +53,7 @@ def drain(job: Job, item: tuple[str, int, int, tuple[int, ...]]) -> dict[str, An
     particles = Particles(*(np.concatenate([m[k] for m in mail]) for k in ("start", "displacement", "steps")))
     home, rank = (np.concatenate([m[k] for m in mail]) for k in ("home", "rank"))
     window, _, flow = _flow_around(job, block)
-    done, escaped = follow(
+    done, escaped = choose_follow().follow(
         flow, window, job.plan.extent, particles, dynamics.niter, sampling=dynamics.sampling, planar=dynamics.planar
     )
     end = done.landed(dynamics.sampling)
@@ -122,13 +123,6 @@ def _flow_around(job: Job, block: int) -> tuple[Box, Array, Array]:
     settings = job.plan.settings.dynamics
     window = job.grid.core(block).grow(settings.halo) & job.whole
     return window, *foreground_flow_into(job.flows(window), logit_threshold(settings))
-
-
-def _follow(job: Job, flow: Array, window: Box, particles: Particles) -> tuple[Particles, Array]:
-    """Follow `particles` in `window` as the plan says, by what is fastest on this worker."""
-    s = job.plan.settings.dynamics
-    follow = choose_follow().follow
-    return follow(flow, window, job.plan.extent, particles, s.niter, sampling=s.sampling, planar=s.planar)
 
 
 def _zyx(voxels: Array, core: Box) -> Array:
