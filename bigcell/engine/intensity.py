@@ -53,24 +53,22 @@ def settle_contrast(job: Job, stage: Stage) -> list[str]:
 
 def _counted_levels(job: Job, stage: Stage) -> Iterator[tuple[Levels, list[str]]]:
     """Levels (regions, 1, 1) float32 of each channel from counts, and what there is to say."""
-    plan, names = job.plan, seen_channels(job.plan)
-    blocks = range(len(job.grid))
+    plan, names, blocks = job.plan, seen_channels(job.plan), range(len(job.grid))
     stage("statistics", ((k,) for k in blocks), [job.grid.core(k).size for k in blocks])
     searches = [first_search(plan)] * len(names)
-    ends = [_joined_ends(job, c, len(searches[c].ranks)) for c in range(len(names))]
-    searches = [s.advance(_added_up(job, "statistics/", c, s)) for c, s in enumerate(searches)]
+    ends = _joined_ends(job, len(names), len(searches[0].ranks))
+    searches = _advanced(job, "statistics/", searches)
     turn = 1
     while not searches[0].done:
         stage("refine", [_refine_item(job, turn, k, searches) for k in blocks], 0)
-        searches = [s.advance(_added_up(job, f"refine/{turn}-", c, s)) for c, s in enumerate(searches)]
+        searches = _advanced(job, f"refine/{turn}-", searches)
         turn += 1
     percentile = plan.settings.normalize.percentile
     total = plan.voxels // len(searches[0].ranks)
-    for c, (name, search, extremes) in enumerate(zip(names, searches, ends, strict=True)):
-        ranges = ranges_of(search, extremes, seen_dtype(plan), total, percentile)
+    for c, name in enumerate(names):
+        ranges = ranges_of(searches[c], ends[c], seen_dtype(plan), total, percentile)
         low, high = (v.astype(np.float32)[:, None, None] for v in settle(ranges))
-        notices = _constant(ranges, name, first=c == 0) or _told(ranges, (low, high), name, percentile)
-        yield (low, high), notices
+        yield (low, high), _constant(ranges, name, first=c == 0) or _told(ranges, (low, high), name, percentile)
 
 
 def _refine_item(job: Job, turn: int, k: int, searches: list[Search]) -> tuple[str, int, tuple[Search, ...]]:
@@ -78,22 +76,26 @@ def _refine_item(job: Job, turn: int, k: int, searches: list[Search]) -> tuple[s
     return f"{turn}-{k}", k, tuple(s.part(part) for s in searches)
 
 
-def _added_up(job: Job, prefix: str, channel: int, search: Search) -> Array:
-    table = np.zeros((*search.slots.shape, 1 << search.digit), np.int64)
+def _advanced(job: Job, prefix: str, searches: list[Search]) -> list[Search]:
+    """The searches one digit further, by the counts of all blocks."""
+    tables = [np.zeros((*s.slots.shape, 1 << s.digit), np.int64) for s in searches]
     for k in range(len(job.grid)):
-        part = regions_of(job.plan, job.grid.core(k))
-        counts = job.scratch.load(f"{prefix}{k}")[f"counts{channel}"]
-        table[part, : counts.shape[1]] += counts
-    return table
+        part, held = regions_of(job.plan, job.grid.core(k)), job.scratch.load(f"{prefix}{k}")
+        for c, table in enumerate(tables):
+            counts = held[f"counts{c}"]
+            table[part, : counts.shape[1]] += counts
+    return [search.advance(table) for search, table in zip(searches, tables, strict=True)]
 
 
-def _joined_ends(job: Job, channel: int, regions: int) -> Array:
-    ends = np.tile(np.array([np.iinfo(np.int64).max, np.iinfo(np.int64).min]), (regions, 1))
+def _joined_ends(job: Job, channels: int, regions: int) -> Array:
+    """The extremes (channels, regions, 2) of all blocks together."""
+    limits = np.iinfo(np.int64)
+    ends = np.tile(np.array([limits.max, limits.min]), (channels, regions, 1))
     for k in range(len(job.grid)):
-        part = regions_of(job.plan, job.grid.core(k))
-        found = job.scratch.load(f"statistics/{k}")[f"ends{channel}"]
-        ends[part, 0] = np.minimum(ends[part, 0], found[:, 0])
-        ends[part, 1] = np.maximum(ends[part, 1], found[:, 1])
+        part, held = regions_of(job.plan, job.grid.core(k)), job.scratch.load(f"statistics/{k}")
+        for c in range(channels):
+            ends[c, part, 0] = np.minimum(ends[c, part, 0], held[f"ends{c}"][:, 0])
+            ends[c, part, 1] = np.maximum(ends[c, part, 1], held[f"ends{c}"][:, 1])
     return ends
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 import bigcell
 from bigcell.cli.app import app
 from bigcell.core.errors import InputError, SettingsError
-from bigcell.engine.events import TaskDone
+from bigcell.engine.events import Notice, TaskDone
 from bigcell.engine.intensity_options import intensity_settings
 from bigcell.engine.plan import Plan
 from bigcell.preprocess.normalize import NormalizeSettings
@@ -125,6 +126,19 @@ def test_grey_is_the_mean_of_all_channels_wherever_they_come_from(tmp_path: Path
     assert np.array_equal(again.labels, voxels_of(stored))
 
 
+def test_a_colour_plane_takes_its_channels_in_any_order(tmp_path: Path, store) -> None:
+    plane = sample_volume((1, 60, 64), diameter=14, seed=3).image
+    colours = np.concatenate([np.zeros_like(plane[:1]), plane[1:], plane[:1]])  # empty, nuclei, cells
+    path = store(tmp_path / "image.zarr", colours)
+    wanted = bigcell.segment(plane, diameter=14, anisotropy=1).labels
+    for channels in ([2, 1], ["2", "1"]):
+        found = bigcell.segment(path, channels=channels, diameter=14, cluster="serial", overwrite=True)
+        assert np.array_equal(voxels_of(found)[0], wanted)
+    told: list[object] = []
+    bigcell.segment(path, channels=[2, 0], diameter=14, cluster="serial", overwrite=True, listener=told.append)
+    assert Notice("channel '0' is 0 everywhere; it is taken as empty") in told
+
+
 def test_channels_are_told_of_where_they_do_not_fit(tmp_path: Path, store, image: np.ndarray) -> None:
     three = np.concatenate([image, image[:1]])
     path = store(tmp_path / "image.zarr", three)
@@ -137,6 +151,6 @@ def test_channels_are_told_of_where_they_do_not_fit(tmp_path: Path, store, image
 
 
 def test_a_plan_with_every_setting_comes_back_from_json(image: np.ndarray) -> None:
-    planned = bigcell.plan(image, lowhigh=[(0, 1)], diameter=14)
-    assert Plan.from_json(planned.to_json()) == planned
-    assert planned.settings.normalize.lowhigh == ((0.0, 1.0),)
+    planned = bigcell.plan(image, lowhigh=[(0, 1), (0, 2)], diameter=14)
+    assert Plan.from_json(json.loads(json.dumps(planned.to_json()))) == planned
+    assert planned.settings.normalize.lowhigh == ((0.0, 1.0), (0.0, 2.0))
