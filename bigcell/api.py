@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
 from bigcell.cluster.choose import choose_executor
@@ -76,7 +76,22 @@ class IntensityOptions(TypedDict, total=False):
     tile_norm_smooth3D: float
 
 
-class Options(IntensityOptions, total=False):
+class FlowOptions(TypedDict, total=False):
+    """How the network sees the image, and how its outputs become flows; see `bigcell.engine.request.Request`."""
+
+    tile: int | None
+    tile_overlap: float | None
+    tile_layout: Literal["even", "cellpose"]
+    batch: int
+    views: Literal["average", "sum"]
+    view_weights: Sequence[float]
+    augment: bool
+    flow3D_smooth: float | Sequence[float]
+    precision: Literal["auto", "float32", "bfloat16"]
+    model_ortho: str | None
+
+
+class Options(IntensityOptions, FlowOptions, total=False):
     """What `plan` and `segment` take besides the image. All are optional; names are Cellpose's where it has them.
 
     `level`, `channels`, `time`, `region`: which part of an OME-Zarr image; see `open_volume`.
@@ -102,8 +117,6 @@ class Options(IntensityOptions, total=False):
     flow_threshold_3d: float
     fill_holes: bool
     block: Sequence[int] | None
-    tile: int
-    batch: int
 
 
 VIEW = ("level", "channels", "time", "region")
@@ -348,6 +361,8 @@ def _check_unchanged(planned: Plan, inputs: _Inputs) -> None:
         from bigcell.engine.network_steps import loaded_model
 
         loaded_model(planned.model, planned.model_sha256)
+        if planned.model_ortho:
+            loaded_model(planned.model_ortho, planned.model_ortho_sha256)
 
 
 def _planned(inputs: _Inputs, request: Request, workers: int | None, keep: bool = False) -> tuple[Plan, int]:

@@ -81,7 +81,29 @@ TileNormSmooth = Annotated[
     float | None, _option("--tile-norm-smooth3d", "TILES", "Smooth percentiles of tiles once more; 1 by default.")
 ]
 Block = Annotated[str | None, _option("--block", "Z,Y,X", "Voxels of a unit of work: smaller needs less memory.")]
-Tile = Annotated[int, _option("--tile", "PIXELS", "Side of the network's tiles; 224 is the default.")]
+Tile = Annotated[
+    int | None, _option("--tile", "PIXELS", "Side of the network's tiles; 224, or the model's own, is the default.")
+]
+TileOverlap = Annotated[
+    float | None, _option("--tile-overlap", "SHARE", "Least overlap of tiles; 0.15 of their side is the default.")
+]
+TileLayout = Annotated[
+    str, _option("--tile-layout", "HOW", "even (the default): as few tiles as suffice; cellpose: the tiles it has.")
+]
+Views = Annotated[
+    str, _option("--views", "HOW", "average (the default) of the three views' flows, or their sum, as Cellpose has it.")
+]
+ViewWeights = Annotated[str | None, _option("--view-weights", "YX,ZX,ZY", "How much each view counts; 1,1,1.")]
+Augment = Annotated[
+    bool, typer.Option("--augment", help="See every tile in four flips, at four times the work.", show_default=False)
+]
+FlowSmooth = Annotated[
+    str | None, _option("--flow3d-smooth", "Z,Y,X", "Smooth the flows: sigma in voxels, one number or three.")
+]
+Precision = Annotated[
+    str, _option("--precision", "TYPE", "auto (the default): bfloat16 where the machine has it; float32; bfloat16.")
+]
+ModelOrtho = Annotated[str | None, _option("--model-ortho", "NAME", "A model of its own for the views zx and zy.")]
 Batch = Annotated[int, _option("--batch", "TILES", "Tiles the network sees at once; 8 is the default.")]
 Workers = Annotated[int | None, _option("--workers", "N", "Processes; as many as cores and memory allow by default.")]
 Cluster = Annotated[
@@ -101,6 +123,9 @@ def work(source: str | None, given: dict[str, Any]) -> dict[str, Any]:
 
     values = {name: given[name] for name in Options.__annotations__ if given.get(name) is not None}
     view = {name: values.pop(name) for name in ("channels", "region") if name in values}
+    for name, option in (("view_weights", "--view-weights"), ("flow3D_smooth", "--flow3d-smooth")):
+        if name in values:
+            values[name] = reals(option, values[name])
     if "percentile" in values:
         values["percentile"] = pair("--percentile", values["percentile"])
     if "lowhigh" in values:
@@ -143,6 +168,18 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.replace("x", ",").split(","))
     except ValueError as error:
         raise SettingsError(f"{option} {text!r}: wanted whole numbers z,y,x, as in 64,256,256") from error
+
+
+def reals(option: str, text: str) -> tuple[float, ...]:
+    """Numbers separated by commas.
+
+    >>> reals("--flow3d-smooth", "2,1,1")
+    (2.0, 1.0, 1.0)
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise SettingsError(f"{option} {text!r}: wanted one number or three, as in 2,1,1") from error
 
 
 def pair(option: str, text: str) -> tuple[float, float]:

@@ -41,8 +41,16 @@ def segment(
     tile_norm_blocksize: o.TileNorm = None,
     tile_norm_smooth3D: o.TileNormSmooth = None,  # noqa: N803
     block: o.Block = None,
-    tile: o.Tile = 224,
+    model_ortho: o.ModelOrtho = None,
+    views: o.Views = "average",
+    view_weights: o.ViewWeights = None,
+    augment: o.Augment = False,
+    flow3D_smooth: o.FlowSmooth = None,  # noqa: N803
+    tile: o.Tile = None,
+    tile_overlap: o.TileOverlap = None,
+    tile_layout: o.TileLayout = "even",
     batch: o.Batch = 8,
+    precision: o.Precision = "auto",
     workers: o.Workers = None,
     cluster: o.Cluster = None,
     picture: Annotated[

@@ -14,6 +14,7 @@ from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, Volume
 from bigcell.dynamics.window import integer_flow, integer_logit
 from bigcell.engine.plan import Plan
+from bigcell.flows.smooth import smooth_flows, smoothing_window
 from bigcell.io.flows import FlowStore
 from bigcell.io.scratch import Scratch
 from bigcell.preprocess.rescale import GridPair, flows_to_image
@@ -81,7 +82,14 @@ class Job:
         return Journal(self.scratch)
 
     def flows(self, window: Box) -> Array:
-        """Integer flows (4, *window) int16 on the volume's own grid, from the scratch or from elsewhere."""
+        """Integer flows (4, *window) int16 on the volume's own grid, smoothed if asked, from scratch or elsewhere."""
+        sigma = self.plan.settings.flows.smooth
+        if not any(sigma):
+            return self._raw_flows(window)
+        source = smoothing_window(window, self.plan.extent, sigma)
+        return smooth_flows(self._raw_flows(source), source, window, sigma)
+
+    def _raw_flows(self, window: Box) -> Array:
         if self.given is not None:
             return self._given_flows(window)
         box = self.grids.network_box(window)

@@ -10,6 +10,8 @@ import numpy as np
 from bigcell.core.errors import ModelError
 from bigcell.engine.intensity_steps import network_image
 from bigcell.engine.job import Job
+from bigcell.engine.plan import Plan
+from bigcell.flows.settings import Precision
 
 
 def predict(job: Job, item: tuple[int]) -> dict[str, Any]:
@@ -18,12 +20,31 @@ def predict(job: Job, item: tuple[int]) -> dict[str, Any]:
 
     assert job.image is not None
     model = loaded_model(job.plan.model, job.plan.model_sha256)
+    runners = view_runners(job.plan)
     footprint = job.lattice.footprint(item[0])
     image = network_image(job, footprint)
     if len(image) < model.channels:
         image = np.concatenate([image, np.zeros((model.channels - len(image), *footprint.shape), np.float32)])
-    job.scratch.save_dense(f"flows/{item[0]}", predict_cube(model.network, image, job.lattice, item[0]))
-    return {"tiles": sum(run.last - run.first for run in job.lattice.runs(item[0]))}
+    flows = predict_cube(runners, image, job.lattice, item[0], job.plan.settings.flows)
+    job.scratch.save_dense(f"flows/{item[0]}", flows)
+    tiles = sum(run.last - run.first for run in job.lattice.runs(item[0]))
+    return {"tiles": tiles, "notes": sorted({note for runner in runners for note in runner.notes})}
+
+
+def view_runners(plan: Plan) -> list[Any]:
+    """What runs the views yx, zx and zy."""
+    precision = plan.settings.flows.precision
+    first = _runner(plan.model, plan.model_sha256, precision)
+    rest = _runner(plan.model_ortho, plan.model_ortho_sha256, precision) if plan.model_ortho else first
+    return [first, rest, rest]
+
+
+@lru_cache(maxsize=2)
+def _runner(name: str, sha256: str, precision: Precision) -> Any:
+    """The planned model on this worker's device, made once per process."""
+    from bigcell.flows.runner import Runner
+
+    return Runner(loaded_model(name, sha256).network, precision=precision)
 
 
 @lru_cache(maxsize=2)

@@ -25,6 +25,9 @@ MAX_VOXELS = 2**62
 class Plan:
     """One run over one volume. `model` is empty when `flows` come from elsewhere.
 
+    `model_ortho` is the network of the views zx and zy, empty for one that sees all. `notes` are sentences for the user
+    about what was decided on the way here.
+
     `image` and `flows` identify the inputs, `model_diameter` is the size of a cell on the network's grid in voxels.
     `engine` is the version of the algorithm: runs of different versions are not mixed.
     """
@@ -37,6 +40,9 @@ class Plan:
     model: str = ""
     model_sha256: str = ""
     model_diameter: float = 0.0
+    model_ortho: str = ""
+    model_ortho_sha256: str = ""
+    notes: tuple[str, ...] = ()
     image: dict[str, Any] = field(default_factory=dict)
     flows: dict[str, Any] = field(default_factory=dict)
     keep_flows: bool = False
@@ -69,7 +75,7 @@ class Plan:
     @cached_property
     def lattice(self) -> Lattice:
         """The network's tiles."""
-        return Lattice(self.grids.network, self.settings.tiles)
+        return Lattice(self.grids.network, self.settings.tiles, self.settings.flows.shown)
 
     @property
     def is_flat(self) -> bool:
@@ -101,7 +107,7 @@ class Plan:
     def id(self) -> str:
         """Equal for plans that give the same labels in the same blocks; costs do not count."""
         values = self.to_json()
-        del values["budget"]
+        del values["budget"], values["notes"]
         return fingerprint(values)
 
     def to_json(self) -> dict[str, Any]:

@@ -44,6 +44,22 @@ def shape(values: tuple[int, ...]) -> str:
     return " x ".join(str(v) for v in values)
 
 
+def _views(plan: Plan) -> str:
+    """How outputs become flows."""
+    s, many = plan.settings, len(plan.lattice.views) > 1
+    said = "views averaged" if s.flows.views == "average" else "views summed"
+    said = said if many else "one view"
+    if many and len(set(s.flows.view_weights)) > 1:
+        said += " with weights " + ", ".join(f"{w:g}" for w in s.flows.view_weights)
+    if s.flows.augment:
+        said += ", tiles mirrored by turns" if s.tiles.mirrored else ", every tile in 4 flips"
+    if s.tiles.layout == "cellpose":
+        said += ", tiles as Cellpose lays them"
+    if any(s.flows.smooth):
+        said += f", smoothed by {', '.join(f'{v:g}' for v in s.flows.smooth)} voxels"
+    return f"{said}, zx and zy by {plan.model_ortho}" if plan.model_ortho else said
+
+
 def plan_table(plan: Plan) -> str:
     """What would be done and what it would cost, a line each."""
     s, b = plan.settings, plan.budget
@@ -63,6 +79,7 @@ def plan_table(plan: Plan) -> str:
             ("diameter", f"{s.diameter:g} voxels along x, anisotropy {s.anisotropy:g}"),
             ("intensities", describe(s.normalize)),
             ("network", f"grid {shape(plan.grids.network)}, {lattice.tiles} tiles in {len(lattice.cubes)} tasks"),
+            ("", f"{s.flows.precision}, {_views(plan)}"),
             ("", f"input voxels per voxel of its grid, each view: {grid} (of the volume: {volume})"),
         ]
     else:

@@ -12,13 +12,15 @@ from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.volume import Volume
 from bigcell.dynamics.settings import DynamicsSettings
 from bigcell.engine.budget import estimate
+from bigcell.engine.flow_options import check_ortho, flow_settings, tile_settings
 from bigcell.engine.intensity_steps import seen_channels
 from bigcell.engine.plan import Plan
 from bigcell.engine.settings import RunSettings, default_block
+from bigcell.flows.settings import Choice, Combine
 from bigcell.io.flows import HOLDS
 from bigcell.stitch.clean import CleanSettings
 from bigcell.stitch.number import SizeSettings
-from bigcell.tiling.lattice import TileSettings
+from bigcell.tiling.lattice import Layout
 
 from bigcell.preprocess.normalize import NormalizeSettings, fixed_levels
 
@@ -35,7 +37,11 @@ class Request:
     `flow_threshold`: objects of planes whose flow error is higher are removed (0: no check); `flow_threshold_3d`: the
     same for objects of a stack, off by default. `fill_holes`: what an object encloses in a plane becomes part of it.
     `normalize`: how intensities become what the network sees.
-    `block`: voxels z, y, x of a unit of work. `tile`, `batch`: side of the network's tiles, and tiles per call.
+    `block`: voxels z, y, x of a unit of work. `tile`, `batch`: side of the network's tiles (None: 224, or the model's
+    own), and tiles per call; `tile_overlap`, `tile_layout`: how they lie, see `bigcell.tiling.lattice.TileSettings`.
+    `views`, `view_weights`, `augment`, `flow3D_smooth`: how outputs become flows, see
+    `bigcell.flows.settings.FlowSettings`. `precision`: "auto" takes bfloat16 where this machine computes in it, and is
+    settled in the plan. `model_ortho`: a network of its own for the views zx and zy, as in Cellpose 3.1.
     """
 
     model: str = "default"
@@ -50,8 +56,16 @@ class Request:
     fill_holes: bool = True
     normalize: NormalizeSettings = field(default_factory=NormalizeSettings)
     block: tuple[int, int, int] | None = None
-    tile: int = 224
+    tile: int | None = None
+    tile_overlap: float | None = None
+    tile_layout: Layout = "even"
     batch: int = 8
+    views: Combine = "average"
+    view_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    augment: bool = False
+    flow3D_smooth: float | tuple[float, float, float] = 0.0  # noqa: N815 - Cellpose's word
+    precision: Choice = "auto"
+    model_ortho: str | None = None
 
 
 def make_plan(request: Request, image: Volume | None, given: Volume | None, workers: int = 1) -> Plan:
@@ -67,7 +81,8 @@ def make_plan(request: Request, image: Volume | None, given: Volume | None, work
         diameter=None,
         anisotropy=_anisotropy(request, volume),
         normalize=request.normalize,
-        tiles=TileSettings(size=request.tile, batch=request.batch),
+        tiles=tile_settings(request),
+        flows=flow_settings(request),
         dynamics=DynamicsSettings(
             request.cellprob_threshold, DEFAULT_NITER if request.niter is None else request.niter
         ),
@@ -82,7 +97,8 @@ def make_plan(request: Request, image: Volume | None, given: Volume | None, work
 
 
 def _with_model(plan: Plan, request: Request) -> Plan:
-    from bigcell.networks.registry import load_model  # torch only where a network is asked for
+    from bigcell.flows.runner import settle_precision  # torch only where a network is asked for
+    from bigcell.networks.registry import load_model
 
     model = load_model(request.model)
     names = seen_channels(plan)
@@ -97,7 +113,16 @@ def _with_model(plan: Plan, request: Request) -> Plan:
     niter = request.niter if request.niter is not None else max(DEFAULT_NITER, round(DEFAULT_NITER * diameter / 30))
     halo = max(8, round(diameter / 2))
     dynamics = replace(plan.settings.dynamics, niter=niter, halo=halo)
-    settings = replace(plan.settings, diameter=diameter, dynamics=dynamics)
+    flows = flow_settings(request)
+    tiles = tile_settings(request, model.tile)
+    precision, notes = settle_precision(request.precision, model, tiles.size)
+    flows = replace(flows, precision=precision)
+    settings = replace(plan.settings, diameter=diameter, dynamics=dynamics, tiles=tiles, flows=flows)
+    if request.model_ortho and not plan.is_flat:
+        ortho = load_model(request.model_ortho)
+        check_ortho(model, ortho)
+        plan = replace(plan, model_ortho=request.model_ortho, model_ortho_sha256=ortho.sha256)
+    plan = replace(plan, notes=(*plan.notes, *notes))
     return replace(
         plan, settings=settings, model=request.model, model_sha256=model.sha256, model_diameter=model.diameter
     )

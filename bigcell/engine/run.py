@@ -99,7 +99,7 @@ def segment_volume(run: Run, make_labels: MakeLabels) -> int:
     """From image (or given flows) to final labels: the whole road. Returns the number of objects."""
     if run.job.given is None:
         measure(run)
-        run.stage("predict", ((k,) for k in range(len(run.job.lattice.cubes))), _cube_voxels(run))
+        predict(run)
     if run.job.kept is not None:
         keep_flows(run)
     reach = follow_all(run)
@@ -114,6 +114,15 @@ def segment_volume(run: Run, make_labels: MakeLabels) -> int:
 def measure(run: Run) -> None:
     """What is black and what is white everywhere, from as many passes over the image as it takes."""
     for text in settle_contrast(run.job, run.stage):
+        run.listener(Notice(text))
+
+
+def predict(run: Run) -> None:
+    """Run the network over every tile, once."""
+    for text in run.job.plan.notes:
+        run.listener(Notice(text))
+    notes = run.stage("predict", ((k,) for k in range(len(run.job.lattice.cubes))), _cube_voxels(run))
+    for text in sorted({text for note in notes.values() for text in note["notes"]}):
         run.listener(Notice(text))
 
 

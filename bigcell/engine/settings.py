@@ -7,6 +7,7 @@ from math import sqrt
 
 from bigcell.core.errors import SettingsError
 from bigcell.dynamics.settings import DynamicsSettings
+from bigcell.flows.settings import FlowSettings
 from bigcell.preprocess.normalize import NormalizeSettings
 from bigcell.stitch.clean import CleanSettings
 from bigcell.stitch.number import SizeSettings
@@ -27,6 +28,7 @@ class RunSettings:
     diameter: float | None = None
     anisotropy: float = 1.0
     tiles: TileSettings = field(default_factory=TileSettings)
+    flows: FlowSettings = field(default_factory=FlowSettings)
     normalize: NormalizeSettings = field(default_factory=NormalizeSettings)
     dynamics: DynamicsSettings = field(default_factory=DynamicsSettings)
     sizes: SizeSettings = field(default_factory=SizeSettings)

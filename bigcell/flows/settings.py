@@ -11,6 +11,7 @@ from bigcell.tiling.lattice import VIEWS
 
 Combine = Literal["average", "sum"]
 Precision = Literal["float32", "bfloat16"]
+Choice = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
