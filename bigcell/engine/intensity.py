@@ -89,8 +89,7 @@ def _advanced(job: Job, prefix: str, searches: list[Search]) -> list[Search]:
 
 def _joined_ends(job: Job, channels: int, regions: int) -> Array:
     """The extremes (channels, regions, 2) of all blocks together."""
-    limits = np.iinfo(np.int64)
-    ends = np.tile(np.array([limits.max, limits.min]), (channels, regions, 1))
+    ends = np.tile([np.inf, -np.inf], (channels, regions, 1))
     for k in range(len(job.grid)):
         part, held = regions_of(job.plan, job.grid.core(k)), job.scratch.load(f"statistics/{k}")
         for c in range(channels):

@@ -149,21 +149,10 @@ def _count(seen, kind, half, slots, shift, digit, table):  # type: ignore[no-unt
 
 
 def extremes(values: Array) -> Array:
-    """The least and the greatest key of each region of `values` (regions, ...): (regions, 2) int64."""
-    seen, kind = words(values)
-    out = np.empty((len(values), 2), np.int64)
-    _extremes(seen.reshape(len(values), -1), kind, 1 << (key_bits(values.dtype) - 1), out)
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _extremes(seen, kind, half, out):  # type: ignore[no-untyped-def]
-    for r in range(seen.shape[0]):
-        low = high = _key(np.int64(seen[r, 0]), kind, half)
-        for i in range(seen.shape[1]):
-            key = _key(np.int64(seen[r, i]), kind, half)
-            low, high = min(low, key), max(high, key)
-        out[r, 0], out[r, 1] = low, high
+    """The least and the greatest value of each region of `values` (regions, ...): (regions, 2) float64."""
+    flat = values.reshape(len(values), -1)
+    ends = np.stack([flat.min(1), flat.max(1)], 1)
+    return ends.astype(np.float32 if ends.dtype.kind == "f" else ends.dtype).astype(np.float64)
 
 
 def position(total: int, percentile: float) -> tuple[int, float]:
@@ -191,7 +180,7 @@ def ranges_of(
     search: Search, ends: Array, dtype: np.dtype[Any], total: int, percentiles: tuple[float, float]
 ) -> Ranges:
     """The percentiles of a finished `search`, with the `extremes` (regions, 2) of the regions."""
-    found, (least, most) = values_of(search.prefixes, dtype), values_of(ends, dtype).T
+    found, (least, most) = values_of(search.prefixes, dtype), ends.T
     parts = [position(total, p)[1] for p in percentiles]
     low, high = (found[:, k] + (found[:, k + 1] - found[:, k]) * part for k, part in zip((0, 2), parts, strict=True))
     return Ranges(low, high, least, most)
