@@ -1,6 +1,6 @@
 """Make the fixtures of tests/parity again, from what the released Cellpose packages answer.
 
-    ./scripts/peers && python scripts/make_parity.py [--out tests/parity/fixtures]
+    ./scripts/peers && python scripts/make_parity.py [--out tests/parity/fixtures] [--only masks images networks]
 
 Everything starts from seeds: label images and noise (scripts/parity/shapes.py, cases.py), weights
 (bigcell.testing.weights). The scripts in scripts/parity run in the environments of the two packages; only their
@@ -79,6 +79,9 @@ def networks(folder: Path, out: Path) -> None:
         write(out / f"network_{peer}.npz", answers(folder, peer, "network", peer))
 
 
+GROUPS = {"masks": masks, "images": images, "networks": networks}
+
+
 def manifest(out: Path) -> None:
     files = sorted(out.glob("*.npz"))
     written = {
@@ -93,12 +96,13 @@ def manifest(out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "tests" / "parity" / "fixtures")
-    out = parser.parse_args().out
-    out.mkdir(parents=True, exist_ok=True)
+    parser.add_argument("--only", choices=GROUPS, nargs="+", default=list(GROUPS))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        for group in (masks, images, networks):
-            group(Path(folder), out)
-    manifest(out)
+        for group in options.only:
+            GROUPS[group](Path(folder), options.out)
+    manifest(options.out)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from bigcell.testing.weights import weights_from_seed
 from scripts.parity.shapes import random_bits
 
 FLOW_STEP, LOGIT_STEP = 25, 16  # flows and logits are multiples of 1/25 and 1/16
@@ -78,6 +81,15 @@ def _bell(shape: tuple[int, ...], seed: int) -> np.ndarray:
 def _on_grid(values: np.ndarray, step: int) -> np.ndarray:
     """float32 multiples of 1/step: coarse enough that no last bit of arithmetic matters."""
     return np.round(values * step).astype(np.float32) / np.float32(step)
+
+
+def network_weights(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, np.ndarray]:
+    """Weights from a seed, those of the last layer half as large: answers then stay in the range of flows."""
+    weights = weights_from_seed(shapes, seed)
+    for name in ("output.2.weight", "output.2.bias"):
+        if name in weights:
+            weights[name] *= np.float32(0.5)
+    return weights
 
 
 def picture(shape: tuple[int, ...], seed: int) -> np.ndarray:

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from cellpose import core
 
-from bigcell.testing.weights import weights_from_seed
-from scripts.parity.cases import TILE, TRANSFORMER, UNETS, VOLUME, every, picture
+from scripts.parity.cases import TILE, TRANSFORMER, UNETS, VOLUME, every, network_weights, picture
 
 
 def filled(network: torch.nn.Module, seed: int) -> torch.nn.Module:
     """`network` in eval mode with the weights of `seed`; what is fixed (W2) stays as it is."""
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items() if name != "W2"}
-    values = {name: torch.from_numpy(v) for name, v in weights_from_seed(shapes, seed).items()}
+    values = {name: torch.from_numpy(v) for name, v in network_weights(shapes, seed).items()}
     network.load_state_dict(values, strict=False)
     return network.eval()
 

@@ -11,14 +11,13 @@ import pytest
 import torch
 
 from bigcell.networks.registry import Model, load_model
-from bigcell.testing.weights import weights_from_seed
-from scripts.parity.cases import TILE, UNETS, every, picture
+from scripts.parity.cases import TILE, UNETS, every, network_weights, picture
 
 
 def saved(path: Path, state: np.ndarray, seed: int) -> Model:
     """A checkpoint with the names and shapes that the package saves, loaded as a user's file is."""
     shapes = {name: tuple(shape) for name, shape in json.loads(str(state)).items()}
-    weights = {name: torch.from_numpy(v) for name, v in weights_from_seed(shapes, seed).items()}
+    weights = {name: torch.from_numpy(v) for name, v in network_weights(shapes, seed).items()}
     if "W2" in shapes:
         weights["W2"] = torch.eye(shapes["W2"][0]).reshape(shapes["W2"])
     torch.save(weights, path)

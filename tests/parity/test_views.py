@@ -1,0 +1,82 @@
+"""Tiles, their blending and the sum of three views, against Cellpose 3.1 and 4 with the same networks.
+
+Ours are sums of integers: a step is 1/1024 of a unit flow and 1/256 of a logit for every tile that covers a voxel.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bigcell.flows.predict import predict_cube
+from bigcell.flows.settings import FlowSettings
+from bigcell.networks.registry import Model, load_model
+from bigcell.tiling.blend import FLOW_BITS, LOGIT_BITS
+from bigcell.tiling.lattice import Lattice, TileSettings
+from scripts.parity.cases import VOLUME, every, network_weights, picture
+
+SUM = FlowSettings(views="sum")
+
+
+def saved(path: Path, state: np.ndarray, seed: int) -> Model:
+    """A checkpoint with the names and shapes that the package saves, loaded as a user's file is."""
+    shapes = {name: tuple(shape) for name, shape in json.loads(str(state)).items()}
+    weights = {name: torch.from_numpy(v) for name, v in network_weights(shapes, seed).items()}
+    if "W2" in shapes:
+        weights["W2"] = torch.eye(shapes["W2"][0]).reshape(shapes["W2"])
+    torch.save(weights, path)
+    return load_model(path)
+
+
+def whole(model: Model, image: np.ndarray, tiles: TileSettings, settings: FlowSettings) -> np.ndarray:
+    """Flows and logit as Cellpose orders them, float32 (z, y, x, components), of `image` (z, y, x, channels)."""
+    lattice = Lattice(image.shape[:3], tiles)
+    channels = np.moveaxis(image, -1, 0)
+    total = np.zeros((4, *lattice.extent), np.int32)
+    for cube in range(len(lattice.cubes)):
+        box = lattice.footprint(cube).slices
+        total[(slice(None), *box)] += predict_cube(
+            model.network, channels[(slice(None), *box)], lattice, cube, settings
+        )
+    scale = np.array([5 / (1 << FLOW_BITS)] * 3 + [1 / (1 << LOGIT_BITS)])
+    flows = np.moveaxis(total, 0, -1) * scale
+    return flows if image.shape[0] > 1 else flows[..., 1:]
+
+
+def error(found: np.ndarray, wanted: np.ndarray) -> float:
+    return float(np.abs(found - wanted).max() / np.abs(wanted).max())
+
+
+@pytest.fixture(scope="module")
+def unet(answers: Any, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return saved(tmp_path_factory.mktemp("unet") / "net.pt", answers("network_cellpose3")["cpnet2/state"], 11)
+
+
+@pytest.fixture(scope="module")
+def transformer(answers: Any, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return saved(tmp_path_factory.mktemp("sam") / "sam.pt", answers("network_cellpose4")["transformer/state"], 12)
+
+
+@pytest.mark.parametrize(("name", "side"), [("views", 224), ("views_tiled", 32)])
+def test_summed_views_equal_cellpose_3(name: str, side: int, unet: Model, answers: Any) -> None:
+    tiles = TileSettings(size=side, overlap=0.1, layout="cellpose")
+    found = whole(unet, picture((*VOLUME, 2), 22), tiles, SUM)
+    assert error(every(found, 13), answers("network_cellpose3")[f"cpnet2/{name}"]) < 1e-3
+
+
+@pytest.mark.parametrize(("name", "mirrored"), [("plane", False), ("plane_augment", True)])
+def test_a_plane_of_several_tiles_equals_cellpose_3(name: str, mirrored: bool, unet: Model, answers: Any) -> None:
+    tiles = TileSettings(size=224, overlap=0.1, layout="cellpose", mirrored=mirrored)
+    found = whole(unet, picture((1, 300, 260, 2), 23), tiles, SUM)
+    assert error(every(found, 23), answers("network_cellpose3")[f"cpnet2/{name}"]) < 2e-3
+
+
+def test_the_transformer_equals_cellpose_4(transformer: Model, answers: Any) -> None:
+    tiles = TileSettings(size=256, overlap=0.1, layout="cellpose", fixed=True)
+    found = whole(transformer, picture((1, 300, 260, 3), 26), tiles, SUM)
+    assert error(every(found, 23), answers("network_cellpose4")["transformer/plane"]) < 3e-3
