@@ -25,6 +25,7 @@ _HOME = {
     "flows_from_labels": "bigcell.flows.from_labels",
     "link_planes": "bigcell.stitch.planes",
     "masks": "bigcell.api",
+    "masks_from_flows": "bigcell.dynamics.masks",
     "open_volume": "bigcell.api",
     "plan": "bigcell.api",
     "rerun": "bigcell.api",
@@ -41,6 +42,7 @@ __all__ = [
     "flows_from_labels",
     "link_planes",
     "masks",
+    "masks_from_flows",
     "open_volume",
     "plan",
     "rerun",
@@ -52,6 +54,7 @@ __all__ = [
 if TYPE_CHECKING:
     from bigcell.api import convert, masks, open_volume, plan, rerun, resume, segment
     from bigcell.core.errors import BigcellError
+    from bigcell.dynamics.masks import masks_from_flows
     from bigcell.engine.plan import Plan
     from bigcell.engine.run import Result
     from bigcell.flows.from_labels import flows_from_labels

@@ -19,7 +19,7 @@ def holes(mask: Array) -> Array:
     >>> np.argwhere(holes(ring))
     array([[0, 1, 1]])
     """
-    enclosed: Array = _enclosed(_checked(mask), False)
+    enclosed: Array = enclosed_planes(_checked(mask))
     return enclosed
 
 
@@ -36,6 +36,12 @@ def _checked(mask: Array) -> Array:
     if mask.ndim != 3 or mask.dtype != bool:
         raise InputError(f"found a mask {mask.dtype} of shape {mask.shape}; wanted bool of shape (z, y, x)")
     return mask
+
+
+@njit(cache=True, nogil=True)
+def enclosed_planes(mask):  # type: ignore[no-untyped-def]
+    """As `holes`, to be called from compiled code and with a mask that has been checked."""
+    return _enclosed(mask, False)
 
 
 @njit(cache=True, nogil=True)

@@ -30,10 +30,11 @@ def flow_error(mask: Array, flow: Array) -> float:
     return float(errors[0]) if len(errors) else 0.0
 
 
-def flow_errors(labels: Array, flow: Array) -> Array:
+def flow_errors(labels: Array, flow: Array, where: Array | None = None) -> Array:
     """The flow error of every label 1..n of `labels` (z, y, x), float64 (n,); NaN for a number that is not there.
 
-    `flow` (3, z, y, x) as for `flow_error`. Labels that lie in one plane each are compared in their planes.
+    `flow` (3, z, y, x) as for `flow_error`. Labels that lie in one plane each are compared in their planes. `where`:
+    `boxes(labels)` if they are known; one of zeros leaves its label out.
     """
     if labels.ndim != 3 or labels.dtype.kind not in "iu" or flow.shape != (3, *labels.shape):
         raise InputError(
@@ -43,7 +44,8 @@ def flow_errors(labels: Array, flow: Array) -> Array:
     integer = flow.dtype == np.int16
     held = np.ascontiguousarray(labels, np.uint32)
     values = np.ascontiguousarray(flow, np.int16 if integer else np.float32)
-    errors: Array = _errors(held, values, boxes(held), 1.0 / 1024 if integer else 1.0)
+    found = boxes(held) if where is None else where
+    errors: Array = _errors(held, values, found, 1.0 / 1024 if integer else 1.0)
     return errors
 
 

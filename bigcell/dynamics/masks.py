@@ -1,0 +1,241 @@
+"""Flows in memory to labels in one go: what the engine does block by block, on whole arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numba import njit, prange
+
+from bigcell.core.box import Box
+from bigcell.core.errors import InputError
+from bigcell.core.volume import Array
+from bigcell.dynamics.clean import enclosed_planes
+from bigcell.dynamics.follow import follow_core
+from bigcell.dynamics.settings import DynamicsSettings, Sampling
+from bigcell.dynamics.sinks import find_seeds, territories
+from bigcell.dynamics.window import integer_flow, integer_logit, logit_threshold
+from bigcell.flows.compare import flow_errors
+from bigcell.stitch.clean import CLEAN_LIMIT, CleanSettings, claims
+from bigcell.stitch.number import SizeSettings
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """All that decides which masks a flow field has."""
+
+    dynamics: DynamicsSettings = field(default_factory=DynamicsSettings)
+    sizes: SizeSettings = field(default_factory=SizeSettings)
+    clean: CleanSettings = field(default_factory=CleanSettings)
+
+
+def masks_from_flows(
+    flows: Array,
+    cellprob: Array,
+    *,
+    niter: int = 200,
+    cellprob_threshold: float = 0.0,
+    flow_threshold: float = 0.4,
+    flow_threshold_3d: float = 0.0,
+    min_size: int = 15,
+    max_size: int = 0,
+    fill_holes: bool = True,
+    sampling: Sampling = "centre",
+) -> Array:
+    """Labels 1..n (uint32, *space) of flows and cell probabilities in memory, in Cellpose's convention.
+
+    `flows` (d, *space): components along the last d axes of space, five times unit length; `cellprob` (*space): logits.
+    Space is (y, x) or (z, y, x). Two components over (z, y, x) segment a stack plane by plane, each on its own.
+
+    Voxels above `cellprob_threshold` are followed for up to `niter` steps; those that meet are an object. Objects of
+    planes whose flow error is above `flow_threshold` are dropped (`flow_threshold_3d` is the same for objects in 3-D;
+    0: no check), as are those of fewer voxels than `min_size` or more than `max_size` (0: no limit). `fill_holes`: what
+    an object encloses in a plane becomes part of it. `sampling`: "cellpose" samples flows where Cellpose does, half a
+    voxel off towards the borders, instead of at voxel centres. The same labels as `bigcell.segment(flows=...)` gives.
+
+    >>> flows, cellprob = np.zeros((2, 24, 24)), np.full((24, 24), -5.0)
+    >>> cellprob[4:20, 4:20] = 5
+    >>> flows[:] = 5 * np.sign(11.5 - np.indices((24, 24)))  # towards the middle of the square
+    >>> np.unique(masks_from_flows(flows, cellprob, flow_threshold=0), return_counts=True)
+    (array([0, 1], dtype=uint32), array([320, 256]))
+    """
+    _check(flows, cellprob)
+    planar = len(flows) < cellprob.ndim
+    settings = MaskSettings(
+        DynamicsSettings(cellprob_threshold, niter, sampling=sampling, planar=planar),
+        SizeSettings(min_size, max_size),
+        CleanSettings(fill_holes, flow_threshold, flow_threshold_3d),
+    )
+    space = (1,) * (3 - cellprob.ndim) + cellprob.shape
+    flow, mask = _integers(flows.reshape(len(flows), *space), cellprob.reshape(space), settings.dynamics)
+    labels = label_flow(flow, mask, settings.dynamics)
+    return clean_labels(labels, flow, settings).reshape(cellprob.shape)
+
+
+def label_flow(flow: Array, mask: Array, settings: DynamicsSettings) -> Array:
+    """Labels uint32 (z, y, x) of all objects, in raster order of their sinks, before any is dropped.
+
+    `flow` int16 (3, z, y, x), zero outside `mask` (z, y, x). A voxel whose path ends in no sink is 0.
+    """
+    whole = Box.of(mask.shape)
+    ends, _ = follow_core(
+        flow, mask, whole, whole, mask.shape, settings.niter, sampling=settings.sampling, planar=settings.planar
+    )
+    counts = np.zeros(mask.shape, np.int32)
+    _count(ends, counts.reshape(-1))
+    owner = territories(counts, find_seeds(counts, settings), settings)
+    del counts
+    labels: Array = ends if ends.dtype == np.int32 else np.empty(ends.shape, np.int32)
+    _own(ends, owner.reshape(-1), labels)
+    return labels.view(np.uint32)
+
+
+def clean_labels(labels: Array, flow: Array, settings: MaskSettings) -> Array:
+    """`labels` uint32 (z, y, x), changed in place: sizes, then flow errors, then holes; what stays is numbered 1..n."""
+    table = _measure(labels, int(labels.max(initial=0)))
+    keep = table[:, 6] >= max(settings.sizes.min_size, 1)
+    if settings.sizes.max_size:
+        keep &= table[:, 6] <= settings.sizes.max_size
+    boxes = table[:, :6].reshape(-1, 3, 2)
+    flat = len(labels) == 1 or settings.dynamics.planar
+    threshold = settings.clean.flow_threshold if flat else settings.clean.flow_threshold_3d
+    if threshold:
+        keep &= ~_unfit(labels, flow, _only(boxes, keep, 0), threshold)
+    _renumber(labels.reshape(-1), np.concatenate([[0], np.cumsum(keep) * keep]).astype(np.uint32))
+    if settings.clean.fill_holes:
+        _fill(labels, _only(boxes[keep], None, 1))
+    return labels
+
+
+def _check(flows: Array, cellprob: Array) -> None:
+    d = cellprob.ndim
+    fits = d in (2, 3) and flows.shape[1:] == cellprob.shape and flows.shape[:1] in ((2,), (d,))
+    if not fits or cellprob.size == 0:
+        raise InputError(
+            f"found flows of shape {flows.shape} and cell probabilities of shape {cellprob.shape}; wanted (2, y, x) "
+            "with (y, x), or (3, z, y, x), or (2, z, y, x) for planes one by one, with (z, y, x)"
+        )
+    if flows.dtype.kind != "f" or cellprob.dtype.kind != "f":
+        raise InputError(
+            f"found flows {flows.dtype} and cell probabilities {cellprob.dtype}; wanted floats: flows five times unit "
+            "length and logits, as Cellpose has them"
+        )
+
+
+def _integers(flows: Array, cellprob: Array, settings: DynamicsSettings) -> tuple[Array, Array]:
+    """Flow int16 (3, z, y, x), zero in the background, and foreground (z, y, x), plane by plane to hold little."""
+    flow = np.zeros((3, *cellprob.shape), np.int16)
+    mask = np.zeros(cellprob.shape, bool)
+    least = logit_threshold(settings)
+    for z in range(len(cellprob)):
+        if not (np.isfinite(cellprob[z]).all() and np.isfinite(flows[:, z]).all()):
+            bad = np.argwhere(~np.isfinite(np.concatenate([flows[:, z], cellprob[None, z]])))[0]
+            raise InputError(
+                f"the {'cell probability' if bad[0] == len(flows) else 'flow'} at (z, y, x) = {(z, *bad[1:].tolist())} "
+                "is not finite; wanted finite numbers everywhere: mend the flows"
+            )
+        mask[z] = integer_logit(cellprob[z]) > least
+        for out, component in zip(flow[3 - len(flows) :, z], flows[:, z], strict=True):
+            np.multiply(integer_flow(component), mask[z], out=out)
+    return flow, mask
+
+
+def _only(boxes: Array, keep: Array | None, first_axis: int) -> Array:
+    """`boxes` (n, 3, 2), all 0 for objects not in `keep` or too large from `first_axis` on."""
+    chosen = np.prod(boxes[:, first_axis:, 1] - boxes[:, first_axis:, 0], axis=1) <= CLEAN_LIMIT
+    if keep is not None:
+        chosen &= keep
+    left: Array = boxes * chosen[:, None, None]
+    return left
+
+
+def _unfit(labels: Array, flow: Array, boxes: Array, threshold: float) -> Array:
+    """Whether the flow error of each object with a box is above the threshold, bool (n,)."""
+    unfit: Array = np.nan_to_num(flow_errors(labels, flow, boxes), nan=0.0) > threshold
+    return unfit
+
+
+def _fill(labels: Array, boxes: Array) -> None:
+    """Give objects the holes that are theirs. All are decided before any is filled."""
+    found = []
+    for i in np.flatnonzero(_with_holes(labels, boxes)):
+        crop = labels[tuple(slice(a, b) for a, b in boxes[i])]
+        holes = enclosed_planes(crop == i + 1)
+        for z in np.flatnonzero(holes.any((1, 2))):
+            place = np.argwhere(claims(crop[z], int(i) + 1, holes[z]))
+            found.append((i + 1, z + boxes[i, 0, 0], place + boxes[i, 1:, 0]))
+    for name, z, place in found:
+        labels[z][tuple(place.T)] = name
+
+
+@njit(cache=True)
+def _count(ends, counts):  # type: ignore[no-untyped-def]
+    for end in ends.flat:
+        if end >= 0:
+            counts[end] += 1
+
+
+@njit(cache=True, parallel=True)
+def _own(ends, owner, out):  # type: ignore[no-untyped-def]
+    """Into `out`, which may be `ends` itself, the owner of the place where each voxel ends; 0 in the background."""
+    rows = ends.shape[1]
+    for r in prange(ends.shape[0] * rows):
+        a, b = r // rows, r % rows
+        for c in range(ends.shape[2]):
+            end = ends[a, b, c]
+            out[a, b, c] = owner[end] if end >= 0 else 0
+
+
+@njit(cache=True)
+def _measure(labels, n):  # type: ignore[no-untyped-def]
+    """Bounding box (z, y, x: start, stop) and number of voxels of every label: int64 (n, 7)."""
+    table = np.zeros((n, 7), np.int64)
+    for z in range(labels.shape[0]):
+        for y in range(labels.shape[1]):
+            for x in range(labels.shape[2]):
+                if labels[z, y, x] == 0:
+                    continue
+                row = table[np.int64(labels[z, y, x]) - 1]
+                if row[6] == 0:
+                    row[0], row[2], row[4] = z, y, x
+                row[1] = z + 1
+                row[2], row[3] = min(row[2], y), max(row[3], y + 1)
+                row[4], row[5] = min(row[4], x), max(row[5], x + 1)
+                row[6] += 1
+    return table
+
+
+@njit(cache=True, parallel=True)
+def _renumber(labels, number):  # type: ignore[no-untyped-def]
+    for i in prange(len(labels)):
+        labels[i] = number[labels[i]]
+
+
+@njit(cache=True, parallel=True)
+def _with_holes(labels, boxes):  # type: ignore[no-untyped-def]
+    """Whether each object with a box encloses anything in one of its planes."""
+    found = np.zeros(len(boxes), np.bool_)
+    for i in prange(len(boxes)):
+        box = boxes[i]
+        if box[0, 1] == 0:
+            continue
+        own = labels[box[0, 0] : box[0, 1], box[1, 0] : box[1, 1], box[2, 0] : box[2, 1]] == i + 1
+        if _has_gap(own):
+            found[i] = enclosed_planes(own).any()
+    return found
+
+
+@njit(cache=True)
+def _has_gap(own):  # type: ignore[no-untyped-def]
+    """Whether some row has something else between two voxels of the object: without, there is no hole."""
+    for z in range(own.shape[0]):
+        for y in range(own.shape[1]):
+            seen, left = False, False
+            for x in range(own.shape[2]):
+                if own[z, y, x]:
+                    if left:
+                        return True
+                    seen = True
+                else:
+                    left = seen
+    return False
