@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
+
 from bigcell.cluster.choose import choose_executor
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError, PlanError, SettingsError
@@ -17,6 +18,7 @@ from bigcell.core.volume import Array, ArrayVolume, Volume
 from bigcell.engine.budget import estimate
 from bigcell.engine.calibrate import expected_seconds
 from bigcell.engine.events import Listener, ignore
+from bigcell.engine.intensity_options import intensity_settings
 from bigcell.engine.kept import is_kept, read_kept
 from bigcell.engine.memory import segment_in_memory
 from bigcell.engine.output import (
@@ -29,6 +31,7 @@ from bigcell.engine.output import (
     work_folder,
 )
 from bigcell.engine.plan import Plan
+from bigcell.engine.request import Request, make_plan
 from bigcell.engine.resources import check_room, usable_workers
 from bigcell.engine.run import Result
 from bigcell.io.convert import convert
@@ -37,9 +40,6 @@ from bigcell.io.location import absolute, is_url
 from bigcell.io.open import ZarrVolume, open_image
 from bigcell.io.targets import check_target
 from bigcell.preprocess.channels import GREY
-
-from bigcell.engine.intensity_options import intensity_settings
-from bigcell.engine.request import Request, make_plan
 
 __all__ = ["convert", "masks", "open_volume", "plan", "rerun", "resume", "segment"]
 
@@ -56,6 +56,8 @@ class MaskOptions(TypedDict, total=False):
     flow_threshold: float
     flow_threshold_3d: float
     fill_holes: bool
+    do_3D: bool | None
+    stitch_threshold: float
     block: Sequence[int] | None
 
 
@@ -116,6 +118,8 @@ class Options(IntensityOptions, FlowOptions, total=False):
     flow_threshold: float
     flow_threshold_3d: float
     fill_holes: bool
+    do_3D: bool | None
+    stitch_threshold: float
     block: Sequence[int] | None
 
 
@@ -173,9 +177,9 @@ def segment(
     `keep_flows`: a new OME-Zarr for the flows, from which `masks` makes labels with other thresholds.
 
     >>> import numpy as np
-    >>> flows = np.full((4, 1, 24, 24), -5.0)        # background, but for a square of flows to its centre
-    >>> flows[3, 0, 4:20, 4:20] = 5
-    >>> flows[1, 0], flows[2, 0] = np.sign(11.5 - np.indices((24, 24))) * 5
+    >>> from bigcell import flows_from_labels
+    >>> cell = np.pad(np.ones((16, 16), int), 4)
+    >>> flows = np.concatenate([flows_from_labels(cell), [10.0 * cell - 5]])
     >>> segment(flows=flows).objects
     1
     """

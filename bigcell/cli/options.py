@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from bigcell.core.box import Box
 from bigcell.core.errors import SettingsError
 
@@ -53,6 +54,13 @@ FlowThreshold3D = Annotated[
 ]
 FillHoles = Annotated[
     bool | None, _option("--fill-holes/--no-fill-holes", None, "Fill what a cell encloses in a plane, or not.")
+]
+Do3D = Annotated[
+    bool | None, _option("--do-3d/--no-do-3d", None, "Segment a stack as a whole (default), or each plane on its own.")
+]
+StitchThreshold = Annotated[
+    float | None,
+    _option("--stitch-threshold", "IOU", "Planes on their own, then linked where cells overlap that much, as in 0.25."),
 ]
 Threshold = Annotated[
     float | None, _option("--cellprob-threshold", "LOGIT", "Higher gives fewer and smaller cells; 0 is the default.")

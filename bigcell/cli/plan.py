@@ -25,6 +25,8 @@ def plan(
     flow_threshold: o.FlowThreshold = None,
     flow_threshold_3d: o.FlowThreshold3D = None,
     fill_holes: o.FillHoles = None,
+    do_3D: o.Do3D = None,  # noqa: N803 - Cellpose's name
+    stitch_threshold: o.StitchThreshold = None,
     niter: o.Niter = None,
     normalize: o.Normalize = None,
     lowhigh: o.LowHigh = None,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from bigcell.cli.progress import Progress, resumable, tell
 
 from bigcell.cli import options as o
+from bigcell.cli.progress import Progress, resumable, tell
 
 
 def segment(
@@ -30,6 +30,8 @@ def segment(
     flow_threshold: o.FlowThreshold = None,
     flow_threshold_3d: o.FlowThreshold3D = None,
     fill_holes: o.FillHoles = None,
+    do_3D: o.Do3D = None,  # noqa: N803 - Cellpose's name
+    stitch_threshold: o.StitchThreshold = None,
     niter: o.Niter = None,
     normalize: o.Normalize = None,
     lowhigh: o.LowHigh = None,

@@ -94,6 +94,16 @@ def _digest(values: Array) -> str:
 
 def _final_ids(job: Job, names: Array) -> Array:
     """Final ids of sink names, 0 for objects that were dropped."""
+    if job.plan.links:
+        held = [job.scratch.load(f"roots/{k}") for k in np.unique(owners(names, job.grid))]
+        linked = Lookup.join([Lookup(h["name"], h["root"]) for h in held]).of(names)
+        ids = np.zeros(len(names), np.int64)
+        ids[linked > 0] = _ranks(job, linked[linked > 0])
+        return ids
+    return _ranks(job, names)
+
+
+def _ranks(job: Job, names: Array) -> Array:
     tables = []
     for owner in np.unique(owners(names, job.grid)):
         held = job.scratch.load(f"ranks/{owner}")

@@ -13,8 +13,8 @@ from bigcell.dynamics.settings import SINK_HALO
 from bigcell.dynamics.sinks import EndHistogram, map_sinks
 from bigcell.engine.follow_steps import end_positions, load_ends
 from bigcell.engine.job import Job
-from bigcell.stitch.number import keep_sized, rank_layer
-from bigcell.stitch.pieces import Pieces, reduce_owned
+from bigcell.stitch.number import keep_sized
+from bigcell.stitch.pieces import Pieces, owners, reduce_owned
 
 
 def sinks(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def sinks(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
     for j in reaching:
         held = job.scratch.load(f"histogram/{j}")
         parts.append(EndHistogram(held["position"], held["count"]).within(near, job.plan.extent))
-    found = map_sinks(EndHistogram.sum(parts), core, job.plan.extent)
+    found = map_sinks(EndHistogram.sum(parts), core, job.plan.extent, job.plan.settings.dynamics)
     job.scratch.save(f"sinks/{block}", {"position": found.key, "name": found.value})
     return {"ends": len(found.key)}
 
@@ -52,21 +52,24 @@ def reduce(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
     """The whole objects that a block owns, those out of the size limits left out."""
     block, holding = item
     objects = reduce_owned([load_pieces(job, f"pieces/{j}") for j in holding], job.grid, block)
-    kept = keep_sized(objects, job.plan.settings.sizes)
+    kept = objects if job.plan.links else keep_sized(objects, job.plan.settings.sizes)
     save_pieces(job, f"objects/{block}", kept)
     return {"objects": len(objects), "kept": len(kept)}
 
 
-def number(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
-    """Rank the objects of one layer of blocks in raster order of their sinks, and leave their table rows in order."""
-    layer, blocks = item
-    kept = {k: load_pieces(job, f"{job.plan.final}/{k}") for k in blocks}
-    ranks = rank_layer({k: v.name for k, v in kept.items()})
-    for k, objects in kept.items():
-        job.scratch.save(f"ranks/{k}", {"name": objects.name, "rank": ranks[k]})
-    rows = Pieces.sum(list(kept.values()))  # sorted by name, hence by rank
+def number(job: Job, item: tuple[int, tuple[int, ...], tuple[str, ...]]) -> dict[str, Any]:
+    """Rank the objects of one layer of blocks in raster order of their sinks, and leave their table rows in order.
+
+    `item`: the layer, its blocks, and the entries that hold its objects or what other layers add to them.
+    """
+    layer, blocks, entries = item
+    every = Pieces.sum([load_pieces(job, entry) for entry in entries])
+    rows = keep_sized(every, job.plan.settings.sizes) if job.plan.links else every
+    belong, rank = owners(rows.name, job.grid), np.arange(1, len(rows) + 1)
+    for k in blocks:
+        job.scratch.save(f"ranks/{k}", {"name": rows.name[belong == k], "rank": rank[belong == k]})
     save_pieces(job, f"rows/{layer}", rows)
-    return {"count": len(rows)}
+    return {"count": len(rows), "small": len(every) - len(rows)}
 
 
 def save_pieces(job: Job, entry: str, pieces: Pieces) -> None:

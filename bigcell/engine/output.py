@@ -209,7 +209,8 @@ def tallies(run: Run) -> dict[str, int]:
         "foreground": sum(n["foreground"] for n in follow),
         "handed_over": sum(n["escaped"] for n in follow),
         "lost": sum(n["lost"] for n in notes("name").values()),
-        "small": sum(n["objects"] - n["kept"] for n in notes("reduce").values()),
+        "small": sum(n["objects"] - n["kept"] for n in notes("reduce").values())
+        + sum(n["small"] for n in notes("number").values()),
         "unfit": sum(n["unfit"] for n in notes("check").values()),
         "filled": sum(n["filled"] for n in notes("fill").values()),
         "tiles": sum(n["tiles"] for n in notes("predict").values()),

@@ -70,12 +70,13 @@ class Plan:
         if not self.model or self.settings.diameter is None:
             return GridPair(self.extent, self.extent)
         x = self.model_diameter / self.settings.diameter
-        return GridPair.scaled(self.extent, (x * self.settings.anisotropy, x * self.spacing.y / self.spacing.x, x))
+        z = 1.0 if self.is_planar else x * self.settings.anisotropy
+        return GridPair.scaled(self.extent, (z, x * self.spacing.y / self.spacing.x, x))
 
     @cached_property
     def lattice(self) -> Lattice:
         """The network's tiles."""
-        return Lattice(self.grids.network, self.settings.tiles, self.settings.flows.shown)
+        return Lattice(self.grids.network, self.settings.tiles, (0,) if self.is_planar else self.settings.flows.shown)
 
     @property
     def is_flat(self) -> bool:
@@ -83,10 +84,20 @@ class Plan:
         return self.extent[0] == 1
 
     @property
+    def is_planar(self) -> bool:
+        """Whether the planes of a stack are segmented each on its own."""
+        return self.settings.dynamics.planar and not self.is_flat
+
+    @property
+    def links(self) -> bool:
+        """Whether the objects of planes are linked to objects of the stack."""
+        return self.is_planar and self.settings.stitch_threshold > 0
+
+    @property
     def flow_threshold(self) -> float:
         """Objects with a larger flow error are dropped; 0 for no check."""
         clean = self.settings.clean
-        return clean.flow_threshold if self.is_flat else clean.flow_threshold_3d
+        return clean.flow_threshold if self.is_flat or self.is_planar else clean.flow_threshold_3d
 
     @property
     def sound(self) -> str:

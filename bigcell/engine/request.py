@@ -18,11 +18,10 @@ from bigcell.engine.plan import Plan
 from bigcell.engine.settings import RunSettings, default_block
 from bigcell.flows.settings import Choice, Combine
 from bigcell.io.flows import HOLDS
+from bigcell.preprocess.normalize import NormalizeSettings, fixed_levels
 from bigcell.stitch.clean import CleanSettings
 from bigcell.stitch.number import SizeSettings
 from bigcell.tiling.lattice import Layout
-
-from bigcell.preprocess.normalize import NormalizeSettings, fixed_levels
 
 DEFAULT_NITER = 200
 
@@ -36,6 +35,8 @@ class Request:
     is followed (None: 200, more for cells over 30 voxels). `min_size`, `max_size`: voxels of an object (0: no limit).
     `flow_threshold`: objects of planes whose flow error is higher are removed (0: no check); `flow_threshold_3d`: the
     same for objects of a stack, off by default. `fill_holes`: what an object encloses in a plane becomes part of it.
+    `do_3D`: False segments the planes of a stack each on its own (None: only where they are to be linked).
+    `stitch_threshold`: overlap (IoU) from which objects of neighbouring planes are one (0: planes stay apart).
     `normalize`: how intensities become what the network sees.
     `block`: voxels z, y, x of a unit of work. `tile`, `batch`: side of the network's tiles (None: 224, or the model's
     own), and tiles per call; `tile_overlap`, `tile_layout`: how they lie, see `bigcell.tiling.lattice.TileSettings`.
@@ -54,6 +55,8 @@ class Request:
     flow_threshold: float = 0.4
     flow_threshold_3d: float = 0.0
     fill_holes: bool = True
+    do_3D: bool | None = None  # noqa: N815 - Cellpose's name
+    stitch_threshold: float = 0.0
     normalize: NormalizeSettings = field(default_factory=NormalizeSettings)
     block: tuple[int, int, int] | None = None
     tile: int | None = None
@@ -80,14 +83,17 @@ def make_plan(request: Request, image: Volume | None, given: Volume | None, work
         block=_block(request, volume.extent),
         diameter=None,
         anisotropy=_anisotropy(request, volume),
-        normalize=request.normalize,
+        normalize=_intensities(request, volume.extent),
         tiles=tile_settings(request),
         flows=flow_settings(request),
         dynamics=DynamicsSettings(
-            request.cellprob_threshold, DEFAULT_NITER if request.niter is None else request.niter
+            request.cellprob_threshold,
+            DEFAULT_NITER if request.niter is None else request.niter,
+            planar=_is_planar(request, volume.extent),
         ),
         sizes=SizeSettings(request.min_size, request.max_size),
         clean=CleanSettings(request.fill_holes, request.flow_threshold, request.flow_threshold_3d),
+        stitch_threshold=request.stitch_threshold if volume.extent[0] > 1 else 0.0,
     )
     plan = Plan(volume.extent, spacing, volume.channels, str(volume.dtype), settings)
     plan = replace(plan, image=_identity(image), flows=_identity(given))
@@ -126,6 +132,24 @@ def _with_model(plan: Plan, request: Request) -> Plan:
     return replace(
         plan, settings=settings, model=request.model, model_sha256=model.sha256, model_diameter=model.diameter
     )
+
+
+def _intensities(request: Request, extent: tuple[int, int, int]) -> NormalizeSettings:
+    """As asked; but planes that are segmented each on its own, and not linked, also have percentiles of their own."""
+    apart = _is_planar(request, extent) and not request.stitch_threshold
+    if apart and request.normalize.by in ("volume", "tile"):
+        return replace(request.normalize, norm3D=False)
+    return request.normalize
+
+
+def _is_planar(request: Request, extent: tuple[int, int, int]) -> bool:
+    if request.do_3D and request.stitch_threshold:
+        raise SettingsError(
+            f"stitch_threshold {request.stitch_threshold} links planes that are segmented each on its own, which "
+            "do_3D=True does not do: give one of them"
+        )
+    by_plane = request.stitch_threshold > 0 if request.do_3D is None else not request.do_3D
+    return by_plane and extent[0] > 1
 
 
 def voxels(diameter: float | str, spacing: Spacing) -> float:

@@ -27,6 +27,8 @@ from bigcell.stitch.clean import CLEAN_LIMIT
 from bigcell.stitch.pieces import Pieces
 
 Notes = dict[str, dict[str, Any]]
+Fillers = dict[int, tuple[int, ...]]
+"""Blocks with voxels of holes, each with those whose objects claimed some."""
 MakeLabels = Callable[[int], Labels]
 """Given the number of objects, the place for the labels."""
 
@@ -105,7 +107,7 @@ def segment_volume(run: Run, make_labels: MakeLabels) -> int:
     reach = follow_all(run)
     find_objects(run, reach)
     fillers = clean_objects(run)
-    count = number_objects(run)
+    count = number_objects(run, fillers)
     run.job = replace(run.job, labels=make_labels(count))
     write_labels(run, fillers)
     return count
@@ -173,7 +175,7 @@ def find_objects(run: Run, reach: list[int]) -> None:
     run.stage("reduce", held)
 
 
-def clean_objects(run: Run) -> dict[int, tuple[int, ...]]:
+def clean_objects(run: Run) -> Fillers:
     """Drop what does not fit its flows, close holes. Returns, for blocks with voxels of holes, who claimed some."""
     plan, fillers = run.job.plan, dict[int, list[int]]()
     if plan.flow_threshold:
@@ -193,20 +195,43 @@ def _tell_left_out(run: Run, count: int, what: str) -> None:
         run.listener(Notice(f"{count} objects of more than {CLEAN_LIMIT} voxels (box) are too large to be {what}"))
 
 
-def number_objects(run: Run) -> int:
+def number_objects(run: Run, fillers: Fillers) -> int:
     """Final numbers, layer by layer. Returns how many objects there are."""
-    grid = run.job.grid
-    layers: dict[int, list[int]] = {}
-    for k in run.blocks:
-        layers.setdefault(grid.layer(k), []).append(k)
-    notes = run.stage("number", ((i, tuple(blocks)) for i, blocks in sorted(layers.items())))
-    counts = [int(notes[str(i)]["count"]) for i in sorted(layers)]
+    layers = _layers(run)
+    final = run.job.plan.final
+    entries = {i: [f"{final}/{k}" for k in blocks] for i, blocks in layers.items()}
+    if run.job.plan.links:
+        entries = link_planes(run, fillers)
+    items = ((i, blocks, tuple(entries[i])) for i, blocks in layers.items())
+    notes = run.stage("number", items)
+    counts = [int(notes[str(i)]["count"]) for i in layers]
     offsets = np.concatenate([[0], np.cumsum(counts)])
     run.job = replace(run.job, offsets=tuple(int(o) for o in offsets[:-1]))
     return int(offsets[-1])
 
 
-def write_labels(run: Run, fillers: dict[int, tuple[int, ...]]) -> None:
+def link_planes(run: Run, fillers: Fillers) -> dict[int, list[str]]:
+    """Link the objects of planes. Returns, for each layer, the entries that add to the objects that begin in it."""
+    grid, layers = run.job.grid, _layers(run)
+    near = ((k, tuple(grid.touching(grid.core(k).grow((1, 0, 0))))) for k in run.blocks)
+    run.stage("overlap", ((k, tuple((j, fillers.get(j, ())) for j in blocks)) for k, blocks in near), run.sizes)
+    entries: dict[int, list[str]] = {i: [] for i in layers}
+    for i, blocks in layers.items():  # each needs what the one before it carried on
+        notes = run.stage("link", [(i, blocks)])
+        for first in notes[str(i)]["layers"]:
+            entries[first].append(f"linked/{first}-{i}")
+    return entries
+
+
+def _layers(run: Run) -> dict[int, tuple[int, ...]]:
+    """The blocks of each layer."""
+    layers: dict[int, list[int]] = {}
+    for k in run.blocks:
+        layers.setdefault(run.job.grid.layer(k), []).append(k)
+    return {i: tuple(layers[i]) for i in sorted(layers)}
+
+
+def write_labels(run: Run, fillers: Fillers) -> None:
     """Final labels and their pyramid."""
     labels, grid = run.job.labels, run.job.grid
     assert labels is not None

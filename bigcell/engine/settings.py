@@ -21,7 +21,8 @@ BLOCK_VOXELS = 256**3
 class RunSettings:
     """`diameter` (voxels along x) and `anisotropy` (z over x voxel size) set the network's grid.
 
-    `block` (z, y, x) is the unit of work: it changes speed and memory, never a label.
+    `block` (z, y, x) is the unit of work: it changes speed and memory, never a label. `stitch_threshold`: the overlap
+    (IoU) from which objects of neighbouring planes are one, where planes are segmented each on its own (0: not linked).
     """
 
     block: tuple[int, int, int]
@@ -33,12 +34,17 @@ class RunSettings:
     dynamics: DynamicsSettings = field(default_factory=DynamicsSettings)
     sizes: SizeSettings = field(default_factory=SizeSettings)
     clean: CleanSettings = field(default_factory=CleanSettings)
+    stitch_threshold: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.block) != 3 or any(int(n) != n or n < 1 for n in self.block):
             raise SettingsError(f"block {self.block}: wanted three positive lengths z, y, x, as in 256,256,256")
         if self.diameter is not None and not 0 < self.diameter < float("inf"):
             raise SettingsError(f"diameter {self.diameter}: wanted a positive number of voxels")
+        if not 0 <= self.stitch_threshold <= 1:
+            raise SettingsError(f"stitch_threshold {self.stitch_threshold}: wanted an IoU up to 1, such as 0.25, or 0")
+        if self.stitch_threshold and not self.dynamics.planar:
+            raise SettingsError("stitch_threshold links planes that are segmented each on its own: give do_3D=False")
         if not 0.01 <= self.anisotropy <= 100:
             raise SettingsError(f"anisotropy {self.anisotropy}: wanted z over x voxel size, between 0.01 and 100")
 

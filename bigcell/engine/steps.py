@@ -15,6 +15,8 @@ name       block        ends, sinks of the blocks they lie in          labels na
 reduce     block        pieces of blocks that can hold its objects     objects it owns, those too small left out
 check      block        objects it owns, their labels and flows        those whose flows fit
 fill       block        objects it owns, labels around                 voxels of their holes; objects with them
+overlap    block        labels of its planes and the next one          voxels that objects of neighbouring planes share
+link       layer        objects, what they share, the layer before     linked objects
 number     layer        objects of the layer's blocks                  their ranks, rows of the object table
 apply      region       labels named by sink, filled voxels, ranks     final labels and their pyramid
 coarsen    level,region labels of the level before                     labels of a coarse level
@@ -39,6 +41,7 @@ from bigcell.engine import (
     intensity_steps,
     keep_steps,
     label_steps,
+    link_steps,
     network_steps,
     object_steps,
 )
@@ -59,6 +62,8 @@ STEPS: dict[str, Step] = {
     "reduce": object_steps.reduce,
     "check": clean_steps.check,
     "fill": clean_steps.fill,
+    "overlap": link_steps.overlap,
+    "link": link_steps.link,
     "number": object_steps.number,
     "apply": label_steps.apply,
     "coarsen": label_steps.coarsen,

@@ -6,13 +6,11 @@ its own, and all that is global is one running total over layers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from bigcell.core.errors import SettingsError
-from bigcell.core.volume import Array
 from bigcell.stitch.pieces import Pieces
 
 
@@ -36,17 +34,6 @@ def keep_sized(objects: Pieces, settings: SizeSettings) -> Pieces:
     if settings.max_size:
         fits &= objects.voxels <= settings.max_size
     return objects.take(fits)
-
-
-def rank_layer(kept: Mapping[int, Array]) -> dict[int, Array]:
-    """For each block of one layer, the ranks (from 1, in raster order) of its kept names.
-
-    >>> {k: v.tolist() for k, v in rank_layer({0: np.array([3, 9]), 1: np.array([5])}).items()}
-    {0: [1, 3], 1: [2]}
-    """
-    blocks = list(kept)
-    every = np.sort(np.concatenate([kept[k] for k in blocks] or [np.zeros(0, np.int64)]))
-    return {k: np.searchsorted(every, kept[k]) + 1 for k in blocks}
 
 
 def smallest_dtype(count: int) -> np.dtype[np.unsignedinteger]:

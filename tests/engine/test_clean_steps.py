@@ -17,50 +17,22 @@ from bigcell.core.box import Box
 from bigcell.core.volume import ArrayVolume
 from bigcell.dynamics.window import integer_flows
 from bigcell.engine import label_windows
-from bigcell.engine.events import Notice
-from bigcell.engine.job import Job
-from bigcell.engine.memory import MemoryLabels, segment_in_memory
-from bigcell.engine.object_steps import save_pieces
+from bigcell.engine.memory import segment_in_memory
 from bigcell.engine.plan import Plan
-from bigcell.engine.run import Run, clean_objects, number_objects, object_rows, write_labels
 from bigcell.engine.settings import RunSettings
 from bigcell.flows.compare import flow_errors
-from bigcell.io.scratch import MemoryScratch
 from bigcell.stitch.clean import CleanSettings, claims
 from bigcell.stitch.number import SizeSettings
 from bigcell.stitch.pieces import Pieces
 from bigcell.testing.flows import FlowLattice
 
 Zyx = tuple[int, int, int]
+Finish = Callable[[np.ndarray, np.ndarray, Plan], tuple[np.ndarray, Pieces, list[str]]]
 
 
 def plan_of(extent: Zyx, block: Zyx, clean: CleanSettings, min_size: int = 0) -> Plan:
     run = RunSettings(block, sizes=SizeSettings(min_size), clean=clean)
     return Plan(extent, Spacing(), ("dz", "dy", "dx", "cellprob"), "float32", run, flows={"source": "test"})
-
-
-def cleaned(labels: np.ndarray, flows: np.ndarray, plan: Plan) -> tuple[np.ndarray, Pieces, list[str]]:
-    """Final labels, rows and notices of objects that stand in the scratch as after `name`. Labels are sink names."""
-    told: list[str] = []
-    job = Job(plan, None, ArrayVolume(flows), MemoryScratch())
-    run = Run(job, listener=lambda event: told.append(event.text) if isinstance(event, Notice) else None)
-    for k in run.blocks:
-        core = job.grid.core(k)
-        names, local = np.unique(labels[core.slices], return_inverse=True)
-        if names[0] != 0:
-            names, local = np.append(0, names), local + 1
-        local = local.reshape(core.shape).astype(np.uint32)
-        job.scratch.save_dense(f"labels/{k}", local)
-        save_pieces(job, f"pieces/{k}", Pieces.measure(local, names[1:], core))
-    run.stage("reduce", ((k, tuple(run.blocks)) for k in run.blocks))
-    fillers = clean_objects(run)
-    out = MemoryLabels(np.zeros(labels.shape, np.uint32))
-    count = number_objects(run)
-    run.job = Job(plan, None, None, job.scratch, offsets=run.job.offsets, labels=out)
-    write_labels(run, fillers)
-    rows = Pieces.sum([r for _, r in object_rows(run)])
-    assert len(rows) == count
-    return out.array, rows, told
 
 
 def plain(labels: np.ndarray, flows: np.ndarray, plan: Plan) -> np.ndarray:
@@ -108,11 +80,11 @@ solid = st.tuples(st.integers(2, 12), st.integers(10, 30), st.integers(10, 30))
     clean=st.builds(CleanSettings, st.booleans(), st.sampled_from([0.0, 1.9]), st.sampled_from([0.0, 2.0])),
     seed=st.integers(0, 10**6),
 )
-def test_blockwise_equals_the_whole(extent: Zyx, block: Zyx, clean: CleanSettings, seed: int) -> None:
+def test_blockwise_equals_the_whole(finish: Finish, extent: Zyx, block: Zyx, clean: CleanSettings, seed: int) -> None:
     labels = scene(extent, seed)
     flows = np.random.default_rng(seed).normal(0, 3, (4, *extent)).astype(np.float32)
     plan = plan_of(extent, block, clean, min_size=4)
-    found, rows, _ = cleaned(labels, flows, plan)
+    found, rows, _ = finish(labels, flows, plan)
     wanted = plain(labels, flows, plan)
     assert np.array_equal(found, wanted)
     for i in range(1, len(rows) + 1):
@@ -125,42 +97,44 @@ def test_blockwise_equals_the_whole(extent: Zyx, block: Zyx, clean: CleanSetting
         ]
 
 
-def test_windows_of_any_size_see_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_of_any_size_see_the_same(finish: Finish, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = scene((9, 40, 40), 5)
     flows = np.random.default_rng(5).normal(0, 3, (4, 9, 40, 40)).astype(np.float32)
     plan = plan_of((9, 40, 40), (9, 16, 40), CleanSettings(True, 0.4, 2.0))
-    wanted = cleaned(labels, flows, plan)[0]
+    wanted = finish(labels, flows, plan)[0]
     monkeypatch.setattr(label_windows, "SLAB", 2)
     monkeypatch.setattr(label_windows, "TILE", {True: 8, False: 8})
     monkeypatch.setattr(label_windows, "ALONE", 300)
     monkeypatch.setattr(label_windows, "TABLES", 1)
-    assert np.array_equal(cleaned(labels, flows, plan)[0], wanted)
+    assert np.array_equal(finish(labels, flows, plan)[0], wanted)
 
 
-def test_a_hole_over_eight_blocks_is_filled() -> None:
+def test_a_hole_over_eight_blocks_is_filled(finish: Finish) -> None:
     labels = np.zeros((6, 20, 20), np.int64)
     labels[:, 1:19, 1:19] = 7
     labels[:, 3:17, 3:17] = 0
     flows = np.zeros((4, 6, 20, 20), np.float32)
-    found, rows, _ = cleaned(labels, flows, plan_of((6, 20, 20), (3, 10, 10), CleanSettings()))
+    found, rows, _ = finish(labels, flows, plan_of((6, 20, 20), (3, 10, 10), CleanSettings()))
     assert (found[:, 1:19, 1:19] == 1).all()
     assert rows.voxels.tolist() == [6 * 18 * 18]
 
 
-def test_a_cell_in_a_hole_stays_and_a_dropped_one_is_filled_over() -> None:
+def test_a_cell_in_a_hole_stays_and_a_dropped_one_is_filled_over(finish: Finish) -> None:
     labels = np.zeros((1, 20, 20), np.int64)
     labels[:, 1:19, 1:19] = 9
     labels[:, 3:17, 3:17] = 0
     labels[:, 5:8, 5:8] = 4
     labels[:, 12, 12] = 30
     plan = plan_of((1, 20, 20), (1, 7, 6), CleanSettings(flow_threshold=0), min_size=4)
-    found, rows, _ = cleaned(labels, np.zeros((4, 1, 20, 20), np.float32), plan)
+    found, rows, _ = finish(labels, np.zeros((4, 1, 20, 20), np.float32), plan)
     assert (found[0, 5:8, 5:8] == 1).all()
     assert found[0, 12, 12] == 2
     assert rows.voxels.tolist() == [9, 18 * 18 - 9]
 
 
-def test_objects_beyond_the_limit_are_left_as_they_are_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_beyond_the_limit_are_left_as_they_are_and_told(
+    finish: Finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from bigcell.engine import clean_steps
 
     monkeypatch.setattr(clean_steps, "CLEAN_LIMIT", 100)
@@ -170,7 +144,7 @@ def test_objects_beyond_the_limit_are_left_as_they_are_and_told(monkeypatch: pyt
     labels[:, 13:18, 13:18] = 8
     labels[:, 15, 15] = 0
     flows = np.zeros((4, 1, 20, 20), np.float32)
-    found, _, told = cleaned(labels, flows, plan_of((1, 20, 20), (1, 9, 9), CleanSettings(flow_threshold=1.5)))
+    found, _, told = finish(labels, flows, plan_of((1, 20, 20), (1, 9, 9), CleanSettings(flow_threshold=1.5)))
     assert found[0, 4, 4] == 0
     assert found[0, 15, 15] == found[0, 14, 14] == 2
     assert len(told) == 2

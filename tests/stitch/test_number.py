@@ -2,20 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bigcell.core.errors import SettingsError
-from bigcell.stitch.number import SizeSettings, keep_sized, rank_layer, smallest_dtype
+from bigcell.stitch.number import SizeSettings, keep_sized, smallest_dtype
 from bigcell.stitch.pieces import Pieces
-
-
-@given(st.sets(st.integers(1, 1000)), st.integers(1, 5))
-def test_ranks_follow_names_whatever_the_blocks(names: set[int], blocks: int) -> None:
-    kept = {k: np.array(sorted(n for n in names if n % blocks == k), np.int64) for k in range(blocks)}
-    ranks = rank_layer(kept)
-    pairs = sorted((int(n), int(r)) for k in kept for n, r in zip(kept[k], ranks[k], strict=True))
-    assert [r for _, r in pairs] == list(range(1, len(names) + 1))
 
 
 def test_sizes_out_of_limits_are_dropped() -> None:

@@ -1,0 +1,49 @@
+"""Steps on labels made by hand: the road from named labels to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bigcell.core.volume import ArrayVolume
+from bigcell.engine.events import Notice
+from bigcell.engine.job import Job
+from bigcell.engine.memory import MemoryLabels
+from bigcell.engine.object_steps import save_pieces
+from bigcell.engine.plan import Plan
+from bigcell.engine.run import Run, clean_objects, number_objects, object_rows, write_labels
+from bigcell.io.scratch import MemoryScratch
+from bigcell.stitch.pieces import Pieces
+
+Finish = Callable[[np.ndarray, np.ndarray, Plan], tuple[np.ndarray, Pieces, list[str]]]
+
+
+def finish_labels(labels: np.ndarray, flows: np.ndarray, plan: Plan) -> tuple[np.ndarray, Pieces, list[str]]:
+    """What the steps after `name` make of `labels` (sink names): final labels, rows of the table, notices."""
+    told: list[str] = []
+    job = Job(plan, None, ArrayVolume(flows), MemoryScratch())
+    run = Run(job, listener=lambda event: told.append(event.text) if isinstance(event, Notice) else None)
+    for k in run.blocks:
+        core = job.grid.core(k)
+        names, local = np.unique(labels[core.slices], return_inverse=True)
+        if names[0] != 0:
+            names, local = np.append(0, names), local + 1
+        local = local.reshape(core.shape).astype(np.uint32)
+        job.scratch.save_dense(f"labels/{k}", local)
+        save_pieces(job, f"pieces/{k}", Pieces.measure(local, names[1:], core))
+    run.stage("reduce", ((k, tuple(run.blocks)) for k in run.blocks))
+    fillers = clean_objects(run)
+    out = MemoryLabels(np.zeros(labels.shape, np.uint32))
+    count = number_objects(run, fillers)
+    run.job = Job(plan, None, None, job.scratch, offsets=run.job.offsets, labels=out)
+    write_labels(run, fillers)
+    rows = Pieces.sum([r for _, r in object_rows(run)])
+    assert len(rows) == count
+    return out.array, rows, told
+
+
+@pytest.fixture(scope="session")
+def finish() -> Finish:
+    return finish_labels
