@@ -33,7 +33,7 @@ Region = Annotated[
 ]
 Model = Annotated[str, _option("--model", "NAME", "'default', or the path of a Cellpose checkpoint.")]
 Diameter = Annotated[
-    str | None, _option("--diameter", "SIZE", "Typical cell diameter: voxels along x (17), or micrometres (8.5um).")
+    str | None, _option("--diameter", "SIZE", "Typical cell diameter: voxels along x (17), microns (8.5um), or auto.")
 ]
 Anisotropy = Annotated[
     float | None, _option("--anisotropy", "RATIO", "Voxel size in z over x; taken from the image if not given.")

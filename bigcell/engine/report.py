@@ -84,6 +84,7 @@ def plan_table(plan: Plan) -> str:
         ]
     else:
         rows.append(("flows", str(plan.flows.get("source", "given"))))
+    rows += [("", note) for note in plan.notes]
     if b is not None:
         rows += [
             ("memory", f"{size(b.worker)} a worker, {size(b.driver)} the driver, {b.workers} workers"),

@@ -31,8 +31,9 @@ class Request:
     """A run as asked for; names and meanings are Cellpose's where Cellpose has them.
 
     `model`: "default" or the path of a checkpoint. `diameter`: typical cell diameter along x, in voxels or as "8.5um"
-    (None: the model's own). `anisotropy`: z over x voxel size (None: from the voxel size). `niter`: most steps a voxel
-    is followed (None: 200, more for cells over 30 voxels). `min_size`, `max_size`: voxels of an object (0: no limit).
+    (None: the model's own; "auto": found by segmenting samples, see `bigcell.engine.diameter`). `anisotropy`: z over x
+    voxel size (None: from the voxel size). `niter`: most steps a voxel is followed (None: 200, more for cells over 30
+    voxels). `min_size`, `max_size`: voxels of an object (0: no limit).
     `flow_threshold`: objects of planes whose flow error is higher are removed (0: no check); `flow_threshold_3d`: the
     same for objects of a stack, off by default. `fill_holes`: what an object encloses in a plane becomes part of it.
     `do_3D`: False segments the planes of a stack each on its own (None: only where they are to be linked).
@@ -98,11 +99,12 @@ def make_plan(request: Request, image: Volume | None, given: Volume | None, work
     plan = Plan(volume.extent, spacing, volume.channels, str(volume.dtype), settings)
     plan = replace(plan, image=_identity(image), flows=_identity(given))
     if given is None:
-        plan = _with_model(plan, request)
+        assert image is not None
+        plan = _with_model(plan, request, image)
     return replace(plan, budget=estimate(plan, workers=workers))
 
 
-def _with_model(plan: Plan, request: Request) -> Plan:
+def _with_model(plan: Plan, request: Request, image: Volume) -> Plan:
     from bigcell.flows.runner import settle_precision  # torch only where a network is asked for
     from bigcell.networks.registry import load_model
 
@@ -115,7 +117,7 @@ def _with_model(plan: Plan, request: Request) -> Plan:
             "the mean of all"
         )
     fixed_levels(request.normalize, names)
-    diameter = voxels(request.diameter, plan.spacing) if request.diameter is not None else model.diameter
+    diameter, found = _diameter(request, plan.spacing, image, model)
     niter = request.niter if request.niter is not None else max(DEFAULT_NITER, round(DEFAULT_NITER * diameter / 30))
     halo = max(8, round(diameter / 2))
     dynamics = replace(plan.settings.dynamics, niter=niter, halo=halo)
@@ -128,7 +130,7 @@ def _with_model(plan: Plan, request: Request) -> Plan:
         ortho = load_model(request.model_ortho)
         check_ortho(model, ortho)
         plan = replace(plan, model_ortho=request.model_ortho, model_ortho_sha256=ortho.sha256)
-    plan = replace(plan, notes=(*plan.notes, *notes))
+    plan = replace(plan, notes=(*plan.notes, *found, *notes))
     return replace(
         plan, settings=settings, model=request.model, model_sha256=model.sha256, model_diameter=model.diameter
     )
@@ -140,6 +142,18 @@ def _intensities(request: Request, extent: tuple[int, int, int]) -> NormalizeSet
     if apart and request.normalize.by in ("volume", "tile"):
         return replace(request.normalize, norm3D=False)
     return request.normalize
+
+
+def _diameter(request: Request, spacing: Spacing, image: Volume, model: Any) -> tuple[float, tuple[str, ...]]:
+    """The diameter in voxels along x, and what there is to say of how it was found."""
+    if request.diameter is None:
+        return model.diameter, ()
+    if request.diameter != "auto":
+        return voxels(request.diameter, spacing), ()
+    from bigcell.engine.diameter import estimate_for
+
+    estimate = estimate_for(request, image, model)
+    return estimate.diameter, (estimate.found,)
 
 
 def _is_planar(request: Request, extent: tuple[int, int, int]) -> bool:
@@ -164,7 +178,7 @@ def voxels(diameter: float | str, spacing: Spacing) -> float:
     except ValueError:
         number = 0.0
     if not match or not 0 < number < float("inf"):
-        raise SettingsError(f"diameter {diameter!r}: wanted voxels, as in 17, or micrometres, as in 8.5um")
+        raise SettingsError(f"diameter {diameter!r}: wanted voxels, as in 17, micrometres, as in 8.5um, or auto")
     if match[2] not in ("um", "µm", "μm"):
         return number
     if not spacing.known:
