@@ -31,7 +31,7 @@ Region = Annotated[
     str | None,
     _option("--region", "Z0:Z1,Y0:Y1,X0:X1", "Only this part, in voxels of the level; ':' is all of an axis."),
 ]
-Model = Annotated[str, _option("--model", "NAME", "A name (see `bigcell models list`), or the path of a Cellpose checkpoint.")]
+Model = Annotated[str, _option("--model", "NAME", "A name of `bigcell models list`, or a checkpoint's path.")]
 Diameter = Annotated[
     str | None, _option("--diameter", "SIZE", "Typical cell diameter: voxels along x (17), microns (8.5um), or auto.")
 ]
