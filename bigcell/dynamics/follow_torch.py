@@ -23,6 +23,8 @@ BATCH = 1 << 21
 """Particles that move together: bounds what a step takes on the device to about half a gigabyte."""
 COMPACT = 8
 """Steps between two looks for particles that are done."""
+SLAB = 1 << 24
+"""Voxels that are packed at once."""
 LARGEST = 2**31 - 1
 """Voxels of the largest window: no tensor may have more elements."""
 
@@ -114,34 +116,39 @@ def follow_on(mover: Move, field: DeviceFlow, window: Box, particles: Particles,
 def follow_core_on(
     mover: Move, field: DeviceFlow, mask: Array, boxes: tuple[Box, Box], niter: int
 ) -> tuple[Array, Particles]:
-    """Follow every voxel of `mask` (bool, *core) with `mover`; `boxes` are window and core."""
+    """Follow every voxel of `mask` (bool, *core) with `mover`; `boxes` are window and core.
+
+    Only the mask goes to the device, and only ends and the particles that escaped come back.
+    """
     window, core = boxes
+    device = field.packed.device
+    lead = torch.tensor(np.subtract(core.start, window.start))
     half = rounding("cellpose" if field.cellpose else "centre")
-    voxels = np.flatnonzero(mask)
-    ends = np.full(core.shape, BACKGROUND, np.int32)
+    voxels = torch.from_numpy(np.ascontiguousarray(mask)).to(device).ravel().nonzero()[:, 0]
+    ends = torch.full((core.size,), BACKGROUND, dtype=torch.int32, device=device)
     lost: list[Particles] = []
     for first in range(0, len(voxels), BATCH):
         some = voxels[first : first + BATCH]
-        start = np.stack(np.unravel_index(some, core.shape), 1) + np.array(core.start)
-        at = torch.from_numpy(((start - np.array(window.start)) << 12).T.astype(np.int32)).to(field.packed.device)
-        at, steps, escaped = mover(field, at, torch.zeros_like(at[0]), niter)
+        zyx = torch.stack(torch.unravel_index(some, tuple(core.shape))) + lead[:, None].to(device)
+        none = torch.zeros(len(some), dtype=torch.int32, device=device)
+        at, steps, escaped = mover(field, (zyx << 12).int(), none, niter)
         z, y, x = ((a.long() + half) >> 12 for a in at)
         place = ((z * field.shape[1] + y) * field.shape[2] + x).int()
-        place[escaped] = ESCAPED
-        ends.ravel()[some] = place.cpu().numpy()
-        away = escaped.cpu().numpy()
-        moved = at[:, escaped].cpu().numpy().T - ((start[away] - np.array(window.start)) << 12)
-        lost.append(Particles(start[away], moved.astype(np.int32), steps[escaped].cpu().numpy()))
-    return ends, Particles.join(lost)
+        ends[some] = torch.where(escaped, ESCAPED, place)
+        moved = at[:, escaped] - (zyx[:, escaped] << 12)
+        start, way, done = (p.cpu().numpy() for p in (zyx[:, escaped].T, moved.T.int(), steps[escaped]))
+        lost.append(Particles(start + np.array(window.start), way, done))
+    return ends.cpu().numpy().reshape(core.shape), Particles.join(lost)
 
 
 def _packed(flow: Array, device: torch.device) -> torch.Tensor:
-    """The components of every voxel in one int64, packed on the device plane by plane."""
+    """The components of every voxel in one int64, packed on the device a few planes at a time."""
     packed = torch.empty(flow[0].size, dtype=torch.int64, device=device)
     size = flow[0, 0].size
-    for i in range(flow.shape[1]):
-        z, y, x = (torch.from_numpy(np.ascontiguousarray(c[i])).to(device).ravel().long() for c in flow)
-        packed[i * size : (i + 1) * size] = (x << 32) | ((y & 0xFFFF) << 16) | (z & 0xFFFF)
+    planes = max(1, SLAB // size)
+    for i in range(0, flow.shape[1], planes):
+        slab = [torch.from_numpy(np.ascontiguousarray(c[i : i + planes])).to(device).ravel().long() for c in flow]
+        packed[i * size : i * size + len(slab[0])] = (slab[2] << 32) | ((slab[1] & 0xFFFF) << 16) | (slab[0] & 0xFFFF)
     return packed
 
 

@@ -73,6 +73,7 @@ def test_batches_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = follow_torch(flow, Box.of(extent), extent, particles, 60)
     core = follow_core_torch(flow, mask, Box.of(extent), Box.of(extent), extent, 60)
     monkeypatch.setattr(torch_way, "BATCH", 100)
+    monkeypatch.setattr(torch_way, "SLAB", 3 * 20 * 22)
     assert same(follow_torch(flow, Box.of(extent), extent, particles, 60), whole)
     assert np.array_equal(follow_core_torch(flow, mask, Box.of(extent), Box.of(extent), extent, 60)[0], core[0])
 
