@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bigcell.preprocess.cost import pass_bytes, table_bytes
+
 if TYPE_CHECKING:
     from bigcell.engine.plan import Plan
 
@@ -54,14 +56,24 @@ def estimate(plan: Plan, *, workers: int = 1) -> Budget:
     peaks = [_follow_bytes(plan, block, window), _sinks_bytes(plan), _name_bytes(block), _apply_bytes(plan)]
     base = BASE
     if plan.model:
-        peaks.append(_predict_bytes(plan))
+        peaks += [_predict_bytes(plan), _intensity_bytes(plan)]
         base += TORCH
     worker = int(base + max(peaks))
-    driver = int(DRIVER + BLOCK_NOTE * len(plan.grid))
+    driver = int(DRIVER + BLOCK_NOTE * len(plan.grid) + _intensity_tables(plan))
     scratch = int(plan.voxels * 2.0) + (int(prod(plan.grids.network) * KEPT_FLOWS) if plan.model else 0)
     output = int(plan.voxels * (0.5 + KEPT_FLOWS * plan.keep_flows))
     files = 12 * len(plan.grid) + 2 * (len(plan.lattice.cubes) if plan.model else 0)
     return Budget(worker, driver, scratch, output, files, 0.0, workers)
+
+
+def _intensity_bytes(plan: Plan) -> float:
+    z, y, x = plan.grid.shape
+    itemsize = np.dtype(plan.dtype).itemsize
+    return pass_bytes(plan.settings.normalize, plan.extent, (z, y, x), len(plan.channels), itemsize)
+
+
+def _intensity_tables(plan: Plan) -> float:
+    return table_bytes(plan.settings.normalize, plan.extent, len(plan.channels)) if plan.model else 0.0
 
 
 def _follow_bytes(plan: Plan, block: int, window: int) -> float:

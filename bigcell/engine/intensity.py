@@ -125,12 +125,12 @@ def _told(ranges: Ranges, levels: Levels, name: str, percentile: tuple[float, fl
 def _tile_levels(job: Job, stage: Stage) -> Iterator[tuple[Levels, list[str]]]:
     """Levels (1 or planes, rows, columns) float32 of each channel from percentiles of its tiles."""
     tiles, settings = plane_tiles(job.plan), job.plan.settings.normalize
-    numbers = range(len(tiles.groups))
-    stage("statistics", ((k,) for k in numbers), [tiles.voxels(g).size for g in tiles.groups])
+    groups = [tiles.group(k) for k in range(len(tiles))]
+    stage("statistics", ((k,) for k in range(len(tiles))), [tiles.voxels(group).size for group in groups])
     for c, name in enumerate(seen_channels(job.plan)):
         table = np.empty((4, job.plan.extent[0], *tiles.counts), np.float32)
-        for k in numbers:
-            table[(slice(None), *tiles.groups[k].slices)] = job.scratch.load(f"statistics/{k}")[f"tiles{c}"]
+        for k, group in enumerate(groups):
+            table[(slice(None), *group.slices)] = job.scratch.load(f"statistics/{k}")[f"tiles{c}"]
         low, high = table[0], table[1]
         notices = _constant(Ranges(*table), name, first=c == 0)
         if notices:

@@ -122,7 +122,7 @@ def statistics(job: Job, item: tuple[int]) -> dict[str, Any]:
 
 def _measure_group(job: Job, number: int) -> dict[str, Any]:
     tiles = plane_tiles(job.plan)
-    group = tiles.groups[number]
+    group = tiles.group(number)
     percentile = job.plan.settings.normalize.percentile
     image = seen(job, tiles.voxels(group))
     entry = {f"tiles{c}": measure_tiles(channel, tiles, group, percentile) for c, channel in enumerate(image)}

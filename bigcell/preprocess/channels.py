@@ -20,7 +20,8 @@ def grey(image: Array) -> Array:
     total = image[:1].astype(np.float32)
     for channel in image[1:]:
         total[0] += channel
-    return total / np.float32(len(image))
+    total /= np.float32(len(image))
+    return total
 
 
 def first_bad(image: Array) -> tuple[int, ...] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 from numba import njit
@@ -63,11 +63,25 @@ class PlaneTiles:
         return len(self.starts[0]), len(self.starts[1])
 
     @cached_property
-    def groups(self) -> tuple[Box, ...]:
-        """Groups as boxes over (plane, row, column) of the tiles."""
+    def group_shape(self) -> tuple[int, int, int]:
+        """Planes, rows and columns of tiles in a group."""
         side = max(1, round(GROUP_SIDE * (1 + 2 * OVERLAP) / self.blocksize))
-        depth = max(1, min(GROUP_PLANES, HELD_VOXELS // (GROUP_SIDE + 2 * self.blocksize) ** 2))
-        return tuple(Box.of((self.extent[0], *self.counts)).split((depth, side, side)))
+        return max(1, min(GROUP_PLANES, HELD_VOXELS // (GROUP_SIDE + 2 * self.blocksize) ** 2)), side, side
+
+    @cached_property
+    def _groups(self) -> tuple[int, ...]:
+        """Groups along each axis."""
+        return tuple(-(-n // s) for n, s in zip((self.extent[0], *self.counts), self.group_shape, strict=True))
+
+    def __len__(self) -> int:
+        return prod(self._groups)
+
+    def group(self, number: int) -> Box:
+        """Group `number` as a box over (plane, row, column) of the tiles."""
+        index = np.unravel_index(number, self._groups)
+        start = tuple(int(i) * s for i, s in zip(index, self.group_shape, strict=True))
+        whole = Box.of((self.extent[0], *self.counts))
+        return Box(start, tuple(a + s for a, s in zip(start, self.group_shape, strict=True))) & whole
 
     def voxels(self, group: Box) -> Box:
         """The voxels that the tiles of `group` cover."""

@@ -193,10 +193,10 @@ def measure(values: Array, percentiles: tuple[float, float]) -> Ranges:
     >>> found.low.item(), found.high.item()
     (2.0, 198.0)
     """
-    ordered = np.sort(values.reshape(len(values), -1), axis=1).astype(np.float64)
+    ordered = np.sort(values.reshape(len(values), -1), axis=1)
     ends = []
     for percentile in percentiles:
         rank, part = position(ordered.shape[1], percentile)
-        below, above = ordered[:, rank], ordered[:, min(rank + 1, ordered.shape[1] - 1)]
+        below, above = ordered[:, [rank, min(rank + 1, ordered.shape[1] - 1)]].T.astype(np.float64)
         ends.append(below + (above - below) * part)
-    return Ranges(ends[0], ends[1], ordered[:, 0], ordered[:, -1])
+    return Ranges(ends[0], ends[1], ordered[:, 0].astype(np.float64), ordered[:, -1].astype(np.float64))
