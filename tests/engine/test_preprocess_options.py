@@ -139,6 +139,12 @@ def test_a_colour_plane_takes_its_channels_in_any_order(tmp_path: Path, store) -
     assert Notice("channel '0' is 0 everywhere; it is taken as empty") in told
 
 
+def test_planes_on_their_own_are_normalised_on_their_own(image: np.ndarray) -> None:
+    assert not bigcell.plan(image, diameter=14, do_3D=False).settings.normalize.norm3D
+    assert bigcell.plan(image, diameter=14, stitch_threshold=0.3).settings.normalize.norm3D
+    assert bigcell.plan(image, diameter=14, do_3D=False, lowhigh=(0, 9)).settings.normalize.by == "lowhigh"
+
+
 def test_channels_are_told_of_where_they_do_not_fit(tmp_path: Path, store, image: np.ndarray) -> None:
     three = np.concatenate([image, image[:1]])
     path = store(tmp_path / "image.zarr", three)
