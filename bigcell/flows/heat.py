@@ -95,7 +95,7 @@ def _survey(labels, table):  # type: ignore[no-untyped-def]
 def _flows(labels, cells, steps, table, rule, length, out):  # type: ignore[no-untyped-def]
     for i in prange(len(cells)):
         row = table[cells[i]]
-        place, centre, heat, rise = _heated(labels, cells[i], steps[i], row, rule)
+        place, centre, heat, rise = heated(labels, cells[i], steps[i], row, rule)
         _rise_into(place, (centre if rule[2] else -1), heat, rise, row, length, out)
 
 
@@ -104,7 +104,7 @@ def _heat_all(labels, cells, steps, table, rule, out):  # type: ignore[no-untype
     """The heat of every cell in one padded volume."""
     for i in prange(len(cells)):
         row = table[cells[i]]
-        place, _, heat, _ = _heated(labels, cells[i], steps[i], row, rule)
+        place, _, heat, _ = heated(labels, cells[i], steps[i], row, rule)
         for k in range(len(place)):
             out[row[0] + place[k, 0] + 1, row[1] + place[k, 1] + 1, row[2] + place[k, 2] + 1] = heat[k]
 
@@ -159,7 +159,7 @@ def _unit_into(dz, dy, dx, length, out, here):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _heated(labels, name, steps, row, rule):  # type: ignore[no-untyped-def]
+def heated(labels, name, steps, row, rule):  # type: ignore[no-untyped-def]
     """One cell: its voxels (n, 3) from the corner of its box, which one is the centre, their heat and its rise."""
     nine, rounded, own = rule
     place = _places(labels, name, row)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numba
 import numpy as np
 import pytest
@@ -193,7 +195,7 @@ def test_small_floats_do_for_small_cells(seed: int, monkeypatch: pytest.MonkeyPa
     dense = labels.astype(np.int32)
     table = heat.survey(dense)
     for name in np.flatnonzero(table[:, 9])[1:]:
-        place, centre, _, rise = heat._heated(dense, name, 60, table[name], (False, False, True))
+        place, centre, _, rise = heat.heated(dense, name, 60, table[name], (False, False, True))
         shape = table[name, 3:6] - table[name, :3] + 2
         strides = (int(shape[1] * shape[2]), int(shape[2]))
         flat = (place + 1) @ np.array([*strides, 1])
@@ -216,40 +218,39 @@ def test_a_faint_winding_cell_is_done_in_large_floats(extent: tuple[int, int]) -
 
 
 def reference_flows(labels: Array, *, across: bool) -> Array:
-    """Cellpose's diffusion in 2-D, plainly: every pixel the mean of the nine about it that are of its cell."""
+    """Cellpose's diffusion, plainly: every voxel the mean of the nine (seven in 3-D) about it that are of its cell."""
+    d = labels.ndim
     padded = np.pad(labels.astype(int), 1)
     names = [int(n) for n in np.unique(labels) if n]
     inside = padded > 0
-    about = [(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1)]
-    same = [(np.roll(padded, s, (0, 1)) == padded) & inside for s in about]
-    extents = {n: np.ptp(np.argwhere(padded == n), axis=0) + 1 for n in names}
-    out = np.zeros((2, *padded.shape))
+    about = [s for s in product((-1, 0, 1), repeat=d) if d == 2 or np.abs(s).sum() < 2]
+    same = [(np.roll(padded, s, range(d)) == padded) & inside for s in about]
+    out = np.zeros((d, *padded.shape))
     for cell in [names] if across else [[n] for n in names]:
-        here = np.isin(padded, cell)
-        warm = np.zeros(padded.shape)
-        centres = []
+        here, warm = np.isin(padded, cell), np.zeros(padded.shape)
+        centres, steps = [], 0
         for n in cell:
             places = np.argwhere(padded == n)
-            mean = places.mean(0)
-            corner = places.min(0)
-            mean = np.rint(mean - corner) + corner if across else mean
+            mean, corner, extents = places.mean(0), places.min(0), np.ptp(places, axis=0) + 1
+            mean = np.rint(mean - corner) + corner if across and d == 2 else mean
             centres.append(places[np.square(places - mean).sum(1).argmin()])
-        steps = max(2 * (extents[n].sum() + 2) if across else 2 * (extents[n].sum() + 4) for n in cell)
+            own = 6 * (extents.sum() + 3) if d == 3 else 2 * (extents.sum() + (2 if across else 4))
+            steps = max(steps, own)
         for _ in range(steps):
             for c in centres:
                 warm[tuple(c)] += 1
-            warm = sum(np.roll(warm, s, (0, 1)) * k for s, k in zip(about, same, strict=True)) / 9 * here
-        d = np.stack([np.roll(warm, -1, 0) - np.roll(warm, 1, 0), np.roll(warm, -1, 1) - np.roll(warm, 1, 1)])
-        out += here * d / (1e-60 + np.sqrt(np.square(d).sum(0)))
-    return out[:, 1:-1, 1:-1]
+            warm = sum(np.roll(warm, s, range(d)) * k for s, k in zip(about, same, strict=True)) / len(about) * here
+        rise = np.stack([np.roll(warm, -1, axis) - np.roll(warm, 1, axis) for axis in range(d)])
+        out += here * rise / (1e-60 + np.sqrt(np.square(rise).sum(0)))
+    return out[(slice(None), *(slice(1, -1),) * d)]
 
 
 @pytest.mark.parametrize("gradient", ["cellpose3", "cellpose4"])
-@pytest.mark.parametrize("seed", range(3))
-def test_the_rules_of_cellpose_are_its_own(seed: int, gradient: str) -> None:
-    labels = ellipsoids(seed, (1, 40, 44))[0]
+@pytest.mark.parametrize(("seed", "extent"), [(0, (1, 40, 44)), (1, (1, 40, 44)), (2, (12, 16, 17))])
+def test_the_rules_of_cellpose_are_its_own(seed: int, extent: tuple[int, int, int], gradient: str) -> None:
+    labels = np.squeeze(ellipsoids(seed, extent))
     flows = flows_from_labels(labels, gradient=gradient) / 5  # type: ignore[arg-type]
-    expected = reference_flows(labels, across=gradient == "cellpose4")
+    expected = reference_flows(labels, across=gradient == "cellpose4" or labels.ndim == 3)
     cosine = (flows * expected).sum(0)[labels > 0]
     assert np.mean(cosine > np.cos(np.radians(0.1))) > 0.995  # at a centre the heat is level, and rounding decides
 
