@@ -15,7 +15,7 @@ LICENCE = (
 class RemoteFile:
     """A file to download: `sha256` and `size` in bytes where they are known, else "" and 0.
 
-    A hash stands here only if several independent users of the file have published the same one; the others are
+    A hash stands here only if several repositories of users of the file publish the same one; the others are
     recorded when the file is first fetched, and held to ever after.
     """
 
