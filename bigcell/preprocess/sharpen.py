@@ -27,9 +27,9 @@ def smooth_sharpen(image: Array, *, sharpen_radius: float = 0.0, smooth_radius: 
     The surround is the image smoothed with sigma `sharpen_radius`; a radius of 0 leaves that part out. Both have gain 1
     for constant images, so a sharpened constant is 0.
 
-    >>> spot = np.zeros((1, 1, 5)); spot[..., 2] = 8
-    >>> smooth_sharpen(spot, smooth_radius=0.5).round(1).tolist()
-    [[[0.0, 0.9, 6.3, 0.9, 0.0]]]
+    >>> spot = np.zeros((1, 1, 5)); spot[..., 2] = 80
+    >>> smooth_sharpen(spot, smooth_radius=0.5).astype(int).tolist()
+    [[[0, 8, 62, 8, 0]]]
     """
     planes = image.reshape(-1, *image.shape[-2:])
     out = np.empty(planes.shape, np.float32)
