@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit, prange
 
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
@@ -33,6 +34,32 @@ def integer_logit(logit: Array) -> Array:
 def integer_flows(flows: Array) -> Array:
     """Flows as networks give them (4, z, y, x) float: dz, dy, dx five times unit length, then the logit; as int16."""
     return np.stack([*(integer_flow(component) for component in flows[:3]), integer_logit(flows[3])])
+
+
+def integer_flows_into(flows: Array, out: Array) -> bool:
+    """As `integer_flows`, into `out` (channels, z, y, x) int16: the logit is the last channel. False if a value is not
+    finite (`out` is then of no use)."""
+    limits = np.array([FLOW_LIMIT, LOGIT_LIMIT], np.float32)
+    scales = np.array([1 << FLOW_BITS, 1 << LOGIT_BITS], np.float32)
+    good: bool = _integers_into(np.asarray(flows, np.float32), limits, scales, out)
+    return good
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def _integers_into(flows, limits, scales, out):  # type: ignore[no-untyped-def]
+    C, Z, Y, X = flows.shape  # noqa: N806
+    bad = 0
+    for row in prange(C * Z):
+        c, z = row // Z, row % Z
+        logit = 1 if c == C - 1 else 0
+        unit, limit, scale = np.float32(1.0 if logit else 5.0), limits[logit], scales[logit]
+        for y in range(Y):
+            for x in range(X):
+                v = flows[c, z, y, x]
+                bad += not np.isfinite(v)
+                v = min(max(v / unit, -limit), limit) * scale
+                out[c, z, y, x] = np.int16(np.rint(v))
+    return bad == 0
 
 
 def label_window(flows: Array, window: Box, extent: tuple[int, ...], settings: DynamicsSettings) -> Array:

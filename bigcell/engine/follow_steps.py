@@ -11,7 +11,7 @@ from numba import njit
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
 from bigcell.dynamics.backend import choose_follow
-from bigcell.dynamics.follow import ESCAPED, Particles, foreground_flow_into
+from bigcell.dynamics.follow import BACKGROUND, ESCAPED, Particles, foreground_flow_into
 from bigcell.dynamics.sinks import EndHistogram
 from bigcell.dynamics.window import logit_threshold
 from bigcell.engine.job import Job
@@ -34,15 +34,17 @@ def follow_block(job: Job, item: tuple[int]) -> dict[str, Any]:
         planar=dynamics.planar,
     )
     del flow, mask
-    held = ends[inner]
-    moved = np.zeros((len(held), 3), _way_dtype(job))
-    _moves(inner, held, np.array([core.start, window.start, window.shape]), moved)
-    rank = np.flatnonzero(held == ESCAPED)
-    del ends, held
-    _save_ends(job, block, inner, moved)
+    moved = np.zeros((np.count_nonzero(inner), 3), _way_dtype(job))
+    counts = np.zeros(window.size, np.int32)
+    reach = int(_moves(ends, np.array([core.start, window.start, window.shape]), moved, counts))
+    rank = np.flatnonzero(ends[inner] == ESCAPED) if len(away) else np.zeros(0, np.int64)
+    del ends
+    if not len(away):
+        _save_histogram(job, block, EndHistogram.of_counts(counts.reshape(window.shape), window, job.plan.extent))
+    del counts
+    _save_ends(job, block, inner, moved, reach)
     to = _post(job, 1, block, away, np.full(len(rank), block), rank)
-    reach = 0 if to else _complete(job, block, inner, moved)
-    return {"foreground": len(moved), "escaped": len(rank), "reach": reach, "to": to}
+    return {"foreground": len(moved), "escaped": len(rank), "reach": 0 if to else reach, "to": to}
 
 
 def drain(job: Job, item: tuple[str, int, int, tuple[int, ...]]) -> dict[str, Any]:
@@ -75,8 +77,11 @@ def settle(job: Job, item: tuple[int, tuple[str, ...]]) -> dict[str, Any]:
     for sender in senders:
         back = job.scratch.load(f"returns/{block}-{sender}")
         moved[back["rank"]] = back["end"] - _zyx(voxels[back["rank"]], core)
-    _save_ends(job, block, mask, moved)
-    return {"reach": _complete(job, block, mask, moved)}
+    reach = int(np.abs(moved).max(initial=0))
+    _save_ends(job, block, mask, moved, reach)
+    ends = end_positions(mask, moved, np.array(core.start), np.array(job.plan.extent))
+    _save_histogram(job, block, EndHistogram.of(ends, job.plan.extent))
+    return {"reach": reach}
 
 
 def load_ends(job: Job, block: int) -> tuple[Array, Array]:
@@ -102,20 +107,32 @@ def end_positions(mask, moved, origin, extent):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _moves(mask, ends, place, moved):  # type: ignore[no-untyped-def]
-    """How far each particle came, by its end in the window; `place`: first voxel of core and window, window's shape."""
-    n = 0
-    for z in range(mask.shape[0]):
-        for y in range(mask.shape[1]):
-            for x in range(mask.shape[2]):
-                if not mask[z, y, x]:
+def _moves(ends, place, moved, counts):  # type: ignore[no-untyped-def]
+    """How far each particle came, by its end in the window, and how many ended at each of the window's voxels.
+
+    `place`: first voxel of core and window, window's shape. Returns the furthest way along an axis.
+    """
+    ny, nx = place[2, 1], place[2, 2]
+    off = place[1] - place[0]
+    n, reach = 0, np.zeros(1, np.int64)
+    last, z1, y1, x1 = np.int64(-1), np.int64(0), np.int64(0), np.int64(0)
+    for z in range(ends.shape[0]):
+        for y in range(ends.shape[1]):
+            for x in range(ends.shape[2]):
+                end = np.int64(ends[z, y, x])
+                if end == BACKGROUND:
                     continue
-                if ends[n] >= 0:
-                    row = ends[n] // place[2, 2]
-                    moved[n, 0] = row // place[2, 1] + place[1, 0] - place[0, 0] - z
-                    moved[n, 1] = row % place[2, 1] + place[1, 1] - place[0, 1] - y
-                    moved[n, 2] = ends[n] % place[2, 2] + place[1, 2] - place[0, 2] - x
+                if end != ESCAPED:
+                    if end != last:  # neighbours mostly end at one voxel
+                        row = end // nx
+                        z1, y1, x1 = row // ny + off[0], row % ny + off[1], end - row * nx + off[2]
+                        last = end
+                    a, b, c = z1 - z, y1 - y, x1 - x
+                    moved[n, 0], moved[n, 1], moved[n, 2] = a, b, c
+                    reach[0] = max(reach[0], abs(a), abs(b), abs(c))
+                    counts[end] += 1
                 n += 1
+    return reach[0]
 
 
 def _flow_around(job: Job, block: int) -> tuple[Box, Array, Array]:
@@ -136,17 +153,14 @@ def _way_dtype(job: Job) -> type[np.signedinteger[Any]]:
     return np.int16 if max(job.plan.extent) <= 2**15 else np.int32
 
 
-def _save_ends(job: Job, block: int, mask: Array, moved: Array) -> None:
-    small = moved.astype(np.int8) if int(np.abs(moved).max(initial=0)) < 128 else moved
+def _save_ends(job: Job, block: int, mask: Array, moved: Array, reach: int) -> None:
+    small = moved.astype(np.int8) if reach < 128 else moved
     job.scratch.save(f"ends/{block}", {"mask": np.packbits(mask), "moved": small})
 
 
-def _complete(job: Job, block: int, mask: Array, moved: Array) -> int:
-    """Leave the histogram of a block whose every particle has arrived. Returns how far the furthest went."""
-    origin = np.array(job.grid.core(block).start)
-    histogram = EndHistogram.of(end_positions(mask, moved, origin, np.array(job.plan.extent)), job.plan.extent)
+def _save_histogram(job: Job, block: int, histogram: EndHistogram) -> None:
+    """Leave the histogram of a block whose every particle has arrived."""
     job.scratch.save(f"histogram/{block}", {"position": histogram.position, "count": histogram.count})
-    return int(np.abs(moved).max(initial=0))
 
 
 def _post(job: Job, turn: int, sender: int, away: Particles, home: Array, rank: Array) -> list[int]:

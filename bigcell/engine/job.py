@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, Volume
-from bigcell.dynamics.window import integer_flow, integer_logit
+from bigcell.dynamics.window import integer_flows_into
 from bigcell.engine.plan import Plan
 from bigcell.flows.smooth import smooth_flows, smoothing_window
 from bigcell.io.flows import FlowStore
@@ -21,6 +22,9 @@ from bigcell.preprocess.rescale import GridPair, flows_to_image
 from bigcell.provenance.journal import Journal
 from bigcell.tiling.grid import BlockGrid
 from bigcell.tiling.lattice import Lattice
+
+SLAB = 64
+"""Planes of given flows that are read at once."""
 
 
 class Level(Protocol):
@@ -103,17 +107,26 @@ class Job:
         return total if self.grids.is_identity else flows_to_image(total, box, window, self.grids)
 
     def _given_flows(self, window: Box) -> Array:
-        """Flows from elsewhere as integers, a channel at a time to hold little."""
+        """Flows from elsewhere as integers, a few planes at a time to hold little."""
         assert self.given is not None
-        values = self.given.read(window)
-        if values.dtype == np.int16:  # kept by an earlier run: integers already
-            return values
         flows = np.zeros((4, *window.shape), np.int16)
-        for component, channel in zip(range(4 - len(values), 4), values, strict=True):  # a plane may lack dz
-            if not np.isfinite(channel).all():
+        for slab in _slabs(window):
+            values = self.given.read(slab)
+            first = slab.start[0] - window.start[0]
+            part = flows[4 - len(values) :, first : first + slab.shape[0]]  # a plane may lack dz
+            if values.dtype == np.int16:  # kept by an earlier run: integers already
+                part[...] = values
+            elif not integer_flows_into(values, part):
                 raise InputError(
-                    f"the flows hold values that are not finite in {window}; wanted finite dz, dy, dx and cell "
+                    f"the flows hold values that are not finite in {slab}; wanted finite dz, dy, dx and cell "
                     "probability everywhere: mend the flows"
                 )
-            flows[component] = integer_logit(channel) if component == 3 else integer_flow(channel)
         return flows
+
+
+def _slabs(window: Box) -> Iterator[Box]:
+    """`window` a few planes at a time, cut where the chunks of a store are likely to end."""
+    first, last = window.start[0], window.stop[0]
+    cuts = [first, *range(first // SLAB * SLAB + SLAB, last, SLAB), last]
+    for a, b in pairwise(cuts):
+        yield Box((a, *window.start[1:]), (b, *window.stop[1:]))

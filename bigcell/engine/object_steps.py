@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import fastremap
 import numpy as np
 
 from bigcell.core.lookup import Lookup
 from bigcell.core.volume import Array
 from bigcell.dynamics.settings import SINK_HALO
 from bigcell.dynamics.sinks import EndHistogram, map_sinks
-from bigcell.engine.follow_steps import end_positions, load_ends
+from bigcell.engine.end_table import hash_table, name_ends, renumber
+from bigcell.engine.follow_steps import load_ends
 from bigcell.engine.job import Job
 from bigcell.stitch.number import keep_sized
 from bigcell.stitch.pieces import Pieces, owners, reduce_owned
@@ -34,18 +34,21 @@ def sinks(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
 def name(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
     """Label a block's voxels by the sinks of their ends, and measure the pieces of objects in it."""
     block, reached = item
+    core = job.grid.core(block)
     mask, moved = load_ends(job, block)
-    ends = end_positions(mask, moved, np.array(job.grid.core(block).start), np.array(job.plan.extent))
     held = [job.scratch.load(f"sinks/{j}") for j in reached]
     known = Lookup.join([Lookup(h["position"], h["name"]) for h in held])
-    sink = known.of(ends)
-    names, inverse = fastremap.unique(np.append(sink, 0), return_inverse=True)  # 0, for lost voxels, comes first
+    sinks = np.unique(known.value[known.value > 0])
+    number = np.where(known.value > 0, np.searchsorted(sinks, known.value) + 1, 0)
     local = np.zeros(mask.shape, np.uint32)
-    local[mask] = inverse[:-1]
-    names = names[1:]
+    place = np.array([core.start, job.plan.extent])
+    lost = name_ends(mask, moved, place, hash_table(known.key, number), local)
+    pieces = Pieces.measure(local, sinks, core)
+    there = pieces.voxels > 0
+    renumber(local, np.concatenate([[0], np.cumsum(there) * there]).astype(np.uint32))
     job.scratch.save_dense(f"labels/{block}", local)
-    save_pieces(job, f"pieces/{block}", Pieces.measure(local, names, job.grid.core(block)))
-    return {"pieces": len(names), "lost": int(np.count_nonzero(sink == 0))}
+    save_pieces(job, f"pieces/{block}", pieces.take(there))
+    return {"pieces": int(there.sum()), "lost": int(lost)}
 
 
 def reduce(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from bigcell.core.box import Box
 from bigcell.dynamics.follow import Particles, follow, foreground_flow
 from bigcell.dynamics.settings import DynamicsSettings
-from bigcell.dynamics.window import WINDOW_HALO, integer_flows, label_window
+from bigcell.dynamics.window import WINDOW_HALO, integer_flows, integer_flows_into, label_window
 from bigcell.testing.flows import FlowLattice
 
 
@@ -38,3 +38,16 @@ def test_exact_flows_give_the_cells_they_were_made_from() -> None:
         names, counts = np.unique(labels[truth == cell], return_counts=True)
         right += counts.max() if names[counts.argmax()] else 0
     assert right / np.count_nonzero(truth) > 0.97
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_integers_in_place_are_those_of_the_plain_way(dtype: type) -> None:
+    rng = np.random.default_rng(0)
+    flows = (rng.normal(0, 12, (4, 5, 7, 9)) * rng.choice([0.01, 1, 3], (4, 5, 7, 9))).astype(dtype)
+    out = np.zeros(flows.shape, np.int16)
+    assert integer_flows_into(flows, out)
+    assert np.array_equal(out, integer_flows(flows))
+    flows[2, 3, 1, 1] = np.inf
+    assert not integer_flows_into(flows, out)
+    flows[2, 3, 1, 1] = np.nan
+    assert not integer_flows_into(flows, out)

@@ -9,7 +9,8 @@ import pytest
 
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError
-from bigcell.io.scratch import DiskScratch, MemoryScratch, Scratch
+from bigcell.io import scratch as scratch_module
+from bigcell.io.scratch import DiskScratch, MemoryScratch, Scratch, pack, unpack
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -49,11 +50,42 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_half_file(tmp_path: Path, mon
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match=r"No space left.*make room.*resume"):
         scratch.save("ends/1", {"a": np.arange(3)})
-    assert os.listdir(tmp_path / "work" / "ends") == ["0.npz"]
+    assert os.listdir(tmp_path / "work" / "ends") == ["0.arrays"]
 
 
-def test_pickles_are_not_run(tmp_path: Path) -> None:
+def test_tables_come_back_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch_module, "_FRAME", 100)
+    rng = np.random.default_rng(0)
+    arrays = {
+        "rows": rng.integers(-9, 9, (50, 3)).astype(np.int8),
+        "wide": rng.random((7, 40)),
+        "flags": rng.random(31) < 0.5,
+        "none": np.zeros((0, 3), np.int64),
+        "one": np.array(7),
+        "turned": rng.integers(0, 9, (4, 5)).T,
+    }
+    back = unpack(pack(arrays))
+    assert back.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert back[name].dtype == array.dtype
+        assert np.array_equal(back[name], array)
+        assert back[name].flags.writeable
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04", b"7\n", b'[["a", "|O", [1], [3]]]\nabc', b'[["a", "<i8", [1], [9]]]\nabc']
+)
+def test_anything_else_is_refused_and_not_run(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"numbers|not a table|not found"):
+        unpack(content)
+    with pytest.raises(ValueError, match="numbers"):
+        pack({"a": np.array([{}], object)})
+
+
+def test_a_cut_table_is_refused(tmp_path: Path) -> None:
     scratch = DiskScratch(tmp_path)
-    np.savez(tmp_path / "bad.npz", a=np.array([{}], object))
-    with pytest.raises(ValueError, match="allow_pickle"):
-        scratch.load("bad")
+    scratch.save("a", {"x": np.arange(1000)})
+    file = tmp_path / "a.arrays"
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(ValueError, match="damaged"):
+        scratch.load("a")
