@@ -22,5 +22,5 @@ def test_the_same_flows(peer: str, shape: str, answers: Any) -> None:
     found = flows_from_labels(labels, gradient=peer) / 5  # type: ignore[arg-type]
     apart = np.sqrt(np.square(found - wanted).sum(0))
     # where heat is level, at the centre of a cell, rounding decides which way it rises
-    assert np.count_nonzero(apart > 1e-3) <= 0.3 * labels.max()
+    assert np.count_nonzero(apart > 0.01) <= 0.3 * labels.max()
     assert not apart[labels == 0].any()
