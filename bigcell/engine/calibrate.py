@@ -46,15 +46,15 @@ def _follow_seconds(niter: int, threads: int) -> float:
 
 
 def _network_seconds(plan: Plan, threads: int) -> float:
-    """Seconds for all tiles of all views, from a batch of each view's size."""
-    from bigcell.engine.network_steps import loaded_model  # torch only where a network runs
+    """Seconds for all tiles of all views in all flips, from a batch of each view's size."""
+    from bigcell.engine.network_steps import loaded_model, view_runners  # torch only where a network runs
     from bigcell.flows.timing import seconds_per_pixel
 
-    model = loaded_model(plan.model, plan.model_sha256)
-    lattice, total = plan.lattice, 0.0
+    channels = loaded_model(plan.model, plan.model_sha256).channels
+    runners, lattice, total = view_runners(plan), plan.lattice, 0.0
     for view in lattice.views:
         normal, rows, columns = VIEWS[view]
-        batch = min(plan.settings.tiles.batch, lattice.extent[normal])
-        shape = (batch, model.channels, lattice.axes[rows].size, lattice.axes[columns].size)
-        total += seconds_per_pixel(model.network, shape, threads) * lattice.input_voxels(view)
-    return total
+        batch = 1 if runners[view].device.type == "cpu" else min(plan.settings.tiles.batch, lattice.extent[normal])
+        shape = (batch, channels, lattice.axes[rows].size, lattice.axes[columns].size)
+        total += seconds_per_pixel(runners[view], shape, threads) * lattice.input_voxels(view)
+    return total * (4 if plan.settings.flows.augment and not plan.settings.tiles.mirrored else 1)

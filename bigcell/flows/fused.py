@@ -58,7 +58,7 @@ class FusedCPnet:
         for i, down in enumerate(self.down):
             levels.append(down(x if i == 0 else F.max_pool2d(levels[-1], 2)))
         style = levels[-1].mean(dim=(2, 3), dtype=torch.float32)
-        style = F.normalize(style, eps=0.0) if self.style_on else style * 0
+        style = F.normalize(style, eps=1e-30) if self.style_on else style * 0
         x = levels[-1]
         for i in reversed(range(len(self.up))):
             x = self.up[i](x, levels.pop(), style, larger=i < len(self.up) - 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -52,12 +53,29 @@ def predict_cube(
     each = [networks] * 3 if callable(networks) else list(networks)
     footprint = lattice.footprint(cube)
     total = np.zeros((4, *footprint.shape), np.int16)
+    last: Callable[[], None] = _nothing
     for batch in batches(lattice, cube, settings):
         tiles, place = _cut(image, footprint, lattice, batch)
-        with torch.inference_mode():
-            out = each[batch.run.view](torch.from_numpy(tiles))
-        _add(total, place, out.float().cpu().numpy(), lattice, batch, settings)
+        finish = _start(each[batch.run.view], torch.from_numpy(tiles))
+        last()  # while the device has the next batch
+        last = partial(_add, total, place, finish, lattice, batch, settings)
+    last()
     return total
+
+
+def _nothing() -> None:
+    """What is to be added before the first batch."""
+
+
+def _start(network: Network, tiles: torch.Tensor) -> Callable[[], torch.Tensor]:
+    """Begin with `tiles`: a runner goes on by itself, any other network is called."""
+    start = getattr(network, "start", None)
+    if start is not None:
+        begun: Callable[[], torch.Tensor] = start(tiles)
+        return begun
+    with torch.inference_mode():
+        out = network(tiles)
+    return lambda: out
 
 
 def batches(lattice: Lattice, cube: int, settings: FlowSettings) -> Iterator[Batch]:
@@ -113,8 +131,16 @@ def _cut(image: Array, footprint: Box, lattice: Lattice, batch: Batch) -> tuple[
     return (flipped if batch.flip == (False, False) else np.ascontiguousarray(flipped)), place
 
 
-def _add(total: Array, place: _Place, out: Array, lattice: Lattice, batch: Batch, settings: FlowSettings) -> None:
-    """Add weighted, rounded outputs (planes, 3, h, w) to `total`."""
+def _add(
+    total: Array,
+    place: _Place,
+    finish: Callable[[], torch.Tensor],
+    lattice: Lattice,
+    batch: Batch,
+    settings: FlowSettings,
+) -> None:
+    """Add weighted, rounded outputs (planes, 3, h, w) to `total`, once they are there."""
+    out = finish().float().cpu().numpy()
     view = batch.run.view
     normal, rows, columns = VIEWS[view]
     weights = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -80,13 +82,25 @@ class Runner:
     _plain: Any = None
 
     def __call__(self, tiles: Tensor) -> Tensor:
+        return self.start(tiles)()
+
+    def start(self, tiles: Tensor) -> Callable[[], Tensor]:
+        """Begin with `tiles`; what is returned gives the output, and waits for it.
+
+        On CUDA the caller may meanwhile cut the next tiles and add up the last; elsewhere the work is done at once.
+        """
         if self._ready is None:
             self._prepare(tiles)
         with torch.inference_mode():
-            out = self._in_parts(tiles)
+            begun = self._in_parts(tiles)
+        return partial(self._finish, begun, tuple(tiles.shape))
+
+    def _finish(self, begun: list[_Begun], shape: tuple[int, ...]) -> Tensor:
+        done = [part() for part in begun]
+        out = done[0] if len(done) == 1 else torch.cat(done)
         if not bool(torch.isfinite(out).all()):
             raise ModelError(
-                f"the network gave NaN or infinity in {self.precision} for tiles of {tuple(tiles.shape)}: "
+                f"the network gave NaN or infinity in {self.precision} for tiles of {shape}: "
                 f"{'try --precision float32' if self.precision == 'bfloat16' else 'its weights are damaged'}"
             )
         return out
@@ -120,18 +134,20 @@ class Runner:
             out: Tensor = self._plain(tiles)
         return out
 
-    def _in_parts(self, tiles: Tensor) -> Tensor:
-        """The tiles in batches of at most `batch`, halved as often as memory asks for."""
+    def _in_parts(self, tiles: Tensor) -> list[_Begun]:
+        """Begin with batches of at most `batch`, halved as often as memory asks for."""
         size = min(self.batch or len(tiles), len(tiles), largest_batch(self.network, tuple(tiles.shape)))
-        done: list[Tensor] = []
+        if self.device.type == "cpu" and isinstance(self.network, nn.Module):
+            size = 1  # a tile fills the cores; more at once only fill the memory
+        begun: list[_Begun] = []
         first = 0
         while first < len(tiles):
             try:
-                done.append(self._call(tiles[first : first + size]))
+                begun.append(self._begin(tiles[first : first + size]))
                 first += size
             except torch.OutOfMemoryError as error:
                 size = self._halve(size, tiles, error)
-        return done[0] if len(done) == 1 else torch.cat(done)
+        return begun
 
     def _halve(self, size: int, tiles: Tensor, error: Exception) -> int:
         if size == 1:
@@ -147,13 +163,29 @@ class Runner:
         )
         return self.batch
 
-    def _call(self, tiles: Tensor) -> Tensor:
-        if self.device.type == "cpu":
-            out: Tensor = self._ready(tiles).float()
-            return out
-        held = tiles.pin_memory() if self.device.type == "cuda" else tiles
-        there = held.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-        return self._ready(there).float().cpu()  # type: ignore[no-any-return]
+    def _begin(self, tiles: Tensor) -> _Begun:
+        if self.device.type != "cuda":
+            out = self._ready(_last(tiles.to(self.device))).float().cpu()
+            return lambda: out
+        there = tiles.pin_memory().to(self.device, non_blocking=True)
+        out = self._ready(_last(there)).float()
+        host = torch.empty(out.shape, pin_memory=True)
+        host.copy_(out, non_blocking=True)
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        event.record()
+        return partial(_wait, event, host)
+
+
+_Begun = Callable[[], Tensor]
+
+
+def _wait(event: torch.cuda.Event, host: Tensor) -> Tensor:
+    event.synchronize()
+    return host
+
+
+def _last(tiles: Tensor) -> Tensor:
+    return tiles.contiguous(memory_format=torch.channels_last)
 
 
 def largest_batch(network: Any, shape: tuple[int, ...]) -> int:

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 import torch
 
 from bigcell.flows.predict import Network
+from bigcell.flows.runner import trial_tile
 
 
 def seconds_per_pixel(network: Network, shape: tuple[int, int, int, int], threads: int) -> float:
     """Seconds per pixel of tiles of `shape` (tiles, channels, h, w) on `threads` threads, after a call to warm up."""
-    tiles = torch.zeros(shape).contiguous(memory_format=torch.channels_last)
+    tiles = trial_tile(*shape[1:]).expand(shape).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode(), _threads(threads):
         network(tiles)
         begun = time.perf_counter()

@@ -59,6 +59,25 @@ def test_batches_are_split_where_a_tensor_would_be_too_large(monkeypatch: pytest
     assert network.calls == [5, 5, 2]
 
 
+class Counting(torch.nn.Module):
+    """Remembers how many tiles came at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[int] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls.append(len(x))
+        return double(x)
+
+
+def test_a_cpu_takes_tile_by_tile() -> None:
+    network = Counting()
+    tiles = torch.randn(3, 1, 16, 16)
+    assert torch.equal(Runner(network, CPU)(tiles), double(tiles))
+    assert network.calls == [1, 1, 1]
+
+
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
 def test_a_network_that_gives_nonsense_is_stopped(wrong: float) -> None:
     with pytest.raises(ModelError, match="NaN or infinity"):
