@@ -56,6 +56,7 @@ class MaskOptions(TypedDict, total=False):
     flow_threshold: float
     flow_threshold_3d: float
     fill_holes: bool
+    sampling: Literal["centre", "cellpose"]
     do_3D: bool | None
     stitch_threshold: float
     block: Sequence[int] | None
@@ -118,6 +119,7 @@ class Options(IntensityOptions, FlowOptions, total=False):
     flow_threshold: float
     flow_threshold_3d: float
     fill_holes: bool
+    sampling: Literal["centre", "cellpose"]
     do_3D: bool | None
     stitch_threshold: float
     block: Sequence[int] | None

@@ -21,6 +21,7 @@ def masks(
     flow_threshold: o.FlowThreshold = None,
     flow_threshold_3d: o.FlowThreshold3D = None,
     fill_holes: o.FillHoles = None,
+    sampling: o.Sampling = None,
     do_3D: o.Do3D = None,  # noqa: N803 - Cellpose's name
     stitch_threshold: o.StitchThreshold = None,
     niter: o.Niter = None,

@@ -55,6 +55,12 @@ FlowThreshold3D = Annotated[
 FillHoles = Annotated[
     bool | None, _option("--fill-holes/--no-fill-holes", None, "Fill what a cell encloses in a plane, or not.")
 ]
+Sampling = Annotated[
+    str | None,
+    _option(
+        "--sampling", "WHERE", "Sample flows at voxel centres (centre, the default), or half off as Cellpose does."
+    ),
+]
 Do3D = Annotated[
     bool | None, _option("--do-3d/--no-do-3d", None, "Segment a stack as a whole (default), or each plane on its own.")
 ]

@@ -10,7 +10,7 @@ from typing import Any
 from bigcell.core.axes import Spacing
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.volume import Volume
-from bigcell.dynamics.settings import DynamicsSettings
+from bigcell.dynamics.settings import DynamicsSettings, Sampling
 from bigcell.engine.budget import estimate
 from bigcell.engine.flow_options import check_ortho, flow_settings, tile_settings
 from bigcell.engine.intensity_steps import seen_channels
@@ -36,6 +36,7 @@ class Request:
     voxels). `min_size`, `max_size`: voxels of an object (0: no limit).
     `flow_threshold`: objects of planes whose flow error is higher are removed (0: no check); `flow_threshold_3d`: the
     same for objects of a stack, off by default. `fill_holes`: what an object encloses in a plane becomes part of it.
+    `sampling`: where flows are sampled, see `bigcell.dynamics.settings.DynamicsSettings`.
     `do_3D`: False segments the planes of a stack each on its own (None: only where they are to be linked).
     `stitch_threshold`: overlap (IoU) from which objects of neighbouring planes are one (0: planes stay apart).
     `normalize`: how intensities become what the network sees.
@@ -56,6 +57,7 @@ class Request:
     flow_threshold: float = 0.4
     flow_threshold_3d: float = 0.0
     fill_holes: bool = True
+    sampling: Sampling = "centre"
     do_3D: bool | None = None  # noqa: N815 - Cellpose's name
     stitch_threshold: float = 0.0
     normalize: NormalizeSettings = field(default_factory=NormalizeSettings)
@@ -90,6 +92,7 @@ def make_plan(request: Request, image: Volume | None, given: Volume | None, work
         dynamics=DynamicsSettings(
             request.cellprob_threshold,
             DEFAULT_NITER if request.niter is None else request.niter,
+            sampling=request.sampling,
             planar=_is_planar(request, volume.extent),
         ),
         sizes=SizeSettings(request.min_size, request.max_size),
