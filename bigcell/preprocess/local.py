@@ -116,11 +116,18 @@ def complete(low: Array, high: Array) -> tuple[Array, Array]:
     full = span > EMPTY * span.max()
     source = np.empty((*full.shape, 2), np.int64)
     _nearest_tiles(full, source)
-    some = np.flatnonzero(full.any((1, 2)))
-    every = np.arange(len(full))
-    plane = some[np.abs(every[:, None] - some).argmin(1)] if len(some) < len(full) else every
+    plane = _nearest(np.flatnonzero(full.any((1, 2))), len(full))
     pick = (plane[:, None, None], source[plane, ..., 0], source[plane, ..., 1])
     return low[pick], high[pick]
+
+
+def _nearest(some: Array, count: int) -> Array:
+    """For each of `count` planes the nearest of `some` (ascending); of two as near, the first."""
+    every = np.arange(count)
+    above = some[np.minimum(np.searchsorted(some, every), len(some) - 1)]
+    below = some[np.maximum(np.searchsorted(some, every, "right") - 1, 0)]
+    near: Array = np.where(np.abs(every - below) <= np.abs(above - every), below, above)
+    return near
 
 
 @njit(cache=True)

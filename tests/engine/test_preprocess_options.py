@@ -99,7 +99,10 @@ def test_options_that_cannot_be(wrong: dict, message: str) -> None:
         intensity_settings(wrong)
 
 
-def test_the_command_line_takes_them_all_and_the_plan_tells_them(tmp_path: Path, store, image: np.ndarray) -> None:
+def test_the_command_line_takes_them_all_and_the_plan_tells_them(
+    tmp_path: Path, store, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bigcell.api.expected_seconds", lambda plan, workers: 0.0)
     path = store(tmp_path / "image.zarr", image)
     cases = {
         "percentiles 1 and 99 of the volume": [],
