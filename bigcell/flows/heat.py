@@ -227,7 +227,8 @@ def _dense(flat, centre, steps, strides, kind, through, weight):  # type: ignore
     sz, sy = strides
     for i in range(len(flat)):
         weight[flat[i]] = 1.0 / (9.0 if kind == 9 else 7.0)
-    heat, fresh, rows = np.zeros_like(weight), np.zeros_like(weight), np.zeros_like(weight)
+    heat, fresh = np.zeros_like(weight), np.zeros_like(weight)
+    rows = np.zeros_like(weight if kind == 9 else weight[:0])
     edge = (sz if kind == 7 else 0) + sy + 1
     step, warm = 0, -1
     while True:
