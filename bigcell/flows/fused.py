@@ -164,6 +164,7 @@ class _Up:
         self.enter = [_Affine.of(norm, dtype) for norm in norms[:3]]
         self.conv = [_Conv.of(conv, dtype) for conv in convs]
         self.conv[2] = _Conv.of(convs[2], dtype, after=norms[3])
+        self.enlarge = _enlarging(convs[0], dtype)
         self.style = [_style_shift(block.conv[i].full, norms[i]) for i in range(1, 4)]
         self.style[2] = (self.style[2][0], self.style[2][1] + _folded_bias(convs[2], norms[3]))
 
@@ -172,11 +173,27 @@ class _Up:
         shift = [(F.linear(style, weight, bias)[0]).to(x.dtype) for weight, bias in self.style]
         total, entered = self.proj(x), self.enter[0](x)
         if larger:  # what is done pixel by pixel is done before there are four times as many
-            total, entered = (F.interpolate(t, scale_factor=2, mode="nearest") for t in (total, entered))
-        joined = self.conv[0].add_into(skip, entered)
+            total = F.interpolate(total, scale_factor=2, mode="nearest")
+            weight, bias = self.enlarge
+            joined = skip.add_(F.conv_transpose2d(entered, weight, bias, stride=2, padding=1))
+        else:
+            joined = self.conv[0].add_into(skip, entered)
         total = self.conv[1].add_into(total, self.enter[1](joined, shift[0]))
         inner = self.conv[2](self.enter[2](total, shift[1]), relu=True, bias=shift[2])
         return self.conv[3].add_into(total, inner)
+
+
+def _enlarging(conv: nn.Conv2d, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the transposed convolution that is `conv` of an image of twice the size, pixels doubled.
+
+    Of the three rows that a row of the larger image sees two are copies of one, so their weights add up: an even row
+    sees w1 + w2 of its own pixel and w0 of the one before, an odd one w0 + w1 and w2 of the next. Four products in
+    place of nine.
+    """
+    assert conv.bias is not None
+    rows = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=torch.float64)
+    weight = torch.einsum("ar,bs,dcrs->cdab", rows, rows, conv.weight.double())
+    return weight.to(dtype).contiguous(), conv.bias.to(dtype)
 
 
 def _parts(sequences: list[Any]) -> tuple[list[nn.BatchNorm2d], list[nn.Conv2d]]:
