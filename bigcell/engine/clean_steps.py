@@ -46,13 +46,13 @@ def fill(job: Job, item: tuple[int]) -> dict[str, Any]:
     """Give the objects of a block what their holes hold. Leaves the voxels with the blocks that they lie in."""
     block = item[0]
     objects = load_pieces(job, f"{job.plan.sound}/{block}")
-    area = np.prod((objects.high - objects.low)[:, 1:], axis=1)
-    chosen = np.flatnonzero(area <= CLEAN_LIMIT)
+    fits = np.prod((objects.high - objects.low)[:, 1:], axis=1) <= CLEAN_LIMIT
+    chosen = np.flatnonzero(fits & objects.may_have_holes(job.grid))
     voxels = _claimed(job, objects.take(chosen), job.grid.core(block).start[0])
     objects = _with_voxels(objects, voxels)
     save_pieces(job, f"filled/{block}", objects)
     to = _send(job, block, voxels)
-    return {"filled": len(voxels), "unfilled": len(objects) - len(chosen), "to": to}
+    return {"filled": len(voxels), "unfilled": int(np.sum(~fits)), "to": to}
 
 
 def _claimed(job: Job, objects: Pieces, origin: int) -> Array:

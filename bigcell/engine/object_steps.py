@@ -14,7 +14,7 @@ from bigcell.engine.end_table import hash_table, name_ends, renumber
 from bigcell.engine.follow_steps import load_ends
 from bigcell.engine.job import Job
 from bigcell.stitch.number import keep_sized
-from bigcell.stitch.pieces import Pieces, owners, reduce_owned
+from bigcell.stitch.pieces import FIELDS, Pieces, owners, reduce_owned
 
 
 def sinks(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def name(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
     pieces = Pieces.measure(local, sinks, core)
     there = pieces.voxels > 0
     renumber(local, np.concatenate([[0], np.cumsum(there) * there]).astype(np.uint32))
-    job.scratch.save_dense(f"labels/{block}", local)
+    job.scratch.save_dense(f"labels/{block}", local.astype(np.uint16) if there.sum() < 2**16 else local)
     save_pieces(job, f"pieces/{block}", pieces.take(there))
     return {"pieces": int(there.sum()), "lost": int(lost)}
 
@@ -76,7 +76,7 @@ def number(job: Job, item: tuple[int, tuple[int, ...], tuple[str, ...]]) -> dict
 
 
 def save_pieces(job: Job, entry: str, pieces: Pieces) -> None:
-    job.scratch.save(entry, {k: getattr(pieces, k) for k in ("name", "voxels", "total", "low", "high")})
+    job.scratch.save(entry, {k: getattr(pieces, k) for k in FIELDS})
 
 
 def load_pieces(job: Job, entry: str) -> Pieces:

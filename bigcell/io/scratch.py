@@ -10,16 +10,13 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import zarr
 from numcodecs import blosc
-from zarr.codecs import BloscCodec
 
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError
@@ -82,26 +79,29 @@ class DiskScratch:
         return unpack((self.folder / f"{name}.arrays").read_bytes())
 
     def save_dense(self, name: str, array: Array) -> None:
-        shard = tuple([1] * (array.ndim - 3) + [-(-n // _CHUNK) * _CHUNK for n in array.shape[-3:]])
-        with _refusals(self.folder):
-            target = zarr.create_array(
-                store=self.folder / f"{name}.zarr",
-                shape=array.shape,
-                dtype=array.dtype,
-                chunks=(1,) * (array.ndim - 3) + (_CHUNK,) * 3,
-                shards=shard,
-                compressors=BloscCodec(
-                    cname="zstd", clevel=1, shuffle="shuffle" if array.dtype.itemsize == 2 else "noshuffle",
-                    typesize=array.dtype.itemsize,
-                ),
-                overwrite=True,
-            )  # fmt: skip
-            target[...] = array
+        codec = b"zstd" if array.dtype.kind == "i" else b"lz4"  # flows are many and noisy, labels few and smooth
+        frames = [blosc.compress(np.ascontiguousarray(array[part]), codec, 1) for part in _chunks(array.shape)]
+        head = {"dtype": array.dtype.str, "shape": array.shape, "lengths": [len(f) for f in frames]}
+        self._place(f"{name}.dense", b"".join([json.dumps(head).encode(), b"\n", *frames]))
 
     def load_dense(self, name: str, box: Box) -> Array:
-        source = _open(str(self.folder / f"{name}.zarr"))
-        values = source[(slice(None),) * (source.ndim - 3) + box.slices]
-        return np.asarray(values)
+        path = self.folder / f"{name}.dense"
+        with path.open("rb") as file:
+            head = json.loads(file.readline())
+            begin, shape, dtype = file.tell(), tuple(head["shape"]), np.dtype(head["dtype"])
+            ends = np.cumsum([0, *head["lengths"]])
+            values = np.empty((*shape[:-3], *box.shape), dtype)
+            for number, part in enumerate(_chunks(shape)):
+                chunk = Box(tuple(s.start for s in part[-3:]), tuple(s.stop for s in part[-3:]))
+                wanted = chunk & box
+                if wanted.is_empty:
+                    continue
+                file.seek(begin + int(ends[number]))
+                frame = blosc.decompress(file.read(int(ends[number + 1] - ends[number])))
+                held = np.frombuffer(frame, dtype).reshape([s.stop - s.start for s in part])
+                inner = (slice(None),) * (len(shape) - 3) + wanted.relative_to(chunk).slices
+                values[(*part[:-3], *wanted.relative_to(box).slices)] = held[inner]
+        return values
 
     def write_note(self, name: str, note: Mapping[str, Any]) -> None:
         self._place(f"{name}.json", json.dumps(note).encode())
@@ -171,9 +171,11 @@ def unpack(content: bytes) -> dict[str, Array]:
         raise ValueError(f"this is not a table that bigcell packed, or a damaged one ({error})") from error
 
 
-@lru_cache(maxsize=128)
-def _open(path: str) -> zarr.Array[Any]:
-    return zarr.open_array(path, mode="r")
+def _chunks(shape: Sequence[int]) -> Iterator[tuple[slice, ...]]:
+    """The parts of an array (..., z, y, x) that are compressed one by one."""
+    side = (1,) * (len(shape) - 3) + (_CHUNK,) * 3
+    for box in Box.of(shape).split(side):
+        yield box.slices
 
 
 class _refusals:  # noqa: N801 - used as a statement

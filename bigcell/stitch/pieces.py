@@ -17,7 +17,8 @@ from bigcell.tiling.grid import BlockGrid
 class Pieces:
     """A table of objects or parts of them, by ascending sink name: counts, coordinate sums and bounding boxes.
 
-    `name` (n,), `voxels` (n,), `total` (n, 3) sum of z, y, x, `low` and `high` (n, 3) half-open box; all int64.
+    `name` (n,), `voxels` (n,), `total` (n, 3) sum of z, y, x, `low` and `high` (n, 3) half-open box, `gap` (n,): 1 if
+    something else lies between two voxels of one row along x, plus 2 if so along y; all int64.
     """
 
     name: Array
@@ -25,6 +26,7 @@ class Pieces:
     total: Array
     low: Array
     high: Array
+    gap: Array
 
     def __len__(self) -> int:
         return len(self.name)
@@ -32,37 +34,51 @@ class Pieces:
     @classmethod
     def none(cls) -> Pieces:
         empty, three = np.zeros(0, np.int64), np.zeros((0, 3), np.int64)
-        return cls(empty, empty, three, three, three)
+        return cls(empty, empty, three, three, three, empty)
 
     def take(self, which: Array) -> Pieces:
-        return Pieces(self.name[which], self.voxels[which], self.total[which], self.low[which], self.high[which])
+        return Pieces(*(getattr(self, f)[which] for f in FIELDS))
 
     @classmethod
     def measure(cls, local: Array, names: Array, box: Box) -> Pieces:
         """Pieces of a block of labels `local` (z, y, x) over `box`, where local id i stands for ``names[i - 1]``."""
         n = len(names)
-        table = np.zeros((n + 1, 10), np.int64)
+        table = np.zeros((n + 1, 11), np.int64)
         table[:, 4:7] = np.iinfo(np.int64).max
         _measure(local, np.array(box.start), table)
+        _find_gaps(local, table)
         table = table[1:]
-        return cls(names, table[:, 0], table[:, 1:4], table[:, 4:7], table[:, 7:10])
+        return cls(names, table[:, 0], table[:, 1:4], table[:, 4:7], table[:, 7:10], table[:, 10])
 
     @classmethod
     def sum(cls, parts: Sequence[Pieces]) -> Pieces:
         """Pieces of the same object added up. Integer sums: the order of `parts` does not matter."""
         if not parts:
             return cls.none()
-        every = [np.concatenate([getattr(p, f) for p in parts]) for f in ("name", "voxels", "total", "low", "high")]
+        every = [np.concatenate([getattr(p, f) for p in parts]) for f in FIELDS]
         name, inverse = np.unique(every[0], return_inverse=True)
         voxels = np.zeros(len(name), np.int64)
         total = np.zeros((len(name), 3), np.int64)
         low = np.full((len(name), 3), np.iinfo(np.int64).max)
         high = np.zeros((len(name), 3), np.int64)
+        gap = np.zeros(len(name), np.int64)
         np.add.at(voxels, inverse, every[1])
         np.add.at(total, inverse, every[2])
         np.minimum.at(low, inverse, every[3])
         np.maximum.at(high, inverse, every[4])
-        return cls(name, voxels, total, low, high)
+        np.bitwise_or.at(gap, inverse, every[5])
+        return cls(name, voxels, total, low, high, gap)
+
+    def may_have_holes(self, grid: BlockGrid) -> Array:
+        """Which objects, whole but measured block by block, may shut something in within a plane: such a hole is a gap
+        along y and along x, and one that no block saw lies across blocks."""
+        first, last = self.low // grid.shape, (self.high - 1) // grid.shape
+        across = first != last
+        found: Array = ((self.gap & 1 > 0) | across[:, 2]) & ((self.gap & 2 > 0) | across[:, 1])
+        return found
+
+
+FIELDS = ("name", "voxels", "total", "low", "high", "gap")
 
 
 def owners(names: Array, grid: BlockGrid) -> Array:
@@ -90,3 +106,25 @@ def _measure(local, origin, table):  # type: ignore[no-untyped-def]
                     row[1 + k] += here[k]
                     row[4 + k] = min(row[4 + k], here[k])
                     row[7 + k] = max(row[7 + k], here[k] + 1)
+
+
+@njit(cache=True)
+def _find_gaps(local, table):  # type: ignore[no-untyped-def]
+    """Flag (in the last column) the labels of which two voxels of a row along x, or along y, have others between."""
+    Z, Y, X = local.shape  # noqa: N806
+    seen = np.full((len(table), 4), -9, np.int64)  # last row and its last voxel along x; the same along y
+    for z in range(Z):
+        for y in range(Y):
+            for x in range(X):
+                i = local[z, y, x]
+                if i > 0:
+                    if seen[i, 0] == z * Y + y and seen[i, 1] != x - 1:
+                        table[i, 10] |= 1
+                    seen[i, 0], seen[i, 1] = z * Y + y, x
+        for x in range(X):
+            for y in range(Y):
+                i = local[z, y, x]
+                if i > 0:
+                    if seen[i, 2] == z * X + x and seen[i, 3] != y - 1:
+                        table[i, 10] |= 2
+                    seen[i, 2], seen[i, 3] = z * X + x, y

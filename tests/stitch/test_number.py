@@ -10,7 +10,7 @@ from bigcell.stitch.pieces import Pieces
 
 def test_sizes_out_of_limits_are_dropped() -> None:
     three = np.zeros((3, 3), np.int64)
-    objects = Pieces(np.array([1, 2, 3]), np.array([14, 15, 99]), three, three, three)
+    objects = Pieces(np.array([1, 2, 3]), np.array([14, 15, 99]), three, three, three, three[:, 0])
     assert keep_sized(objects, SizeSettings(15)).name.tolist() == [2, 3]
     assert keep_sized(objects, SizeSettings(0, 20)).name.tolist() == [1, 2]
     with pytest.raises(SettingsError, match="min_size"):
