@@ -20,20 +20,18 @@ from bigcell.preprocess.normalize import NormalizeSettings
 from bigcell.testing.synthetic import sample_volume
 
 OPTIONS = {
-    "percentile": {"percentile": (2, 99.5)},
     "lowhigh": {"lowhigh": (300, 2500)},
-    "invert": {"invert": True},
+    "invert": {"invert": True, "percentile": (2, 99.5)},
     "planes": {"norm3D": False},
-    "tiles": {"tile_norm_blocksize": 24},
-    "tiles-planes": {"tile_norm_blocksize": 24, "norm3D": False},
+    "tiles": {"tile_norm_blocksize": 16},
+    "tiles-planes": {"tile_norm_blocksize": 16, "norm3D": False},
     "filters": {"sharpen_radius": 6, "smooth_radius": 1},
-    "as-it-is": {"normalize": False},
 }
 
 
 @pytest.fixture(scope="module")
 def image() -> np.ndarray:
-    return sample_volume((9, 36, 40), diameter=14, seed=3).image
+    return sample_volume((4, 26, 34), diameter=14, seed=3).image
 
 
 def voxels_of(result: bigcell.Result) -> np.ndarray:
@@ -43,11 +41,11 @@ def voxels_of(result: bigcell.Result) -> np.ndarray:
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_labels_do_not_depend_on_the_blocks(image: np.ndarray, name: str) -> None:
-    whole = bigcell.segment(image, diameter=14, tile=48, block=(9, 36, 40), **OPTIONS[name])
-    parts = bigcell.segment(image, diameter=14, tile=48, block=(5, 17, 20), **OPTIONS[name])
+    whole = bigcell.segment(image, diameter=14, tile=48, block=(4, 26, 34), **OPTIONS[name])
+    parts = bigcell.segment(image, diameter=14, tile=48, block=(3, 17, 20), **OPTIONS[name])
     assert np.array_equal(whole.labels, parts.labels)
-    if name in ("percentile", "lowhigh", "planes", "tiles", "filters"):
-        assert whole.objects > 3
+    if name != "invert":
+        assert whole.objects > 1
 
 
 @pytest.mark.parametrize(
@@ -57,7 +55,7 @@ def test_a_stopped_run_goes_on_to_the_same_labels(
     tmp_path: Path, store, image: np.ndarray, name: str, stage: str
 ) -> None:
     path = store(tmp_path / "image.zarr", image.astype(np.float32))
-    arguments = {"diameter": 14, "tile": 48, "cluster": "serial", "block": (5, 20, 40), **OPTIONS[name]}
+    arguments = {"diameter": 14, "tile": 48, "cluster": "serial", "block": (3, 16, 34), **OPTIONS[name]}
 
     def stop(event: object) -> None:
         if isinstance(event, TaskDone) and event.stage == stage:
@@ -130,7 +128,7 @@ def test_grey_is_the_mean_of_all_channels_wherever_they_come_from(tmp_path: Path
 
 
 def test_a_colour_plane_takes_its_channels_in_any_order(tmp_path: Path, store) -> None:
-    plane = sample_volume((1, 60, 64), diameter=14, seed=3).image
+    plane = sample_volume((1, 40, 44), diameter=14, seed=3).image
     colours = np.concatenate([np.zeros_like(plane[:1]), plane[1:], plane[:1]])  # empty, nuclei, cells
     path = store(tmp_path / "image.zarr", colours)
     wanted = bigcell.segment(plane, diameter=14, anisotropy=1).labels
