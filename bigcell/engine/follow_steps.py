@@ -17,11 +17,15 @@ from bigcell.dynamics.window import logit_threshold
 from bigcell.engine.job import Job
 
 
+AWAY = 64
+"""Voxels of flow around mailed particles that a block reads (within its window): they may be few."""
+
+
 def follow_block(job: Job, item: tuple[int]) -> dict[str, Any]:
     """Follow the foreground voxels of a block. Those that leave its window are mailed to the block they are in."""
     block, dynamics = item[0], job.plan.settings.dynamics
     core = job.grid.core(block)
-    window, mask, flow = _flow_around(job, block)
+    window, mask, flow = _flow_around(job, core.grow(dynamics.halo))
     inner = mask[core.relative_to(window).slices].copy()
     ends, away = choose_follow().core(
         flow,
@@ -54,7 +58,9 @@ def drain(job: Job, item: tuple[str, int, int, tuple[int, ...]]) -> dict[str, An
     mail = [job.scratch.load(f"mail/{turn}-{block}-{s}") for s in senders]
     particles = Particles(*(np.concatenate([m[k] for m in mail]) for k in ("start", "displacement", "steps")))
     home, rank = (np.concatenate([m[k] for m in mail]) for k in ("home", "rank"))
-    window, _, flow = _flow_around(job, block)
+    position = particles.position
+    near = Box(_triple(position.min(0)), _triple(position.max(0) + 1)).grow(AWAY)
+    window, _, flow = _flow_around(job, near & job.grid.core(block).grow(dynamics.halo))
     done, escaped = choose_follow().follow(
         flow, window, job.plan.extent, particles, dynamics.niter, sampling=dynamics.sampling, planar=dynamics.planar
     )
@@ -135,11 +141,14 @@ def _moves(ends, place, moved, counts):  # type: ignore[no-untyped-def]
     return reach[0]
 
 
-def _flow_around(job: Job, block: int) -> tuple[Box, Array, Array]:
-    """The window of a block, and the foreground mask and flow in it."""
-    settings = job.plan.settings.dynamics
-    window = job.grid.core(block).grow(settings.halo) & job.whole
-    return window, *foreground_flow_into(job.flows(window), logit_threshold(settings))
+def _triple(values: Array) -> tuple[int, ...]:
+    return tuple(int(v) for v in values)
+
+
+def _flow_around(job: Job, box: Box) -> tuple[Box, Array, Array]:
+    """The part of a box that lies in the volume, and the foreground mask and flow in it."""
+    window = box & job.whole
+    return window, *foreground_flow_into(job.flows(window), logit_threshold(job.plan.settings.dynamics))
 
 
 def _zyx(voxels: Array, core: Box) -> Array:
