@@ -16,7 +16,6 @@ from bigcell.dynamics.sinks import EndHistogram
 from bigcell.dynamics.window import logit_threshold
 from bigcell.engine.job import Job
 
-
 AWAY = 64
 """Voxels of flow around mailed particles that a block reads (within its window): they may be few."""
 
