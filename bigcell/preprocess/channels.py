@@ -32,7 +32,9 @@ def first_bad(image: Array) -> tuple[int, ...] | None:
     """
     if image.dtype.kind != "f":
         return None
-    found = int(_first_bad(np.ascontiguousarray(image, np.float32).reshape(-1).view(np.uint32)))
+    with np.errstate(over="ignore"):  # what does not fit 32 bits becomes infinite, and is found
+        values = np.ascontiguousarray(image, np.float32)
+    found = int(_first_bad(values.reshape(-1).view(np.uint32)))
     return None if found < 0 else tuple(int(i) for i in np.unravel_index(found, image.shape))
 
 

@@ -60,7 +60,7 @@ def test_filters_differ_by_a_shift_of_one_pixel(name: str, answers: Any) -> None
     """Cellpose's kernels stand one pixel off the centre, so what it smooths has moved by one in y and x.
 
     Sharpening alone leaves the image in its place and moves the surround. Away from the border, where Cellpose wraps
-    the image round; its kernels are also wider by (n + 1) / (n - 1), n the image's height.
+    the image round; its kernels are also narrower by (n - 1) / (n + 1), n the image's height.
     """
     found, wanted = ours(name)[0, ..., 0], answers("normalised")[f"cellpose3/{name}"]
     places = np.stack(np.unravel_index(np.arange(0, found.size, 3), found.shape))
