@@ -23,14 +23,12 @@ DRIVER = 255 * MB
 """The driver, with the scheduler and the table writer."""
 BLOCK_NOTE = 10e3
 """What the driver and its scheduler hold on to for each block."""
-TORCH = 210 * MB
-"""More, once torch is imported and a model is loaded."""
+TORCH = 185 * MB
+"""More, once torch is imported; what a network takes stands in the plan."""
 KEPT_FLOWS = 5.5
 """Bytes on disk for the flows of a voxel, where they are kept."""
 BATCH = 1 << 18
 """Particles that are followed together (`engine.follow_steps.BATCH`)."""
-ACTIVATIONS = 110.0
-"""Floats that a network holds per pixel of a batch (a U-Net of 16 channels at the top; one of 32 holds more)."""
 FOREGROUND = 0.6
 """Share of foreground voxels that is provided for."""
 
@@ -57,7 +55,7 @@ def estimate(plan: Plan, *, workers: int = 1) -> Budget:
     base = BASE
     if plan.model:
         peaks += [_predict_bytes(plan), _intensity_bytes(plan)]
-        base += TORCH
+        base += TORCH + plan.network.held
     worker = int(base + max(peaks))
     driver = int(DRIVER + BLOCK_NOTE * len(plan.grid) + _intensity_tables(plan))
     scratch = int(plan.voxels * 2.0) + (int(prod(plan.grids.network) * KEPT_FLOWS) if plan.model else 0)
@@ -101,9 +99,15 @@ def _apply_bytes(plan: Plan) -> float:
 
 
 def _predict_bytes(plan: Plan) -> float:
+    """The image under the cube's tiles with what it was read from, the flows, a batch, and a tile in the network."""
     lattice = plan.lattice
-    sides = [min(a.starts[min(lattice.group, len(a.starts)) - 1] + a.size, a.length) for a in lattice.axes]
+    sides = [
+        min(a.starts[min(lattice.group, len(a.starts)) - 1] + a.size, a.length) - max(0, a.starts[0])
+        for a in lattice.axes
+    ]
     footprint = prod(sides)
-    image = len(plan.channels) * footprint * (4 * 3 + np.dtype(plan.dtype).itemsize)
-    tile = max(a.size for a in lattice.axes) ** 2 * plan.settings.tiles.batch
-    return image + footprint * 8 + tile * 4 * ACTIVATIONS
+    channels = len(plan.channels)
+    image = channels * footprint * (4 * 3 + np.dtype(plan.dtype).itemsize)
+    tile = max(a.size for a in lattice.axes) ** 2
+    batch = tile * plan.settings.tiles.batch * 4 * 2 * (channels + 3)
+    return image + footprint * 8 + batch + tile * plan.network.pixel

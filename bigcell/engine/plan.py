@@ -12,6 +12,7 @@ from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.settings import from_dict
 from bigcell.engine.budget import Budget
 from bigcell.engine.settings import RunSettings
+from bigcell.flows.settings import NetworkCost
 from bigcell.preprocess.rescale import GridPair
 from bigcell.provenance.fingerprint import fingerprint
 from bigcell.tiling.grid import BlockGrid
@@ -26,7 +27,7 @@ class Plan:
     """One run over one volume. `model` is empty when `flows` come from elsewhere.
 
     `model_ortho` is the network of the views zx and zy, empty for one that sees all. `notes` are sentences for the user
-    about what was decided on the way here.
+    about what was decided on the way here, `network` what a network takes of a worker's memory.
 
     `image` and `flows` identify the inputs, `model_diameter` is the size of a cell on the network's grid in voxels.
     `engine` is the version of the algorithm: runs of different versions are not mixed.
@@ -43,6 +44,7 @@ class Plan:
     model_ortho: str = ""
     model_ortho_sha256: str = ""
     notes: tuple[str, ...] = ()
+    network: NetworkCost = field(default_factory=NetworkCost)
     image: dict[str, Any] = field(default_factory=dict)
     flows: dict[str, Any] = field(default_factory=dict)
     keep_flows: bool = False
@@ -118,7 +120,7 @@ class Plan:
     def id(self) -> str:
         """Equal for plans that give the same labels in the same blocks; costs do not count."""
         values = self.to_json()
-        del values["budget"], values["notes"]
+        del values["budget"], values["notes"], values["network"]
         return fingerprint(values)
 
     def to_json(self) -> dict[str, Any]:

@@ -108,7 +108,8 @@ def make_plan(request: Request, image: Volume | None, given: Volume | None, work
 
 
 def _with_model(plan: Plan, request: Request, image: Volume) -> Plan:
-    from bigcell.flows.runner import settle_precision  # torch only where a network is asked for
+    from bigcell.flows.cost import network_cost
+    from bigcell.flows.runner import choose_device, settle_precision  # torch only where a network is asked for
     from bigcell.networks.registry import load_model
 
     model = load_model(request.model)
@@ -133,7 +134,10 @@ def _with_model(plan: Plan, request: Request, image: Volume) -> Plan:
         ortho = load_model(request.model_ortho)
         check_ortho(model, ortho)
         plan = replace(plan, model_ortho=request.model_ortho, model_ortho_sha256=ortho.sha256)
-    plan = replace(plan, notes=(*plan.notes, *found, *notes))
+    cost = network_cost(model.network, precision, choose_device().type)
+    if plan.model_ortho:
+        cost = replace(cost, held=2 * cost.held)
+    plan = replace(plan, notes=(*plan.notes, *found, *notes), network=cost)
     return replace(
         plan, settings=settings, model=request.model, model_sha256=model.sha256, model_diameter=model.diameter
     )

@@ -14,6 +14,8 @@ from bigcell.core.errors import ModelError, SettingsError
 from bigcell.flows.fused import fuse
 from bigcell.flows.settings import Choice, Precision
 
+TRIAL = 128
+"""Side of the trial tile, in pixels."""
 LARGEST = 2**31 - 1
 """Elements of a tensor beyond which kernels count wrongly."""
 BOUND = 0.05
@@ -116,7 +118,12 @@ class Runner:
             fast = fuse(self._plain, torch.bfloat16 if self.precision == "bfloat16" else torch.float32)
         self._ready = fast if fast is not None else self._autocast
         if self.precision == "bfloat16":
-            self._try_bfloat16(trial_tile(tiles.shape[1], tiles.shape[2], tiles.shape[3]))
+            self._try_bfloat16(trial_tile(tiles.shape[1], *self._trial_side(tiles)))
+
+    def _trial_side(self, tiles: Tensor) -> tuple[int, int]:
+        """Short, so that the trial needs less memory than the work; the tile's own where the network wants that."""
+        h, w = tiles.shape[2:]
+        return (h, w) if getattr(self.network, "tile", None) else (min(h, TRIAL), min(w, TRIAL))
 
     def _try_bfloat16(self, tile: Tensor) -> None:
         with torch.inference_mode():

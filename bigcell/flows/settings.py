@@ -15,6 +15,14 @@ Choice = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
+class NetworkCost:
+    """Bytes of a worker: `held` once a network is loaded and has run, `pixel` for each pixel of a tile in it."""
+
+    held: float = 0.0
+    pixel: float = 0.0
+
+
+@dataclass(frozen=True)
 class FlowSettings:
     """How the network's outputs become one flow field.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import zarr
 
 import bigcell
@@ -15,6 +16,7 @@ from bigcell.core.volume import ArrayVolume
 from bigcell.engine.output import read_record
 from bigcell.engine.plan import Plan
 from bigcell.metrics.matching import compare
+from bigcell.networks.cpnet import CPnet
 from bigcell.testing.synthetic import sample_volume
 
 
@@ -55,14 +57,22 @@ def test_each_tile_runs_once(tmp_path: Path, image_store: Path, block: tuple[int
     assert max(share) < 3.6  # tiles of 48 with their margins, over 18 planes padded to 32
 
 
-def test_a_worker_with_a_network_holds_what_the_plan_said(tmp_path: Path, store) -> None:
-    made = sample_volume((24, 90, 90), diameter=17, seed=4)
+@pytest.mark.parametrize(("top", "precision"), [(None, "float32"), (32, "float32"), (32, "bfloat16")])
+def test_a_worker_with_a_network_holds_what_the_plan_said(
+    tmp_path: Path, store, top: int | None, precision: str
+) -> None:
+    made = sample_volume((12, 80, 200), diameter=17, seed=4)
     path = store(tmp_path / "image.zarr", made.image, spacing=0.5)
-    arguments = {"diameter": 17, "block": (24, 45, 90), "workers": 2}
+    arguments = {"diameter": 17, "block": (12, 80, 100), "workers": 2, "precision": precision}
+    if top is not None:
+        network = CPnet((2, top, 2 * top, 4 * top, 8 * top), diam_mean=17.0)
+        torch.save(network.state_dict(), tmp_path / "model.pt")
+        arguments["model"] = str(tmp_path / "model.pt")
     planned = bigcell.plan(path, **arguments).budget
     result = bigcell.segment(path, cluster="local", **arguments)
     assert planned is not None
-    assert 0.7 < result.stages["predict"]["peak_bytes"] / planned.worker < 1.3
+    peak = result.stages["predict"]["peak_bytes"]
+    assert 0.7 < peak / planned.worker < 1.3
 
 
 def test_in_memory_equals_blockwise(tmp_path: Path, image_store: Path) -> None:
