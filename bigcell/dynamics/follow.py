@@ -124,8 +124,8 @@ def follow_core(
     """Follow every voxel of `mask` (bool, *core) from its own centre: as `follow`, without a table of particles.
 
     Returns ends (*core), int32 (int64 in a window of 2^31 voxels and more): the raster place *in the window* that each
-    particle counts for (`Particles.landed`), `BACKGROUND` outside the mask, `ESCAPED` for the particles that left; and
-    these, in raster order.
+    particle counts for (`Particles.landed`), `BACKGROUND` outside the mask, `ESCAPED` for the particles that left or
+    came to rest beyond the window; and these, in raster order.
     """
     flat = np.ascontiguousarray(flow).reshape(3, -1)
     frame, rule = _frame(window, core, extent), _rule(niter, extent, sampling, planar)
@@ -182,5 +182,6 @@ def _follow_core(flow, mask, ends, frame, rule, half):  # type: ignore[no-untype
                 continue
             start = ((a + frame[3, 0]) * 4096, (b + frame[3, 1]) * 4096, (c + frame[3, 2]) * 4096)
             z, y, x, _, out = _path(flow, frame, rule, start, 0)
-            place = (((z + half) >> 12) * frame[0, 1] + ((y + half) >> 12)) * frame[0, 2] + ((x + half) >> 12)
-            ends[a, b, c] = ESCAPED if out else place
+            i, j, k = (z + half) >> 12, (y + half) >> 12, (x + half) >> 12
+            outside = min(i, j, k) < 0 or i >= frame[0, 0] or j >= frame[0, 1] or k >= frame[0, 2]
+            ends[a, b, c] = ESCAPED if out or outside else (i * frame[0, 1] + j) * frame[0, 2] + k

@@ -134,6 +134,8 @@ def follow_core_on(
         at, steps, escaped = mover(field, (zyx << 12).int(), none, niter)
         z, y, x = ((a.long() + half) >> 12 for a in at)
         place = ((z * field.shape[1] + y) * field.shape[2] + x).int()
+        for a, n in zip((z, y, x), field.shape, strict=True):
+            escaped = escaped | (a < 0) | (a >= n)
         ends[some] = torch.where(escaped, ESCAPED, place)
         moved = at[:, escaped] - (zyx[:, escaped] << 12)
         start, way, done = (p.cpu().numpy() for p in (zyx[:, escaped].T, moved.T.int(), steps[escaped]))

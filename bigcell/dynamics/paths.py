@@ -38,19 +38,27 @@ def _mix(f, k, off, w):  # type: ignore[no-untyped-def]
     return _lerp(near, _lerp(a, b, wy, 12), wz, 12)
 
 
+@njit(cache=True, inline="always")
+def _held(f, inside, k):  # type: ignore[no-untyped-def]
+    """The flow at place `k`, zero beyond the volume."""
+    return np.int64(f[k]) if inside else np.int64(0)
+
+
 @njit(cache=True)
 def _mix_edge(f, shape, i, w, low, high):  # type: ignore[no-untyped-def]
     """As `_mix` around voxel `i`, with zero for neighbours beyond `low` and `high`, the volume's first and last."""
-    rows = np.zeros((2, 2, 2), np.int64)
-    for a in range(2 if w[0] > 0 else 1):
-        for b in range(2 if w[1] > 0 else 1):
-            for c in range(2 if w[2] > 0 else 1):
-                z, y, x = i[0] + a, i[1] + b, i[2] + c
-                if low[0] <= z <= high[0] and low[1] <= y <= high[1] and low[2] <= x <= high[2]:
-                    rows[a, b, c] = f[(z * shape[1] + y) * shape[2] + x]
-    z0 = _lerp(_lerp(rows[0, 0, 0], rows[0, 0, 1], w[2], 6), _lerp(rows[0, 1, 0], rows[0, 1, 1], w[2], 6), w[1], 12)
-    z1 = _lerp(_lerp(rows[1, 0, 0], rows[1, 0, 1], w[2], 6), _lerp(rows[1, 1, 0], rows[1, 1, 1], w[2], 6), w[1], 12)
-    return _lerp(z0, z1, w[0], 12)
+    k = (i[0] * shape[1] + i[1]) * shape[2] + i[2]
+    far, up = shape[1] * shape[2], shape[2]
+    z0, z1 = low[0] <= i[0], w[0] > 0 and i[0] < high[0]
+    y0, y1 = low[1] <= i[1], w[1] > 0 and i[1] < high[1]
+    x0, x1 = low[2] <= i[2], w[2] > 0 and i[2] < high[2]
+    a = _lerp(_held(f, z0 and y0 and x0, k), _held(f, z0 and y0 and x1, k + 1), w[2], 6)
+    b = _lerp(_held(f, z0 and y1 and x0, k + up), _held(f, z0 and y1 and x1, k + up + 1), w[2], 6)
+    near = _lerp(a, b, w[1], 12)
+    k += far
+    a = _lerp(_held(f, z1 and y0 and x0, k), _held(f, z1 and y0 and x1, k + 1), w[2], 6)
+    b = _lerp(_held(f, z1 and y1 and x0, k + up), _held(f, z1 and y1 and x1, k + up + 1), w[2], 6)
+    return _lerp(near, _lerp(a, b, w[1], 12), w[0], 12)
 
 
 @njit(cache=True)
@@ -94,11 +102,12 @@ def _shifted(p, low, high, still):  # type: ignore[no-untyped-def]
     """Where Cellpose samples for a particle at `p`, of an axis whose first and last voxel are `low` and `high`."""
     if still:
         return p
-    from_edge = p - low * 4096
-    return p + (from_edge + (high - low) // 2) // (high - low) - 2048
+    length = high - low
+    rounded = np.float64(p - low * 4096 + (length >> 1)) / np.float64(length)  # at most 4097: its floor is exact
+    return p + np.int64(rounded) - 2048
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def path_cellpose(flow, shape, bounds, flat, start, t, niter):  # type: ignore[no-untyped-def]
     """As `path_centre`, sampled where Cellpose samples."""
     nz, ny, nx = shape

@@ -94,16 +94,20 @@ def test_cellpose_sampling_in_integers_follows_its_float_path(extent: tuple[int,
 
 @pytest.mark.parametrize("sampling", ["centre", "cellpose"])
 @pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize(("niter", "halo"), [(200, 3), (200, 0), (1, 0)])
 def test_a_core_is_followed_as_its_particles_are(
-    field: tuple[np.ndarray, np.ndarray], sampling: Sampling, planar: bool
+    field: tuple[np.ndarray, np.ndarray], sampling: Sampling, planar: bool, niter: int, halo: int
 ) -> None:
     mask, flow = field
-    window, core = Box((2, 4, 6), (20, 36, 40)), Box((5, 8, 8), (17, 30, 39))
+    core = Box((5, 8, 8), (17, 30, 39))
+    window = core.grow(halo)
     part, inner = flow[(slice(None), *window.slices)], mask[core.slices]
-    ends, left = follow_core(part, inner, window, core, EXTENT, 200, sampling=sampling, planar=planar)
+    ends, left = follow_core(part, inner, window, core, EXTENT, niter, sampling=sampling, planar=planar)
     start = np.argwhere(inner) + core.start
-    done, escaped = follow(part, window, EXTENT, Particles.at(start), 200, sampling=sampling, planar=planar)
+    done, escaped = follow(part, window, EXTENT, Particles.at(start), niter, sampling=sampling, planar=planar)
     assert np.array_equal(ends == BACKGROUND, ~inner)
+    landed = done.landed(sampling)
+    escaped |= ((landed < window.start) | (landed >= window.stop)).any(1)
     assert np.array_equal(ends[inner] == ESCAPED, escaped)
     place = np.ravel_multi_index(tuple((done.landed(sampling)[~escaped] - window.start).T), window.shape)
     assert np.array_equal(ends[inner][~escaped], place)
