@@ -73,7 +73,8 @@ class Plan:
             return GridPair(self.extent, self.extent)
         x = self.model_diameter / self.settings.diameter
         z = 1.0 if self.is_planar else x * self.settings.anisotropy
-        return GridPair.scaled(self.extent, (z, x * self.spacing.y / self.spacing.x, x))
+        factors = (z, x * self.spacing.y / self.spacing.x, x)
+        return GridPair.scaled(self.extent, factors, plain=self.settings.tiles.layout == "cellpose")
 
     @cached_property
     def lattice(self) -> Lattice:

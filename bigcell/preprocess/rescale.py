@@ -20,20 +20,30 @@ _BITS = 12
 
 @dataclass(frozen=True)
 class GridPair:
-    """The volume's `extent` and the network's grid `network`, both (z, y, x), over the same space."""
+    """The volume's `extent` and the network's grid `network`, both (z, y, x), over the same space.
+
+    `plain`: resampled as Cellpose does it. Images are interpolated, not averaged, where they shrink, and flows keep
+    their numbers where voxels are long.
+    """
 
     extent: tuple[int, int, int]
     network: tuple[int, int, int]
+    plain: bool = False
 
     @classmethod
-    def scaled(cls, extent: tuple[int, int, int], factors: tuple[float, float, float]) -> GridPair:
+    def scaled(
+        cls, extent: tuple[int, int, int], factors: tuple[float, float, float], *, plain: bool = False
+    ) -> GridPair:
         """A network grid with `factors` times as many voxels along each axis (a single plane stays one).
 
-        >>> GridPair.scaled((10, 100, 100), (3.0, 0.5, 0.5)).network
-        (30, 50, 50)
+        Numbers of voxels are rounded; if `plain`, cut off.
+
+        >>> GridPair.scaled((10, 100, 100), (3.0, 0.5, 0.678)).network
+        (30, 50, 68)
         """
-        z, y, x = (1 if n == 1 else max(1, round(n * f)) for n, f in zip(extent, factors, strict=True))
-        return cls(extent, (z, y, x))
+        whole = int if plain else round
+        z, y, x = (1 if n == 1 else max(1, whole(n * f)) for n, f in zip(extent, factors, strict=True))
+        return cls(extent, (z, y, x), plain)
 
     @property
     def is_identity(self) -> bool:
@@ -42,6 +52,8 @@ class GridPair:
     @property
     def steps(self) -> tuple[float, float, float]:
         """Image voxels per unit of flow along z, y, x: directions are kept, and the longest axis steps one voxel."""
+        if self.plain:
+            return (1.0, 1.0, 1.0)
         z, y, x = (a / b for a, b in zip(self.extent, self.network, strict=True))
         top = max(v for v, n in zip((z, y, x), self.extent, strict=True) if n > 1) if max(self.extent) > 1 else 1.0
         return (z / top, y / top, x / top)
@@ -68,7 +80,8 @@ class GridPair:
 
 
 def to_network(image: Array, source: Box, box: Box, grids: GridPair) -> Array:
-    """`image` (c, *source) float32, resampled to the network voxels of `box`: a triangle filter, widened to shrink.
+    """`image` (c, *source) float32, resampled to the network voxels of `box`: a triangle filter, widened to shrink
+    (unless the grids are plain).
 
     `source` must hold ``grids.source_box(box)``.
     """
@@ -79,7 +92,7 @@ def to_network(image: Array, source: Box, box: Box, grids: GridPair) -> Array:
             lead = box.start[axis] - source.start[axis]
             out = out[(slice(None),) * (axis + 1) + (slice(lead, lead + box.shape[axis]),)]
             continue
-        first, weights = _triangle(np.arange(box.start[axis], box.stop[axis]), n, m)
+        first, weights = _triangle(np.arange(box.start[axis], box.stop[axis]), n, m, wide=not grids.plain)
         out = _along(np.ascontiguousarray(out), axis, first - source.start[axis], weights)
     return np.ascontiguousarray(out)
 
@@ -126,10 +139,13 @@ def _source(target: Array, n: int, m: int) -> tuple[Array, Array]:
     return scaled >> _BITS, (scaled & ((1 << _BITS) - 1)).astype(np.int32)
 
 
-def _triangle(target: Array, n: int, m: int) -> tuple[Array, Array]:
-    """First image voxel (may be negative) and weights (len(target), k) float32 of each network voxel."""
+def _triangle(target: Array, n: int, m: int, *, wide: bool) -> tuple[Array, Array]:
+    """First image voxel (may be negative) and weights (len(target), k) float32 of each network voxel.
+
+    `wide`: the triangle is as wide as the larger voxel, so that all image voxels count.
+    """
     ratio = n / m
-    reach = max(1.0, ratio)
+    reach = max(1.0, ratio) if wide else 1.0
     centre = (target + 0.5) * ratio - 0.5
     first = np.floor(centre - reach).astype(np.int64) + 1
     taps = first[:, None] + np.arange(int(np.ceil(2 * reach)))

@@ -12,11 +12,11 @@ factors = st.tuples(*[st.floats(0.2, 3.0)] * 3)
 
 
 @settings(max_examples=60, deadline=None)
-@given(extents, factors, st.data())
+@given(extents, factors, st.booleans(), st.data())
 def test_a_resampled_box_is_that_box_of_the_resampled_volume(
-    extent: tuple[int, int, int], scale: tuple[float, float, float], data: st.DataObject
+    extent: tuple[int, int, int], scale: tuple[float, float, float], plain: bool, data: st.DataObject
 ) -> None:
-    grids = GridPair.scaled(extent, scale)
+    grids = GridPair.scaled(extent, scale, plain=plain)
     image = np.random.default_rng(0).random((2, *extent), np.float32)
     whole = to_network(image, Box.of(extent), Box.of(grids.network), grids)
     start = tuple(data.draw(st.integers(0, n - 1)) for n in grids.network)
@@ -48,7 +48,7 @@ def plain_image(image: np.ndarray, grids: GridPair) -> np.ndarray:
     for axis, (n, m) in enumerate(zip(grids.extent, grids.network, strict=True)):
         if n == m:
             continue
-        reach = max(1.0, n / m)
+        reach = 1.0 if grids.plain else max(1.0, n / m)
         centre = (np.arange(m) + 0.5) * n / m - 0.5
         weights = np.maximum(0, 1 - np.abs(np.arange(n) - centre[:, None]) / reach)
         weights /= weights.sum(1, keepdims=True)
@@ -70,9 +70,9 @@ def plain_flows(flows: np.ndarray, grids: GridPair) -> np.ndarray:
 
 
 @settings(max_examples=60, deadline=None)
-@given(extents, factors)
-def test_both_ways_are_as_defined(extent: tuple[int, int, int], scale: tuple[float, float, float]) -> None:
-    grids = GridPair.scaled(extent, scale)
+@given(extents, factors, st.booleans())
+def test_both_ways_are_as_defined(extent: tuple[int, int, int], scale: tuple[float, float, float], plain: bool) -> None:
+    grids = GridPair.scaled(extent, scale, plain=plain)
     rng = np.random.default_rng(0)
     image = rng.random((2, *extent), np.float32)
     found = to_network(image, Box.of(extent), Box.of(grids.network), grids)
