@@ -27,8 +27,12 @@ TORCH = 185 * MB
 """More, once torch is imported; what a network takes stands in the plan."""
 KEPT_FLOWS = 5.5
 """Bytes on disk for the flows of a voxel, where they are kept."""
-BATCH = 1 << 18
-"""Particles that are followed together (`engine.follow_steps.BATCH`)."""
+SLAB = 64
+"""Planes that are read at once (`engine.job.SLAB`, `engine.label_windows.SLAB`)."""
+TILE = {True: 1024, False: 512}
+"""Squares of a plane, and of a stack, whose objects are cleaned together (`engine.label_windows.TILE`)."""
+READER = 25 * MB
+"""What reading or writing a compressed store takes besides the voxels."""
 FOREGROUND = 0.6
 """Share of foreground voxels that is provided for."""
 
@@ -52,6 +56,7 @@ def estimate(plan: Plan, *, workers: int = 1) -> Budget:
     halo = plan.settings.dynamics.halo
     window = prod(min(b + 2 * halo, n) for b, n in zip(plan.grid.shape, plan.extent, strict=True))
     peaks = [_follow_bytes(plan, block, window), _sinks_bytes(plan), _name_bytes(block), _apply_bytes(plan)]
+    peaks.append(_clean_bytes(plan))
     base = BASE
     if plan.model:
         peaks += [_predict_bytes(plan), _intensity_bytes(plan)]
@@ -75,11 +80,14 @@ def _intensity_tables(plan: Plan) -> float:
 
 
 def _follow_bytes(plan: Plan, block: int, window: int) -> float:
-    """Integer flows and mask of the window, what they are read from, and the particles of the block."""
-    itemsize = 2 if plan.model else np.dtype(plan.dtype).itemsize
-    reading = window * (8 + 4 * itemsize + 9)
-    following = window * 9 + block * (1 + FOREGROUND * 22) + min(block, BATCH) * 150
-    counting = block * (1 + FOREGROUND * 30)
+    """Integer flows and mask of the window, what they are read from (a few planes at a time), and the ends."""
+    if plan.model:
+        reading = window * 10.0
+    else:
+        planes = min(1.0, SLAB / min(plan.grid.shape[0] + 2 * plan.settings.dynamics.halo, plan.extent[0]))
+        reading = window * (8 + 2 * planes * 4 * np.dtype(plan.dtype).itemsize) + READER
+    following = window * 9 + block * 5
+    counting = window * 4 + block * (5 + FOREGROUND * 12)
     return max(reading, following, counting)
 
 
@@ -88,14 +96,22 @@ def _sinks_bytes(plan: Plan) -> float:
 
 
 def _name_bytes(block: int) -> float:
-    """Ends, sinks and their inverse of every particle, and the labels."""
-    return block * (6 + FOREGROUND * 40)
+    """How far every particle went, packed and not, and the labels."""
+    return block * (7 + FOREGROUND * 7)
+
+
+def _clean_bytes(plan: Plan) -> float:
+    """Labels (and flows) of one window of objects: some planes of a block, or a square of a large plane."""
+    z, y, x = plan.grid.shape
+    side = TILE[plan.is_flat]
+    window = min(z + 1, SLAB) * (min(y, side) + side // 16) * (min(x, side) + side // 16)
+    return window * (26.0 if plan.flow_threshold else 10.0)
 
 
 def _apply_bytes(plan: Plan) -> float:
     """Labels of one region, those of one block, and the shard that is being encoded."""
     region = prod(min(256 if plan.extent[0] > 1 else 4096, n) for n in plan.extent)
-    return region * 4.3
+    return region * 4.5 + READER
 
 
 def _predict_bytes(plan: Plan) -> float:
