@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ import bigcell
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import SettingsError
+from bigcell.core.volume import ArrayVolume
 from bigcell.dynamics.settings import DynamicsSettings
+from bigcell.engine.events import TaskDone
 from bigcell.engine.plan import Plan
 from bigcell.engine.settings import RunSettings
 from bigcell.stitch.clean import CleanSettings
@@ -22,6 +25,7 @@ from bigcell.stitch.number import SizeSettings
 from bigcell.stitch.pieces import Pieces
 from bigcell.stitch.planes import link_planes
 from bigcell.testing.flows import FlowLattice
+from bigcell.testing.synthetic import sample_volume
 
 Zyx = tuple[int, int, int]
 Finish = Callable[[np.ndarray, np.ndarray, Plan], tuple[np.ndarray, Pieces, list[str]]]
@@ -148,6 +152,49 @@ def test_linked_stacks_resume_and_spread(tmp_path: Path, store: Callable[..., Pa
         assert result.objects > 3
         seen.add((result.path / "objects.parquet").read_bytes())
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("stage", ["check", "fill", "overlap", "link", "number", "apply"])
+def test_a_run_that_stops_anywhere_ends_the_same(tmp_path: Path, store: Callable[..., Path], stage: str) -> None:
+    extent = (6, 30, 30)
+    flows = FlowLattice(extent, diameter=11, noise=0.6).read(Box.of(extent))
+    flows[3][np.random.default_rng(0).random(extent) < 0.05] = -5
+    path = store(tmp_path / "f.zarr", flows)
+    options = {"block": (2, 17, 30), "cluster": "serial", "stitch_threshold": 0.1, "flow_threshold": 1.4}
+    plain = bigcell.segment(flows=path, output=tmp_path / "plain.zarr", **options)
+    assert plain.counts["filled"] > 0
+    assert plain.counts["unfit"] > 0
+    seen = 0
+
+    def stop(event: object) -> None:
+        nonlocal seen
+        if isinstance(event, TaskDone) and event.stage == stage:
+            seen += 1
+            if seen == 1:
+                raise RuntimeError("stopped by the test")
+
+    with pytest.raises(RuntimeError, match="stopped by the test"):
+        bigcell.segment(flows=path, output=tmp_path / "out.zarr", listener=stop, **options)
+    resumed = bigcell.resume(tmp_path / "out.zarr", cluster="serial")
+    assert resumed.counts["labels_sha256"] == plain.counts["labels_sha256"]
+    assert plain.path is not None
+    assert resumed.path is not None
+    tables = [(r.path / "objects.parquet").read_bytes() for r in (plain, resumed)]
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize("options", [{"do_3D": False}, {"stitch_threshold": 0.2}])
+def test_planes_through_a_network(options: dict[str, Any]) -> None:
+    """Whatever the blocks; the views along z are not run."""
+    made = sample_volume((6, 50, 54), diameter=16, seed=3)
+    image = ArrayVolume(made.image, made.spacing)
+    whole = bigcell.segment(image, diameter=16, tile=48, **options)
+    parts = bigcell.segment(image, diameter=16, tile=48, block=(4, 30, 33), **options)
+    assert np.array_equal(whole.labels, parts.labels)
+    assert whole.objects > 4
+    assert bigcell.plan(image, diameter=16, **options).lattice.views == (0,)
+    joined = np.unique(np.argwhere(whole.labels == 1)[:, 0])
+    assert (len(joined) > 1) == ("stitch_threshold" in options)
 
 
 def test_both_ways_at_once_are_refused() -> None:
