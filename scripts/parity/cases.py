@@ -20,7 +20,12 @@ CASES: dict[str, tuple[str, float, float, list[dict[str, float]]]] = {
         "packed2",
         0.35,
         1.5,
-        [{}, {"cellprob_threshold": 1.0, "flow_threshold": 0.2}, {"cellprob_threshold": -1.5, "min_size": 60}],
+        [
+            {},
+            {"flow_threshold": 0.0},
+            {"cellprob_threshold": 1.0, "flow_threshold": 0.0},
+            {"cellprob_threshold": -1.5, "flow_threshold": 0.8, "min_size": 60},
+        ],
     ),
     "long2": ("long2", 0.0, 0.0, [{}, {"flow_threshold": 0.0}]),
     "awkward2": ("awkward2", 0.0, 0.0, [{}, {"flow_threshold": 0.0, "min_size": 4}]),
@@ -31,6 +36,8 @@ CASES: dict[str, tuple[str, float, float, list[dict[str, float]]]] = {
     "awkward3": ("awkward3", 0.0, 0.0, [{}, {"min_size": 4}]),
     "full3": ("full3", 0.0, 0.0, [{}, {"max_size_fraction": 1.0}]),
     "empty3": ("full3", 0.0, 0.0, [{"cellprob_threshold": 7.0}]),
+    "mild2": ("packed2", 0.15, 0.7, [{}, {"cellprob_threshold": 0.5}]),
+    "mild3": ("packed3", 0.15, 0.7, [{}, {"cellprob_threshold": 0.5}]),
 }
 
 # Cellpose takes styles to be 256 wide when it cuts tiles: where the views are summed, the last level has 256 channels.
