@@ -16,6 +16,7 @@ from bigcell.dynamics.settings import DynamicsSettings, Sampling
 from bigcell.dynamics.sinks import find_seeds, territories
 from bigcell.dynamics.window import integer_flow, integer_logit, logit_threshold
 from bigcell.flows.compare import flow_errors
+from bigcell.flows.heat import survey
 from bigcell.stitch.clean import CLEAN_LIMIT, CleanSettings, claims
 from bigcell.stitch.number import SizeSettings
 
@@ -92,18 +93,22 @@ def label_flow(flow: Array, mask: Array, settings: DynamicsSettings) -> Array:
 
 def clean_labels(labels: Array, flow: Array, settings: MaskSettings) -> Array:
     """`labels` uint32 (z, y, x), changed in place: sizes, then flow errors, then holes; what stays is numbered 1..n."""
-    table = _measure(labels, int(labels.max(initial=0)))
-    keep = table[:, 6] >= max(settings.sizes.min_size, 1)
+    table = survey(labels)
+    voxels = table[:, 9]
+    keep = voxels >= max(settings.sizes.min_size, 1)
     if settings.sizes.max_size:
-        keep &= table[:, 6] <= settings.sizes.max_size
-    boxes = table[:, :6].reshape(-1, 3, 2)
+        keep &= voxels <= settings.sizes.max_size
+    keep[0] = False
     flat = len(labels) == 1 or settings.dynamics.planar
     threshold = settings.clean.flow_threshold if flat else settings.clean.flow_threshold_3d
     if threshold:
-        keep &= ~_unfit(labels, flow, _only(boxes, keep, 0), threshold)
-    _renumber(labels.reshape(-1), np.concatenate([[0], np.cumsum(keep) * keep]).astype(np.uint32))
+        chosen = keep & (_area(table, 0) <= CLEAN_LIMIT)
+        errors = flow_errors(labels, flow, table * chosen[:, None])
+        keep[1:] &= ~(errors > threshold)
+    _renumber(labels.reshape(-1), (np.cumsum(keep) * keep).astype(np.uint32))
     if settings.clean.fill_holes:
-        _fill(labels, _only(boxes[keep], None, 1))
+        kept = table[keep]
+        _fill(labels, kept * (_area(kept, 1) <= CLEAN_LIMIT)[:, None])
     return labels
 
 
@@ -140,30 +145,21 @@ def _integers(flows: Array, cellprob: Array, settings: DynamicsSettings) -> tupl
     return flow, mask
 
 
-def _only(boxes: Array, keep: Array | None, first_axis: int) -> Array:
-    """`boxes` (n, 3, 2), all 0 for objects not in `keep` or too large from `first_axis` on."""
-    chosen = np.prod(boxes[:, first_axis:, 1] - boxes[:, first_axis:, 0], axis=1) <= CLEAN_LIMIT
-    if keep is not None:
-        chosen &= keep
-    left: Array = boxes * chosen[:, None, None]
-    return left
+def _area(table: Array, first_axis: int) -> Array:
+    """Voxels of the box of each row of a survey, over the axes from `first_axis` on."""
+    area: Array = np.prod(table[:, 3 + first_axis : 6] - table[:, first_axis:3], axis=1)
+    return area
 
 
-def _unfit(labels: Array, flow: Array, boxes: Array, threshold: float) -> Array:
-    """Whether the flow error of each object with a box is above the threshold, bool (n,)."""
-    unfit: Array = np.nan_to_num(flow_errors(labels, flow, boxes), nan=0.0) > threshold
-    return unfit
-
-
-def _fill(labels: Array, boxes: Array) -> None:
-    """Give objects the holes that are theirs. All are decided before any is filled."""
+def _fill(labels: Array, table: Array) -> None:
+    """Give objects 1..n, the rows of `table`, the holes that are theirs. All are decided before any is filled."""
     found = []
-    for i in np.flatnonzero(_with_holes(labels, boxes)):
-        crop = labels[tuple(slice(a, b) for a, b in boxes[i])]
+    for i in np.flatnonzero(_with_holes(labels, table)):
+        low, high = table[i, :3], table[i, 3:6]
+        crop = labels[tuple(map(slice, low, high))]
         holes = enclosed_planes(crop == i + 1)
         for z in np.flatnonzero(holes.any((1, 2))):
-            place = np.argwhere(claims(crop[z], int(i) + 1, holes[z]))
-            found.append((i + 1, z + boxes[i, 0, 0], place + boxes[i, 1:, 0]))
+            found.append((i + 1, z + low[0], np.argwhere(claims(crop[z], int(i) + 1, holes[z])) + low[1:]))
     for name, z, place in found:
         labels[z][tuple(place.T)] = name
 
@@ -186,25 +182,6 @@ def _own(ends, owner, out):  # type: ignore[no-untyped-def]
             out[a, b, c] = owner[end] if end >= 0 else 0
 
 
-@njit(cache=True)
-def _measure(labels, n):  # type: ignore[no-untyped-def]
-    """Bounding box (z, y, x: start, stop) and number of voxels of every label: int64 (n, 7)."""
-    table = np.zeros((n, 7), np.int64)
-    for z in range(labels.shape[0]):
-        for y in range(labels.shape[1]):
-            for x in range(labels.shape[2]):
-                if labels[z, y, x] == 0:
-                    continue
-                row = table[np.int64(labels[z, y, x]) - 1]
-                if row[6] == 0:
-                    row[0], row[2], row[4] = z, y, x
-                row[1] = z + 1
-                row[2], row[3] = min(row[2], y), max(row[3], y + 1)
-                row[4], row[5] = min(row[4], x), max(row[5], x + 1)
-                row[6] += 1
-    return table
-
-
 @njit(cache=True, parallel=True)
 def _renumber(labels, number):  # type: ignore[no-untyped-def]
     for i in prange(len(labels)):
@@ -212,16 +189,14 @@ def _renumber(labels, number):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, parallel=True)
-def _with_holes(labels, boxes):  # type: ignore[no-untyped-def]
-    """Whether each object with a box encloses anything in one of its planes."""
-    found = np.zeros(len(boxes), np.bool_)
-    for i in prange(len(boxes)):
-        box = boxes[i]
-        if box[0, 1] == 0:
-            continue
-        own = labels[box[0, 0] : box[0, 1], box[1, 0] : box[1, 1], box[2, 0] : box[2, 1]] == i + 1
-        if _has_gap(own):
-            found[i] = enclosed_planes(own).any()
+def _with_holes(labels, table):  # type: ignore[no-untyped-def]
+    """Whether each object of a survey encloses anything in one of its planes; those of no voxel do not."""
+    found = np.zeros(len(table), np.bool_)
+    for i in prange(len(table)):
+        row = table[i]
+        if row[9] > 0:
+            own = labels[row[0] : row[3], row[1] : row[4], row[2] : row[5]] == i + 1
+            found[i] = _has_gap(own) and enclosed_planes(own).any()
     return found
 
 
