@@ -47,40 +47,45 @@ def fill(job: Job, item: tuple[int]) -> dict[str, Any]:
     block = item[0]
     objects = load_pieces(job, f"{job.plan.sound}/{block}")
     fits = np.prod((objects.high - objects.low)[:, 1:], axis=1) <= CLEAN_LIMIT
-    chosen = np.flatnonzero(fits & objects.may_have_holes(job.grid))
-    voxels = _claimed(job, objects.take(chosen), job.grid.core(block).start[0])
-    objects = _with_voxels(objects, voxels)
+    chosen = objects.take(fits & objects.may_have_holes(job.grid))
+    tables, count, patches = Tables(job), 0, dict[int, list[str]]()
+    windows = plane_windows(chosen, job.grid.core(block).start[0], job.plan.is_flat)
+    for number, (rows, window) in enumerate(windows):
+        names, place = _claimed(tables, chosen.take(rows), window)
+        objects = _with_voxels(objects, names, place)
+        count += len(names)
+        for k in _send(job, f"{block}-{number}", names, place):
+            patches.setdefault(k, []).append(f"{k}-{block}-{number}")
     save_pieces(job, f"filled/{block}", objects)
-    to = _send(job, block, voxels)
-    return {"filled": len(voxels), "unfilled": int(np.sum(~fits)), "to": to}
+    return {"filled": count, "unfilled": int(np.sum(~fits)), "patches": sorted(patches.items())}
 
 
-def _claimed(job: Job, objects: Pieces, origin: int) -> Array:
-    """Every voxel that an object claims: (n, 4) int64, its name and z, y, x. `origin`: where the block begins in z."""
-    found: list[Array] = [np.zeros((0, 4), np.int64)]
-    tables = Tables(job)
-    for rows, window in plane_windows(objects, origin, job.plan.is_flat):
-        labels = NamedLabels.read(tables, window)
-        stays: Array | None = None
-        for row, number in zip(rows, labels.numbers(objects.name[rows]), strict=True):
-            box = Box(tuple(objects.low[row].tolist()), tuple(objects.high[row].tolist())) & window
-            crop = labels.values[box.relative_to(window).slices]
-            if not _has_gap(crop, number) or not (inside := holes(crop == number)).any():
-                continue
-            if stays is None:
-                stays = labels.kept(tables, job.plan.sound)
-            found.append(_claims_of(crop, int(number), inside, stays) + np.array([0, *box.start]))
-            found[-1][:, 0] = objects.name[row]
-    return np.concatenate(found)
+def _claimed(tables: Tables, objects: Pieces, window: Box) -> tuple[Array, Array]:
+    """Every voxel in a window that one of the objects claims: its name (n,) int64 and its place (n, 3) int32."""
+    labels = NamedLabels.read(tables, window)
+    places: list[Array] = [np.zeros((0, 3), np.int32)]
+    counts = np.zeros(len(objects), np.int64)
+    stays: Array | None = None
+    for row, number in enumerate(labels.numbers(objects.name)):
+        box = Box(tuple(objects.low[row].tolist()), tuple(objects.high[row].tolist())) & window
+        crop = labels.values[box.relative_to(window).slices]
+        if not _has_gap(crop, number) or not (inside := holes(crop == number)).any():
+            continue
+        if stays is None:
+            stays = labels.kept(tables, tables.job.plan.sound)
+        places.append((_own_holes(crop, int(number), inside, stays) + np.array(box.start)).astype(np.int32))
+        counts[row] = len(places[-1])
+    return np.repeat(objects.name, counts), np.concatenate(places)
 
 
-def _claims_of(crop: Array, number: int, inside: Array, stays: Array) -> Array:
-    """Voxels of `crop` that object `number` claims, (n, 4) with z, y, x in the last three columns."""
-    found = [np.zeros((0, 4), np.int64)]
+def _own_holes(crop: Array, number: int, inside: Array, stays: Array) -> Array:
+    """The voxels (n, 3) of its holes (`inside`) that object `number` claims; `stays`: which numbers count."""
+    if not stays[crop[inside]].any():  # nobody is in them, as is nearly always so
+        return np.argwhere(inside)
+    mine = np.zeros(crop.shape, bool)
     for z in np.flatnonzero(inside.any((1, 2))):
-        yx = np.argwhere(claims(np.where(stays[crop[z]], crop[z], 0), number, inside[z]))
-        found.append(np.column_stack([np.zeros((len(yx), 1), np.int64), np.full((len(yx), 1), z), yx]))
-    return np.concatenate(found)
+        mine[z] = claims(np.where(stays[crop[z]], crop[z], 0), number, inside[z])
+    return np.argwhere(mine)
 
 
 @njit(cache=True, nogil=True)
@@ -99,21 +104,21 @@ def _has_gap(labels, name):  # type: ignore[no-untyped-def]
     return False
 
 
-def _with_voxels(objects: Pieces, voxels: Array) -> Pieces:
+def _with_voxels(objects: Pieces, names: Array, place: Array) -> Pieces:
     """`objects` with the voxels that they claimed counted in; boxes stay, as holes lie within."""
-    row = np.searchsorted(objects.name, voxels[:, 0])
+    row = np.searchsorted(objects.name, names)
     count, total = objects.voxels.copy(), objects.total.copy()
     np.add.at(count, row, 1)
-    np.add.at(total, row, voxels[:, 1:])
+    np.add.at(total, row, place)
     return replace(objects, voxels=count, total=total)
 
 
-def _send(job: Job, block: int, voxels: Array) -> list[int]:
+def _send(job: Job, sender: str, names: Array, place: Array) -> list[int]:
     """Leave claimed voxels with the blocks that hold them. Returns those blocks."""
-    to = job.grid.owners(list(voxels[:, 1:].T))
+    to = job.grid.owners(list(place.T))
     for k in np.unique(to):
-        mine = voxels[to == k]
+        mine = to == k
         core = job.grid.core(int(k))
-        at = np.ravel_multi_index(tuple((mine[:, 1:] - np.array(core.start)).T), core.shape)
-        job.scratch.save(f"patches/{k}-{block}", {"at": at, "name": mine[:, 0]})
+        at = np.ravel_multi_index(tuple((place[mine] - np.array(core.start)).T), core.shape)
+        job.scratch.save(f"patches/{k}-{sender}", {"at": at, "name": names[mine]})
     return [int(k) for k in np.unique(to)]

@@ -44,13 +44,13 @@ def levels_in_pass(labels: Labels) -> int:
     return count
 
 
-def apply(job: Job, item: tuple[str, Box, tuple[tuple[int, tuple[int, ...]], ...]]) -> dict[str, Any]:
-    """Final ids of one region, and the levels of its pyramid that lie in it whole. With every block come those whose
-    objects filled holes in it."""
+def apply(job: Job, item: tuple[str, Box, tuple[tuple[int, tuple[str, ...]], ...]]) -> dict[str, Any]:
+    """Final ids of one region, and the levels of its pyramid that lie in it whole. With every block come the entries
+    that hold voxels of holes in it."""
     _, region, blocks = item
     assert job.labels is not None
     values = np.zeros(region.shape, job.labels.dtype)
-    for block, fillers in blocks:
+    for block, patches in blocks:
         core = job.grid.core(block)
         part = core & region
         local = job.scratch.load_dense(f"labels/{block}", part.relative_to(core))
@@ -58,14 +58,14 @@ def apply(job: Job, item: tuple[str, Box, tuple[tuple[int, tuple[int, ...]], ...
             ids = _final_ids(job, job.scratch.load(f"pieces/{block}")["name"])
             final = np.concatenate([[0], ids]).astype(job.labels.dtype)
             values[part.relative_to(region).slices] = final[local]
-        for filler in fillers:
-            _lay_over(job, f"patches/{block}-{filler}", core, values, region)
+        for patch in patches:
+            _lay_over(job, f"patches/{patch}", core, values, region)
     _write_levels(job.labels, region, values)
     return {"labelled": int(np.count_nonzero(values)), "sha256": _digest(values)}
 
 
 def _lay_over(job: Job, patch: str, core: Box, values: Array, region: Box) -> None:
-    """Put the voxels of holes in a block that objects of another (or its own) claimed into the labels of a region."""
+    """Put voxels of holes in a block into the labels of a region, for the objects that claimed them."""
     held = job.scratch.load(patch)
     place = np.stack(np.unravel_index(held["at"], core.shape), 1) + np.array(core.start)
     inside = ((place >= region.start) & (place < region.stop)).all(1)

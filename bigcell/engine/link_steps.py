@@ -21,17 +21,17 @@ from bigcell.engine.object_steps import load_pieces, save_pieces
 from bigcell.stitch.pieces import Pieces, owners
 from bigcell.stitch.planes import Pairs, continues, overlap_counts
 
-Fillers = tuple[tuple[int, tuple[int, ...]], ...]
-"""Blocks, each with those whose objects filled holes in it."""
+Patches = tuple[tuple[int, tuple[str, ...]], ...]
+"""Blocks, each with the entries that hold voxels of holes in it."""
 
 
-def overlap(job: Job, item: tuple[int, Fillers]) -> dict[str, Any]:
+def overlap(job: Job, item: tuple[int, Patches]) -> dict[str, Any]:
     """How many voxels each two objects of neighbouring planes share, for the planes of a block and the next one."""
-    block, fillers = item
+    block, patches = item
     core, tables = job.grid.core(block), Tables(job)
     found: list[Pairs] = []
     for slab in core.split((SLAB, *core.shape[1:])):
-        names, values = _final_labels(tables, slab.grow((1, 0, 0)) & Box(slab.start, job.whole.stop), fillers)
+        names, values = _final_labels(tables, slab.grow((1, 0, 0)) & Box(slab.start, job.whole.stop), patches)
         for lower, upper in pairwise(values):
             a, b, n = overlap_counts(lower, upper)
             found.append((names[a - 1], names[b - 1], n))
@@ -40,16 +40,16 @@ def overlap(job: Job, item: tuple[int, Fillers]) -> dict[str, Any]:
     return {"pairs": len(n)}
 
 
-def _final_labels(tables: Tables, box: Box, fillers: Fillers) -> tuple[Array, Array]:
+def _final_labels(tables: Tables, box: Box, patches: Patches) -> tuple[Array, Array]:
     """Objects that stay, holes filled: their names, and (z, y, x) where `i` stands for ``names[i - 1]``."""
     job = tables.job
     labels = NamedLabels.read(tables, box)
     values = np.where(labels.kept(tables, job.plan.sound)[labels.values], labels.values, 0)
     names = labels.names
-    for block, others in fillers:
+    for block, entries in patches:
         core = job.grid.core(block)
-        for other in others:
-            held = job.scratch.load(f"patches/{block}-{other}")
+        for entry in entries:
+            held = job.scratch.load(f"patches/{entry}")
             place = np.stack(np.unravel_index(held["at"], core.shape), 1) + np.array(core.start)
             inside = ((place >= box.start) & (place < box.stop)).all(1)
             new, number = np.unique(held["name"][inside], return_inverse=True)

@@ -27,8 +27,8 @@ from bigcell.stitch.clean import CLEAN_LIMIT
 from bigcell.stitch.pieces import Pieces
 
 Notes = dict[str, dict[str, Any]]
-Fillers = dict[int, tuple[int, ...]]
-"""Blocks with voxels of holes, each with those whose objects claimed some."""
+Patches = dict[int, tuple[str, ...]]
+"""Blocks with voxels of holes that objects claimed, each with the entries that hold them."""
 MakeLabels = Callable[[int], Labels]
 """Given the number of objects, the place for the labels."""
 
@@ -106,10 +106,10 @@ def segment_volume(run: Run, make_labels: MakeLabels) -> int:
         keep_flows(run)
     reach = follow_all(run)
     find_objects(run, reach)
-    fillers = clean_objects(run)
-    count = number_objects(run, fillers)
+    patches = clean_objects(run)
+    count = number_objects(run, patches)
     run.job = replace(run.job, labels=make_labels(count))
-    write_labels(run, fillers)
+    write_labels(run, patches)
     return count
 
 
@@ -175,9 +175,9 @@ def find_objects(run: Run, reach: list[int]) -> None:
     run.stage("reduce", held)
 
 
-def clean_objects(run: Run) -> Fillers:
-    """Drop what does not fit its flows, close holes. Returns, for blocks with voxels of holes, who claimed some."""
-    plan, fillers = run.job.plan, dict[int, list[int]]()
+def clean_objects(run: Run) -> Patches:
+    """Drop what does not fit its flows, close holes. Returns where the voxels of holes stand."""
+    plan, patches = run.job.plan, dict[int, list[str]]()
     if plan.flow_threshold:
         notes = run.stage("check", ((k,) for k in run.blocks), run.sizes)
         _tell_left_out(run, sum(int(n["unchecked"]) for n in notes.values()), "checked against their flows")
@@ -185,9 +185,9 @@ def clean_objects(run: Run) -> Fillers:
         notes = run.stage("fill", ((k,) for k in run.blocks), run.sizes)
         _tell_left_out(run, sum(int(n["unfilled"]) for n in notes.values()), "looked through for holes")
         for k in run.blocks:
-            for block in notes[str(k)]["to"]:
-                fillers.setdefault(block, []).append(k)
-    return {block: tuple(k) for block, k in fillers.items()}
+            for block, entries in notes[str(k)]["patches"]:
+                patches.setdefault(block, []).extend(entries)
+    return {block: tuple(entries) for block, entries in patches.items()}
 
 
 def _tell_left_out(run: Run, count: int, what: str) -> None:
@@ -195,13 +195,13 @@ def _tell_left_out(run: Run, count: int, what: str) -> None:
         run.listener(Notice(f"{count} objects of more than {CLEAN_LIMIT} voxels (box) are too large to be {what}"))
 
 
-def number_objects(run: Run, fillers: Fillers) -> int:
+def number_objects(run: Run, patches: Patches) -> int:
     """Final numbers, layer by layer. Returns how many objects there are."""
     layers = _layers(run)
     final = run.job.plan.final
     entries = {i: [f"{final}/{k}" for k in blocks] for i, blocks in layers.items()}
     if run.job.plan.links:
-        entries = link_planes(run, fillers)
+        entries = link_planes(run, patches)
     items = ((i, blocks, tuple(entries[i])) for i, blocks in layers.items())
     notes = run.stage("number", items)
     counts = [int(notes[str(i)]["count"]) for i in layers]
@@ -210,11 +210,11 @@ def number_objects(run: Run, fillers: Fillers) -> int:
     return int(offsets[-1])
 
 
-def link_planes(run: Run, fillers: Fillers) -> dict[int, list[str]]:
+def link_planes(run: Run, patches: Patches) -> dict[int, list[str]]:
     """Link the objects of planes. Returns, for each layer, the entries that add to the objects that begin in it."""
     grid, layers = run.job.grid, _layers(run)
     near = ((k, tuple(grid.touching(grid.core(k).grow((1, 0, 0))))) for k in run.blocks)
-    run.stage("overlap", ((k, tuple((j, fillers.get(j, ())) for j in blocks)) for k, blocks in near), run.sizes)
+    run.stage("overlap", ((k, tuple((j, patches.get(j, ())) for j in blocks)) for k, blocks in near), run.sizes)
     entries: dict[int, list[str]] = {i: [] for i in layers}
     for i, blocks in layers.items():  # each needs what the one before it carried on
         notes = run.stage("link", [(i, blocks)])
@@ -231,12 +231,12 @@ def _layers(run: Run) -> dict[int, tuple[int, ...]]:
     return {i: tuple(layers[i]) for i in sorted(layers)}
 
 
-def write_labels(run: Run, fillers: Fillers) -> None:
+def write_labels(run: Run, patches: Patches) -> None:
     """Final labels and their pyramid."""
     labels, grid = run.job.labels, run.job.grid
     assert labels is not None
     boxes = list(label_steps.regions(labels, 0))
-    parts = ([(k, fillers.get(k, ())) for k in grid.touching(box)] for box in boxes)
+    parts = ([(k, patches.get(k, ())) for k in grid.touching(box)] for box in boxes)
     items = ((str(i), box, tuple(part)) for i, (box, part) in enumerate(zip(boxes, parts, strict=True)))
     run.stage("apply", items, [box.size for box in boxes])
     for level in range(label_steps.levels_in_pass(labels), len(labels.levels)):

@@ -34,11 +34,11 @@ def finish_labels(labels: np.ndarray, flows: np.ndarray, plan: Plan) -> tuple[np
         job.scratch.save_dense(f"labels/{k}", local)
         save_pieces(job, f"pieces/{k}", Pieces.measure(local, names[1:], core))
     run.stage("reduce", ((k, tuple(run.blocks)) for k in run.blocks))
-    fillers = clean_objects(run)
+    patches = clean_objects(run)
     out = MemoryLabels(np.zeros(labels.shape, np.uint32))
-    count = number_objects(run, fillers)
+    count = number_objects(run, patches)
     run.job = Job(plan, None, None, job.scratch, offsets=run.job.offsets, labels=out)
-    write_labels(run, fillers)
+    write_labels(run, patches)
     rows = Pieces.sum([r for _, r in object_rows(run)])
     assert len(rows) == count
     return out.array, rows, told
