@@ -14,11 +14,12 @@ from bigcell.dynamics.clean import enclosed_planes
 from bigcell.dynamics.follow import follow_core
 from bigcell.dynamics.settings import DynamicsSettings, Sampling
 from bigcell.dynamics.sinks import find_seeds, territories
-from bigcell.dynamics.window import integer_flow, integer_logit, logit_threshold
+from bigcell.dynamics.window import logit_threshold
 from bigcell.flows.compare import flow_errors
 from bigcell.flows.heat import survey
 from bigcell.stitch.clean import CLEAN_LIMIT, CleanSettings, claims
 from bigcell.stitch.number import SizeSettings
+from bigcell.tiling.blend import FLOW_BITS, FLOW_LIMIT, LOGIT_BITS, LOGIT_LIMIT
 
 
 @dataclass(frozen=True)
@@ -128,20 +129,18 @@ def _check(flows: Array, cellprob: Array) -> None:
 
 
 def _integers(flows: Array, cellprob: Array, settings: DynamicsSettings) -> tuple[Array, Array]:
-    """Flow int16 (3, z, y, x), zero in the background, and foreground (z, y, x), plane by plane to hold little."""
+    """Flow int16 (3, z, y, x), zero in the background, and foreground (z, y, x): as `integer_flow`, in one pass."""
     flow = np.zeros((3, *cellprob.shape), np.int16)
-    mask = np.zeros(cellprob.shape, bool)
-    least = logit_threshold(settings)
-    for z in range(len(cellprob)):
-        if not (np.isfinite(cellprob[z]).all() and np.isfinite(flows[:, z]).all()):
-            bad = np.argwhere(~np.isfinite(np.concatenate([flows[:, z], cellprob[None, z]])))[0]
-            raise InputError(
-                f"the {'cell probability' if bad[0] == len(flows) else 'flow'} at (z, y, x) = {(z, *bad[1:].tolist())} "
-                "is not finite; wanted finite numbers everywhere: mend the flows"
-            )
-        mask[z] = integer_logit(cellprob[z]) > least
-        for out, component in zip(flow[3 - len(flows) :, z], flows[:, z], strict=True):
-            np.multiply(integer_flow(component), mask[z], out=out)
+    mask = np.empty(cellprob.shape, bool)
+    scale = np.array([[FLOW_LIMIT, 1 << FLOW_BITS], [LOGIT_LIMIT, 1 << LOGIT_BITS]], np.float32)
+    given = np.ascontiguousarray(flows, np.float32), np.ascontiguousarray(cellprob, np.float32)
+    if not _integers_into(*given, scale, logit_threshold(settings), flow, mask):
+        every = np.concatenate([flows, cellprob[None]])
+        bad = np.argwhere(~np.isfinite(every))[0].tolist()
+        raise InputError(
+            f"the {'cell probability' if bad[0] == len(flows) else 'flow'} at (z, y, x) = {tuple(bad[1:])} is not "
+            "finite; wanted finite numbers everywhere: mend the flows"
+        )
     return flow, mask
 
 
@@ -162,6 +161,26 @@ def _fill(labels: Array, table: Array) -> None:
             found.append((i + 1, z + low[0], np.argwhere(claims(crop[z], int(i) + 1, holes[z])) + low[1:]))
     for name, z, place in found:
         labels[z][tuple(place.T)] = name
+
+
+@njit(cache=True, parallel=True)
+def _integers_into(flows, cellprob, scale, least, flow, mask):  # type: ignore[no-untyped-def]
+    """Whether all is finite. `scale`: limit and scale of flows and of logits."""
+    rows, first, bad = cellprob.shape[1], 3 - len(flows), 0
+    for r in prange(cellprob.shape[0] * rows):
+        z, y = r // rows, r % rows
+        for x in range(cellprob.shape[2]):
+            v = cellprob[z, y, x]
+            bad += not np.isfinite(v)
+            v = min(max(v, -scale[1, 0]), scale[1, 0]) * scale[1, 1]
+            mask[z, y, x] = np.rint(v) > least
+        for c in range(len(flows)):
+            for x in range(cellprob.shape[2]):
+                v = flows[c, z, y, x] / np.float32(5.0)
+                bad += not np.isfinite(v)
+                v = np.rint(min(max(v, -scale[0, 0]), scale[0, 0]) * scale[0, 1])
+                flow[first + c, z, y, x] = np.int16(v) if mask[z, y, x] else 0
+    return bad == 0
 
 
 @njit(cache=True)
