@@ -172,7 +172,7 @@ def test_the_voxel_that_is_not_finite_is_named(bad: float) -> None:
     flows[1, 2, 3, 4] = bad
     with pytest.raises(InputError, match=r"the flow at \(z, y, x\) = \(2, 3, 4\)"):
         masks_from_flows(flows, cellprob)
-    cellprob[1, 5, 6] = bad
+    flows[1, 2, 3, 4], cellprob[1, 5, 6] = 0, bad
     with pytest.raises(InputError, match=r"the cell probability at \(z, y, x\) = \(1, 5, 6\)"):
         masks_from_flows(flows, cellprob)
 
