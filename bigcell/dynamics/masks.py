@@ -152,14 +152,16 @@ def _area(table: Array, first_axis: int) -> Array:
 
 def _fill(labels: Array, table: Array) -> None:
     """Give objects 1..n, the rows of `table`, the holes that are theirs. All are decided before any is filled."""
-    found = []
-    for i in np.flatnonzero(_with_holes(labels, table)):
+    kinds = _holes_of(labels, table)
+    shared = []
+    for i in np.flatnonzero(kinds == _SHARED):
         low, high = table[i, :3], table[i, 3:6]
         crop = labels[tuple(map(slice, low, high))]
         holes = enclosed_planes(crop == i + 1)
         for z in np.flatnonzero(holes.any((1, 2))):
-            found.append((i + 1, z + low[0], np.argwhere(claims(crop[z], int(i) + 1, holes[z])) + low[1:]))
-    for name, z, place in found:
+            shared.append((i + 1, z + low[0], np.argwhere(claims(crop[z], int(i) + 1, holes[z])) + low[1:]))
+    _fill_empty(labels, table, kinds)
+    for name, z, place in shared:
         labels[z][tuple(place.T)] = name
 
 
@@ -207,16 +209,50 @@ def _renumber(labels, number):  # type: ignore[no-untyped-def]
         labels[i] = number[labels[i]]
 
 
+_NONE, _EMPTY, _SHARED = 0, 1, 2
+
+
 @njit(cache=True, parallel=True)
-def _with_holes(labels, table):  # type: ignore[no-untyped-def]
-    """Whether each object of a survey encloses anything in one of its planes; those of no voxel do not."""
-    found = np.zeros(len(table), np.bool_)
+def _holes_of(labels, table):  # type: ignore[no-untyped-def]
+    """What each object of a survey encloses in its planes: nothing, free voxels alone, or other objects too."""
+    kinds = np.zeros(len(table), np.uint8)
     for i in prange(len(table)):
         row = table[i]
         if row[9] > 0:
-            own = labels[row[0] : row[3], row[1] : row[4], row[2] : row[5]] == i + 1
-            found[i] = _has_gap(own) and enclosed_planes(own).any()
-    return found
+            crop = labels[row[0] : row[3], row[1] : row[4], row[2] : row[5]]
+            own = crop == i + 1
+            if _has_gap(own):
+                kinds[i] = _kind_of(crop, enclosed_planes(own))
+    return kinds
+
+
+@njit(cache=True)
+def _kind_of(labels, holes):  # type: ignore[no-untyped-def]
+    kind = _NONE
+    for z in range(holes.shape[0]):
+        for y in range(holes.shape[1]):
+            for x in range(holes.shape[2]):
+                if holes[z, y, x]:
+                    if labels[z, y, x] > 0:
+                        return _SHARED
+                    kind = _EMPTY
+    return kind
+
+
+@njit(cache=True, parallel=True)
+def _fill_empty(labels, table, kinds):  # type: ignore[no-untyped-def]
+    """Fill holes that hold no other object: whatever encloses these objects in turn leaves their holes to them."""
+    for i in prange(len(table)):
+        if kinds[i] != _EMPTY:
+            continue
+        row = table[i]
+        crop = labels[row[0] : row[3], row[1] : row[4], row[2] : row[5]]
+        holes = enclosed_planes(crop == i + 1)
+        for z in range(holes.shape[0]):
+            for y in range(holes.shape[1]):
+                for x in range(holes.shape[2]):
+                    if holes[z, y, x]:
+                        crop[z, y, x] = i + 1
 
 
 @njit(cache=True)

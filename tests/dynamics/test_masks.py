@@ -189,3 +189,28 @@ def test_objects_beyond_the_limit_are_left_as_they_are(monkeypatch: pytest.Monke
     assert np.count_nonzero(found) == 16 * 16 - 1
     found = clean_labels(labels.copy(), flow, MaskSettings(clean=CleanSettings(flow_threshold=0)))
     assert np.bincount(found.ravel())[1:].tolist() == [8 * 8, 16 * 16 - 1]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([(1, 40, 44), (4, 20, 26)]))
+def test_rings_in_rings_are_filled_by_the_definition(seed: int, extent: Zyx) -> None:
+    """Holes that hold other objects, rings, dust and free voxels: all are decided before any is filled."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros(extent, np.uint32)
+    y, x = np.indices(extent[1:])
+    for name in range(1, 13):
+        r2 = (y - rng.integers(0, extent[1])) ** 2 + (x - rng.integers(0, extent[2])) ** 2
+        outer = rng.uniform(2, 16)
+        labels[:, (r2 <= outer**2) & (r2 >= (outer * rng.choice([0.0, 0.6, 0.8])) ** 2)] = name
+    dust = rng.random(extent) < 0.05
+    labels[dust] = rng.integers(0, 13, int(dust.sum()))
+    kept = np.unique(labels, return_inverse=True)[1].reshape(extent).astype(np.uint32)
+    kept += 0 if (labels == 0).any() else 1
+    wanted = kept.copy()
+    for z, plane in enumerate(kept):
+        for name in np.unique(plane[plane > 0]):
+            own = plane == name
+            wanted[z][claims(plane, int(name), binary_fill_holes(own) & ~own)] = name
+    kind = MaskSettings(sizes=SizeSettings(0), clean=CleanSettings(flow_threshold=0))
+    found = clean_labels(labels.copy(), np.zeros((3, *extent), np.int16), kind)
+    assert np.array_equal(found, wanted)
