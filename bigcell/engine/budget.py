@@ -5,6 +5,7 @@ The constants were measured with ``python benchmarks/memory.py``; `tests/scale` 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
@@ -59,7 +60,7 @@ def estimate(plan: Plan, *, workers: int = 1) -> Budget:
     peaks.append(_clean_bytes(plan))
     base = BASE
     if plan.model:
-        peaks += [_predict_bytes(plan), _intensity_bytes(plan)]
+        peaks += [_predict_bytes(plan, max(1, (os.cpu_count() or 1) // workers)), _intensity_bytes(plan)]
         base += TORCH + plan.network.held
     worker = int(base + max(peaks))
     driver = int(DRIVER + BLOCK_NOTE * len(plan.grid) + _intensity_tables(plan))
@@ -114,8 +115,8 @@ def _apply_bytes(plan: Plan) -> float:
     return region * 4.5 + READER
 
 
-def _predict_bytes(plan: Plan) -> float:
-    """The image under the cube's tiles with what it was read from, the flows, a batch, and a tile in the network."""
+def _predict_bytes(plan: Plan, threads: int) -> float:
+    """The image under the cube's tiles with what it was read from, the flows, a batch, and a tile in each thread."""
     lattice = plan.lattice
     sides = [
         min(a.starts[min(lattice.group, len(a.starts)) - 1] + a.size, a.length) - max(0, a.starts[0])
@@ -126,4 +127,4 @@ def _predict_bytes(plan: Plan) -> float:
     image = channels * footprint * (4 * 3 + np.dtype(plan.dtype).itemsize)
     tile = max(a.size for a in lattice.axes) ** 2
     batch = tile * plan.settings.tiles.batch * 4 * 2 * (channels + 3)
-    return image + footprint * 8 + batch + tile * plan.network.pixel
+    return image + footprint * 8 + batch + tile * plan.network.pixel * min(threads, 2 * plan.settings.tiles.batch)

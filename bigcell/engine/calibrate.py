@@ -54,7 +54,8 @@ def _network_seconds(plan: Plan, threads: int) -> float:
     runners, lattice, total = view_runners(plan), plan.lattice, 0.0
     for view in lattice.views:
         normal, rows, columns = VIEWS[view]
-        batch = 1 if runners[view].device.type == "cpu" else min(plan.settings.tiles.batch, lattice.extent[normal])
+        on_cpu = runners[view].device.type == "cpu"
+        batch = threads if on_cpu else min(plan.settings.tiles.batch, lattice.extent[normal])
         shape = (batch, channels, lattice.axes[rows].size, lattice.axes[columns].size)
         total += seconds_per_pixel(runners[view], shape, threads) * lattice.input_voxels(view)
     return total * (4 if plan.settings.flows.augment and not plan.settings.tiles.mirrored else 1)

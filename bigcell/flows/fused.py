@@ -129,13 +129,12 @@ class _Conv:
 
     def _weight(self, x: Tensor) -> Tensor:
         shape = tuple(x.shape)
-        if shape not in self.packed:
-            self.packed.clear()  # of one shape at a time: tiles of a lattice have few
+        packed = self.packed.get(shape)
+        if packed is None:
             pad, one = [self.weight.shape[2] // 2] * 2, [1, 1]
-            self.packed[shape] = torch.ops.mkldnn._reorder_convolution_weight(
-                self.weight, pad, one, one, 1, list(shape)
-            )
-        return self.packed[shape]
+            packed = torch.ops.mkldnn._reorder_convolution_weight(self.weight, pad, one, one, 1, list(shape))
+            self.packed = {shape: packed}  # of one shape at a time: tiles of a lattice have few
+        return packed
 
 
 class _Down:

@@ -6,7 +6,9 @@ import torch
 from bigcell.core.errors import ModelError, SettingsError
 from bigcell.flows import runner as runners
 from bigcell.flows.runner import Runner, choose_precision, largest_batch, settle_precision, trial_tile
+from bigcell.networks.cpnet import CPnet
 from bigcell.networks.registry import Model, load_model
+from bigcell.networks.sam_vit import CellposeSAM, SamSizes
 
 CPU = torch.device("cpu")
 
@@ -76,6 +78,29 @@ def test_a_cpu_takes_tile_by_tile() -> None:
     tiles = torch.randn(3, 1, 16, 16)
     assert torch.equal(Runner(network, CPU)(tiles), double(tiles))
     assert network.calls == [1, 1, 1]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", ["CPnet", "transformer"])
+def test_the_number_of_threads_does_not_change_a_bit(kind: str, precision: str) -> None:
+    """Sums that are shared out among threads would: so a tile is one thread's."""
+    torch.manual_seed(1)
+    sizes = SamSizes(grid=8, width=64, heads=4, hidden=128, neck=16, spans=(15, 15))
+    network = CPnet((2, 16, 32, 64)) if kind == "CPnet" else CellposeSAM(sizes)
+    for parameter in network.parameters():
+        parameter.requires_grad_(False).normal_(0, 0.05)
+    x = torch.randn(5, network.channels, 64, 64)
+    before, made = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3, 5):
+            torch.set_num_threads(threads)
+            runner = Runner(network.eval(), CPU, precision)  # type: ignore[arg-type]
+            kept = torch.get_num_threads()
+            made.append(runner(x))
+            assert torch.get_num_threads() == kept  # ours do not become everybody's
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(one, made[0]) for one in made)
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
