@@ -10,7 +10,7 @@ from numba import njit
 
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
-from bigcell.dynamics.clean import holes
+from bigcell.dynamics.clean import enclosed_planes, holes
 from bigcell.engine.job import Job
 from bigcell.engine.label_windows import NamedLabels, Tables, plane_windows, whole_windows
 from bigcell.engine.object_steps import load_pieces, save_pieces
@@ -61,31 +61,59 @@ def fill(job: Job, item: tuple[int]) -> dict[str, Any]:
 
 
 def _claimed(tables: Tables, objects: Pieces, window: Box) -> tuple[Array, Array]:
-    """Every voxel in a window that one of the objects claims: its name (n,) int64 and its place (n, 3) int32."""
+    """Every voxel in a window that one of the objects claims: its name (n,) int64 and its place (n, 3) int64."""
     labels = NamedLabels.read(tables, window)
-    places: list[Array] = [np.zeros((0, 3), np.int32)]
-    counts = np.zeros(len(objects), np.int64)
-    stays: Array | None = None
-    for row, number in enumerate(labels.numbers(objects.name)):
-        box = Box(tuple(objects.low[row].tolist()), tuple(objects.high[row].tolist())) & window
-        crop = labels.values[box.relative_to(window).slices]
-        if not _has_gap(crop, number) or not (inside := holes(crop == number)).any():
-            continue
-        if stays is None:
-            stays = labels.kept(tables, tables.job.plan.sound)
-        places.append((_own_holes(crop, int(number), inside, stays) + np.array(box.start)).astype(np.int32))
-        counts[row] = len(places[-1])
-    return np.repeat(objects.name, counts), np.concatenate(places)
+    stays = labels.kept(tables, tables.job.plan.sound)
+    start, stop = np.array(window.start), np.array(window.stop)
+    boxes = np.stack([np.maximum(objects.low, start) - start, np.minimum(objects.high, stop) - start], 2)
+    row, place, contested = _holes(labels.values, boxes, labels.numbers(objects.name), stays)
+    free = ~contested[row]
+    rows, places = [row[free]], [place[free]]
+    for i in np.flatnonzero(contested):
+        crop = labels.values[tuple(slice(a, b) for a, b in boxes[i])]
+        places.append(_contested(crop, int(labels.numbers(objects.name[i])), stays) + boxes[i, :, 0])
+        rows.append(np.full(len(places[-1]), i))
+    return objects.name[np.concatenate(rows)], np.concatenate(places) + start
 
 
-def _own_holes(crop: Array, number: int, inside: Array, stays: Array) -> Array:
-    """The voxels (n, 3) of its holes (`inside`) that object `number` claims; `stays`: which numbers count."""
-    if not stays[crop[inside]].any():  # nobody is in them, as is nearly always so
-        return np.argwhere(inside)
+def _contested(crop: Array, number: int, stays: Array) -> Array:
+    """The voxels (n, 3) of its holes that object `number` claims where others that stay are in them."""
+    inside = holes(crop == number)
     mine = np.zeros(crop.shape, bool)
     for z in np.flatnonzero(inside.any((1, 2))):
         mine[z] = claims(np.where(stays[crop[z]], crop[z], 0), number, inside[z])
     return np.argwhere(mine)
+
+
+@njit(cache=True, nogil=True)
+def _holes(values, boxes, numbers, stays):  # type: ignore[no-untyped-def]
+    """What each object shuts in plane by plane: rows (n,), places (n, 3), and for which objects an other is in there.
+
+    Object `numbers[i]` of `values` (z, y, x) lies in ``boxes[i]`` (3, 2).
+    """
+    found = np.empty((256, 4), np.int64)
+    contested = np.zeros(len(numbers), np.bool_)
+    n = 0
+    for i in range(len(numbers)):
+        box = boxes[i]
+        crop = values[box[0, 0] : box[0, 1], box[1, 0] : box[1, 1], box[2, 0] : box[2, 1]]
+        if not _has_gap(crop, numbers[i]):
+            continue
+        inside = enclosed_planes(crop == numbers[i])
+        for z in range(crop.shape[0]):
+            for y in range(crop.shape[1]):
+                for x in range(crop.shape[2]):
+                    if not inside[z, y, x]:
+                        continue
+                    contested[i] |= stays[crop[z, y, x]]
+                    if n == len(found):
+                        longer = np.empty((2 * n, 4), np.int64)
+                        longer[:n] = found
+                        found = longer
+                    found[n, 0], found[n, 1] = i, z + box[0, 0]
+                    found[n, 2], found[n, 3] = y + box[1, 0], x + box[2, 0]
+                    n += 1
+    return found[:n, 0].copy(), found[:n, 1:].copy(), contested
 
 
 @njit(cache=True, nogil=True)

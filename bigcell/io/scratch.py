@@ -172,9 +172,11 @@ def unpack(content: bytes) -> dict[str, Array]:
 
 
 def _chunks(shape: Sequence[int]) -> Iterator[tuple[slice, ...]]:
-    """The parts of an array (..., z, y, x) that are compressed one by one."""
-    side = (1,) * (len(shape) - 3) + (_CHUNK,) * 3
-    for box in Box.of(shape).split(side):
+    """The parts of an array (..., z, y, x) that are compressed one by one: about 64^3 voxels, flat ones wider."""
+    planes, side = min(shape[-3], _CHUNK), _CHUNK
+    while planes * (2 * side) ** 2 <= _CHUNK**3:
+        side *= 2
+    for box in Box.of(shape).split((1,) * (len(shape) - 3) + (planes, side, side)):
         yield box.slices
 
 
