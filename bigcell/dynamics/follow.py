@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit, prange
+from numba import get_num_threads, njit, prange
 
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
@@ -130,7 +130,8 @@ def follow_core(
     flat = np.ascontiguousarray(flow).reshape(3, -1)
     frame, rule = _frame(window, core, extent), _rule(niter, extent, sampling, planar)
     ends = np.empty(core.shape, np.int32 if window.size < 2**31 else np.int64)
-    _follow_core(flat, np.ascontiguousarray(mask), ends, frame, rule, rounding(sampling))
+    how = np.array([rounding(sampling), get_num_threads()])
+    _follow_core(flat, np.ascontiguousarray(mask), ends, frame, rule, how)
     left = Particles.at(np.argwhere(ends == ESCAPED) + np.array(core.start))
     if len(left):
         left, _ = follow(flow, window, extent, left, niter, sampling=sampling, planar=planar)
@@ -172,10 +173,15 @@ def _follow(flow, frame, start, state, rule):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, parallel=True)
-def _follow_core(flow, mask, ends, frame, rule, half):  # type: ignore[no-untyped-def]
-    rows = mask.shape[1]
-    for r in prange(mask.shape[0] * rows):
-        a, b = r // rows, r % rows
+def _follow_core(flow, mask, ends, frame, rule, how):  # type: ignore[no-untyped-def]
+    """`how`: what is added before a fraction is cut off, and the number of threads."""
+    rows, every, half, threads = mask.shape[1], mask.shape[0] * mask.shape[1], how[0], how[1]
+    share = (every + threads - 1) // threads
+    for r in prange(share * threads):
+        row = (r % share) * threads + r // share  # threads take turns, as cells may all lie on one side
+        if row >= every:
+            continue
+        a, b = row // rows, row % rows
         for c in range(mask.shape[2]):
             if not mask[a, b, c]:
                 ends[a, b, c] = BACKGROUND
