@@ -74,9 +74,14 @@ def _error(labels, name, row, flow, unit):  # type: ignore[no-untyped-def]
     total = 0.0
     for i in range(len(place)):
         z, y, x = row[0] + place[i, 0], row[1] + place[i, 1], row[2] + place[i, 2]
-        size = 1.0 / (1e-60 + np.sqrt(rise[i, 0] ** 2 + rise[i, 1] ** 2 + rise[i, 2] ** 2))
-        ez = 0.0 if flat else rise[i, 0] * size - flow[0, z, y, x] * unit
-        ey = rise[i, 1] * size - flow[1, z, y, x] * unit
-        ex = rise[i, 2] * size - flow[2, z, y, x] * unit
+        dz, dy, dx = rise[i, 0], rise[i, 1], rise[i, 2]
+        most = max(abs(dz), abs(dy), abs(dx))
+        if most > 0:  # faint heat has a direction too: its square would vanish
+            dz, dy, dx = dz / most, dy / most, dx / most
+            size = np.sqrt(dz * dz + dy * dy + dx * dx)
+            dz, dy, dx = dz / size, dy / size, dx / size
+        ez = 0.0 if flat else dz - flow[0, z, y, x] * unit
+        ey = dy - flow[1, z, y, x] * unit
+        ex = dx - flow[2, z, y, x] * unit
         total += ez * ez + ey * ey + ex * ex
     return total / len(place)

@@ -74,6 +74,13 @@ def test_right_cells_pass_and_wrong_ones_do_not(extent: tuple[int, int, int]) ->
     assert np.nanmean(flow_errors(halved, flow)) > 0.4
 
 
+def test_a_long_thin_cell_is_right_to_its_ends() -> None:
+    """Heat falls eightfold a pixel in a cell one pixel wide: at its ends too little is left to be squared."""
+    flow = np.zeros((3, 1, 1, 301), np.float32)
+    flow[2] = np.sign(150 - np.arange(301))
+    assert flow_error(np.ones((1, 1, 301), bool), flow) < 1e-6
+
+
 def test_integer_flows_are_their_own_floats() -> None:
     labels = np.ones((1, 9, 13), np.uint32)
     held = np.random.default_rng(0).integers(-1100, 1100, (3, 1, 9, 13)).astype(np.int16)
