@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -59,7 +60,8 @@ def settle_precision(asked: Choice, model: Any, side: int) -> tuple[Precision, t
     precision = choose_precision(asked, device)
     if asked != "auto" or precision == "float32":
         return precision, ()
-    runner = Runner(model.network, device=device, precision="bfloat16")
+    network = model.network if device.type == "cpu" else deepcopy(model.network)  # the caller's stays where it is
+    runner = Runner(network, device=device, precision="bfloat16")
     try:
         runner(trial_tile(model.channels, side, side))
     except ModelError as error:

@@ -152,6 +152,15 @@ def test_auto_takes_float32_where_bfloat16_strays_and_says_so(monkeypatch: pytes
     assert "off float32" in notes[0]
 
 
+def test_the_trial_on_a_device_leaves_the_model_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runners, "choose_device", lambda asked="auto": torch.device("meta"))  # a device without values
+    monkeypatch.setattr(runners, "choose_precision", lambda asked, device: "bfloat16")
+    model = load_model("default")
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        settle_precision("auto", model, 32)
+    assert {p.device.type for p in model.network.parameters()} == {"cpu"}
+
+
 def test_auto_follows_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
     for has in (False, True):
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda has=has: has)
