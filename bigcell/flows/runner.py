@@ -180,7 +180,7 @@ class Runner:
         """Whether every tile is computed by one thread, and threads share out the tiles.
 
         So on CPUs: sums that threads share out differ in their last bits with the number of threads, and that is no
-        property of the volume. It is also the faster way.
+        property of the volume.
         """
         return self.device.type == "cpu" and isinstance(self.network, nn.Module)
 
