@@ -74,7 +74,8 @@ class Plan:
         x = self.model_diameter / self.settings.diameter
         z = 1.0 if self.is_planar else x * self.settings.anisotropy
         factors = (z, x * self.spacing.y / self.spacing.x, x)
-        return GridPair.scaled(self.extent, factors, plain=self.settings.tiles.layout == "cellpose")
+        plain = self.settings.tiles.layout == "cellpose"
+        return GridPair.scaled(self.extent, factors, plain=plain, planar=self.is_planar)
 
     @cached_property
     def lattice(self) -> Lattice:

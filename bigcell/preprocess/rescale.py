@@ -23,16 +23,23 @@ class GridPair:
     """The volume's `extent` and the network's grid `network`, both (z, y, x), over the same space.
 
     `plain`: resampled as Cellpose does it. Images are interpolated, not averaged, where they shrink, and flows keep
-    their numbers where voxels are long.
+    their numbers where voxels are long. `planar`: planes are seen one by one, so the length of a voxel along z says
+    nothing of the flow in them.
     """
 
     extent: tuple[int, int, int]
     network: tuple[int, int, int]
     plain: bool = False
+    planar: bool = False
 
     @classmethod
     def scaled(
-        cls, extent: tuple[int, int, int], factors: tuple[float, float, float], *, plain: bool = False
+        cls,
+        extent: tuple[int, int, int],
+        factors: tuple[float, float, float],
+        *,
+        plain: bool = False,
+        planar: bool = False,
     ) -> GridPair:
         """A network grid with `factors` times as many voxels along each axis (a single plane stays one).
 
@@ -43,7 +50,7 @@ class GridPair:
         """
         whole = int if plain else round
         z, y, x = (1 if n == 1 else max(1, whole(n * f)) for n, f in zip(extent, factors, strict=True))
-        return cls(extent, (z, y, x), plain)
+        return cls(extent, (z, y, x), plain, planar)
 
     @property
     def is_identity(self) -> bool:
@@ -55,7 +62,8 @@ class GridPair:
         if self.plain:
             return (1.0, 1.0, 1.0)
         z, y, x = (a / b for a, b in zip(self.extent, self.network, strict=True))
-        top = max(v for v, n in zip((z, y, x), self.extent, strict=True) if n > 1) if max(self.extent) > 1 else 1.0
+        moves = [n > 1 and not (axis == 0 and self.planar) for axis, n in enumerate(self.extent)]
+        top = max((v for v, m in zip((z, y, x), moves, strict=True) if m), default=1.0)
         return (z / top, y / top, x / top)
 
     def source_box(self, box: Box) -> Box:
