@@ -25,11 +25,11 @@ def normalised() -> dict[str, np.ndarray]:
 
 def size_model() -> dict[str, np.ndarray]:
     """Diameters that a size model of random parameters sees in random styles (Cellpose 3.1 only)."""
-    params = {"A": 0.2 * (random_bits((256,), 61) - 0.5), "smean": 0.1 * random_bits((256,), 62)}
+    params = {"A": 2.0 * (random_bits((256,), 61) - 0.5), "smean": 0.1 * random_bits((256,), 62)}
     params |= {"ymean": np.array(0.2), "diam_mean": np.array(30.0)}
     styles = random_bits((6, 256), 63) - 0.4
     styles /= np.sqrt((styles**2).sum(1, keepdims=True))
-    styles[5] = -200 * params["A"]  # seen as a diameter below the least that is answered
+    styles[5] = -params["A"] / np.sqrt((params["A"] ** 2).sum())  # seen as smaller than the least that is answered
     model = SimpleNamespace(params=params, diam_mean=params["diam_mean"])
     diameters = [float(models.SizeModel._size_estimation(model, style)) for style in styles]
     return {**params, "styles": styles, "diameters": np.array(diameters)}
