@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -53,6 +54,17 @@ def thread_environment(workers: int) -> dict[str, str]:
 
 def _start(environment: dict[str, str]) -> None:
     os.environ.update(environment)  # before numba or torch are imported in this process
+    hold_little()
+
+
+def hold_little() -> bool:
+    """What `THRIFT` does, for a process that has started already. False where the C library is not glibc."""
+    arena_max, trim_threshold = -8, -1  # malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(mallopt(arena_max, 2) and mallopt(trim_threshold, 65536))
 
 
 @dataclass
