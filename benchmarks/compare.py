@@ -56,7 +56,8 @@ class Bench:
         folder = self.set_of(row)
         if row.pipeline:
             folder_of(self.data, "network")  # its checkpoint
-            block, diameter = (n // 4 if self.quick else n for n in row.pipeline)
+            block, diameter = row.pipeline
+            block //= 4 if self.quick else 1
             script = HERE / ("peer_pipeline.py" if peer else "our_pipeline.py")
             arguments = [work, str(folder), ",".join([str(block)] * 3), str(diameter)]
         else:

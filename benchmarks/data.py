@@ -127,7 +127,10 @@ def _network(folder: Path, part: int) -> None:
 
     network = CPnet(NBASE)
     weights = weights_from_seed({k: tuple(v.shape) for k, v in network.state_dict().items()}, seed=5)
-    torch.save({name: torch.from_numpy(value) for name, value in weights.items()}, folder / "cpnet.pt")
+    state = {name: torch.from_numpy(value) for name, value in weights.items()}
+    torch.save(state, folder / "cpnet.pt")
+    small = {name: torch.full((1,), 15.0) for name in ("diam_mean", "diam_labels")}
+    torch.save({**state, **small}, folder / "cpnet_15.pt")  # for cells half as large: nothing is resampled
     rng = np.random.default_rng(9)
     for name, shape in (("plane", (1, 1024 // part, 1024 // part, 2)), ("volume", (128 // part,) * 3 + (2,))):
         _save(folder, name, rng.random(shape, np.float32))

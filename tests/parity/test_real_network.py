@@ -56,8 +56,8 @@ def truths() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def segmented(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
-    """bigcell's own road from image to labels, on Cellpose's tiles: their margin of 8 empty pixels round the image counts
-    for much at its edge (average precision 0.69, without it 0.64)."""
+    """bigcell's own road from image to labels, on Cellpose's tiles: their margin of 8 empty pixels round the image
+    counts for much at its edge (average precision 0.69, without it 0.64)."""
     found = {}
     for name in NAMES:
         image = np.moveaxis(imread(DATA / "images" / f"{name}_img.png")[..., 1::-1], -1, 0)[:, None]  # green, red
