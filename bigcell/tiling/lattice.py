@@ -21,6 +21,10 @@ from bigcell.tiling.grid import BlockGrid
 MULTIPLE = 16
 """Tile sides are multiples of this: the network halves its input three times, and one more to be safe."""
 
+MARGIN = 8
+"""Voxels past the edges in y and x that tiles show as zeros. Without them, networks trained on such tiles err at edges;
+along z, where stacks are cut as they come, they were measured to do harm."""
+
 VIEWS: tuple[tuple[int, int, int], ...] = ((0, 1, 2), (1, 0, 2), (2, 0, 1))
 """(normal, rows, columns) as axes of (z, y, x): planes yx, zx and zy."""
 
@@ -73,25 +77,25 @@ class AxisTiles:
     full: int = 0
 
     @classmethod
-    def over(cls, length: int, settings: TileSettings) -> AxisTiles:
-        """The tiles of `settings` over an axis of `length` voxels.
+    def over(cls, length: int, settings: TileSettings, margin: int = 0) -> AxisTiles:
+        """The tiles of `settings` over an axis of `length` voxels; even ones reach `margin` beyond both ends.
 
         >>> AxisTiles.over(256, TileSettings(size=224, overlap=0.15))
         AxisTiles(length=256, size=160, starts=(0, 96), full=0)
         >>> AxisTiles.over(256, TileSettings(size=224, overlap=0.1, layout="cellpose")).starts
         (-8, 40)
         """
-        return cls._even(length, settings) if settings.layout == "even" else cls._cellpose(length, settings)
+        return cls._even(length, settings, margin) if settings.layout == "even" else cls._cellpose(length, settings)
 
     @classmethod
-    def _even(cls, length: int, settings: TileSettings) -> AxisTiles:
-        """As few tiles as the overlap allows, no larger than needed unless fixed, spread evenly over `length`."""
-        lap = ceil(settings.overlap * settings.size)
-        count = max(1, ceil((length - lap) / (settings.size - lap)))
-        size = ceil(ceil((length + (count - 1) * lap) / count) / MULTIPLE) * MULTIPLE
+    def _even(cls, length: int, settings: TileSettings, margin: int) -> AxisTiles:
+        """As few tiles as the overlap allows, no larger than needed unless fixed, spread evenly over the axis."""
+        lap, seen = ceil(settings.overlap * settings.size), length + 2 * margin
+        count = max(1, ceil((seen - lap) / (settings.size - lap)))
+        size = ceil(ceil((seen + (count - 1) * lap) / count) / MULTIPLE) * MULTIPLE
         size = settings.size if settings.fixed else size
-        reach = max(0, length - size)
-        starts = tuple(round(i * reach / (count - 1)) for i in range(count)) if count > 1 else (0,)
+        reach = max(0, seen - size)
+        starts = tuple(round(i * reach / (count - 1)) - margin for i in range(count)) if count > 1 else (-margin,)
         return cls(length, size, starts)
 
     @classmethod
@@ -140,7 +144,8 @@ class Lattice:
 
     @cached_property
     def axes(self) -> tuple[AxisTiles, ...]:
-        return tuple(AxisTiles.over(n, self.settings) for n in self.extent)
+        """The tiles along z, y, x. Along y and x they show the network what Cellpose shows it, zeros past the edge."""
+        return tuple(AxisTiles.over(n, self.settings, m) for n, m in zip(self.extent, (0, MARGIN, MARGIN), strict=True))
 
     @cached_property
     def views(self) -> tuple[int, ...]:
