@@ -22,7 +22,7 @@ def main() -> None:
     given: dict[str, Any] = {"flows": Path(folder, "flows.zarr")}
     if what == "network":
         model = Path(folder).with_name("network") / "cpnet_15.pt"
-        given = {"image": Path(folder, "image.zarr"), "model": model, "diameter": float(diameter)}
+        given = {"image": Path(folder, "image.zarr"), "model": str(model), "diameter": float(diameter)}
         given |= {"precision": "float32"}
     shape = tuple(int(n) for n in block.split(","))
     with tempfile.TemporaryDirectory() as home:

@@ -151,7 +151,7 @@ ROWS = {
         "network",
         "network",
         ((3, 3),),
-        0.5,
+        0,
         "float32",
         None,
         (128, 15),
