@@ -54,7 +54,7 @@ def test_each_tile_runs_once(tmp_path: Path, image_store: Path, block: tuple[int
     plan = Plan.from_json(read_record(result.path).plan)
     assert result.counts["tiles"] == plan.lattice.tiles
     share = [plan.lattice.input_voxels(v) / np.prod(plan.lattice.extent) for v in plan.lattice.views]
-    assert max(share) < 3.6  # tiles of 48 with their margins, over 18 planes padded to 32
+    assert max(share) < 3.8  # tiles of 48 with their margins, over 18 planes padded to 32, and 8 voxels past edges
 
 
 @pytest.mark.parametrize(("top", "precision"), [(None, "float32"), (32, "float32"), (32, "bfloat16")])

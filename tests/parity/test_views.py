@@ -80,3 +80,9 @@ def test_the_transformer_equals_cellpose_4(transformer: Model, answers: Any) -> 
     tiles = TileSettings(size=256, overlap=0.1, layout="cellpose", fixed=True)
     found = whole(transformer, picture((1, 300, 260, 3), 26), tiles, SUM)
     assert error(every(found, 23), answers("network_cellpose4")["transformer/plane"]) < 3e-3
+
+
+def test_summed_views_of_the_transformer_equal_cellpose_4(transformer: Model, answers: Any) -> None:
+    tiles = TileSettings(size=256, overlap=0.1, layout="cellpose", fixed=True)
+    found = whole(transformer, picture((12, 20, 28, 3), 25), tiles, SUM)
+    assert error(every(found, 3), answers("network_cellpose4")["transformer/views"]) < 3e-3

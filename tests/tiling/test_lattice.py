@@ -100,11 +100,12 @@ def test_cellpose_tiles_are_those_of_its_padded_image() -> None:
     assert AxisTiles.over(128, settings) == AxisTiles(128, 144, (-8,), 224)  # shorter than a tile: one, as long as it
 
 
-def test_cellpose_tiles_of_a_transformer_never_fit_one_image() -> None:
-    """A plane of 256 becomes 272, and so two tiles along each axis."""
+def test_cellpose_tiles_of_a_transformer_fit_one_small_image() -> None:
+    """A plane of 256 becomes 272, and so two tiles along each axis; one of up to 240 is one tile."""
     settings = TileSettings(size=256, overlap=0.1, layout="cellpose", fixed=True)
     assert AxisTiles.over(256, settings).starts == (-8, 8)
-    assert AxisTiles.over(100, settings).starts == (-86, -70)
+    assert AxisTiles.over(100, settings).starts == (-78,)
+    assert AxisTiles.over(241, settings).starts == (-8, -7)
 
 
 def test_mirrored_tiles_lie_half_a_tile_apart() -> None:
