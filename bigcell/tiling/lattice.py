@@ -102,8 +102,9 @@ class AxisTiles:
     def _cellpose(cls, length: int, settings: TileSettings) -> AxisTiles:
         """The tiles of Cellpose 3.1 and, where they are `fixed`, of Cellpose 4.
 
-        The axis is padded to a multiple of 16 and then by 8 on both sides (4: a short one to a tile in all). Tiles are the padded
-        axis cut at equal distances: a fifth more of them than fit for an overlap of a tenth, or twice as many.
+        The axis is padded to a multiple of 16 and then by 8 on both sides (4: a short one to a tile in all). Tiles are
+        the padded axis cut at equal distances: a fifth more of them than fit for an overlap of a tenth, or twice as
+        many.
         """
         short = settings.fixed and length < settings.size
         missing = max(0, settings.size - length - 16) if short else -length % MULTIPLE
