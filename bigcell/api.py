@@ -91,7 +91,7 @@ class FlowOptions(TypedDict, total=False):
     augment: bool
     flow3D_smooth: float | Sequence[float]
     precision: Literal["auto", "float32", "bfloat16"]
-    model_ortho: str | None
+    model_ortho: str | Path | None
 
 
 class Options(IntensityOptions, FlowOptions, total=False):
@@ -109,7 +109,7 @@ class Options(IntensityOptions, FlowOptions, total=False):
     time: int
     region: Box | None
     flows: Source | None
-    model: str
+    model: str | Path
     diameter: float | str | None
     anisotropy: float | None
     cellprob_threshold: float
@@ -295,6 +295,9 @@ def _prepare(image: Source | None, options: Options) -> tuple[_Inputs, Request]:
     flows = values.pop("flows", None)
     if values.get("block") is not None:
         values["block"] = tuple(int(n) for n in values["block"])
+    for name in ("model", "model_ortho"):
+        if isinstance(values.get(name), Path):
+            values[name] = str(values[name])
     request = from_dict(Request, {k: v for k, v in values.items() if v is not None and k not in VIEW})
     if image is None and flows is None:
         raise SettingsError("neither an image nor flows were given; give an OME-Zarr, an array, or flows=")

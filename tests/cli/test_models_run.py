@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from typer.testing import CliRunner, Result
 
+import bigcell
 from bigcell.cli.app import app
 from bigcell.io.open import read_info
 from bigcell.networks.cpnet import CPnet
@@ -43,6 +44,13 @@ def test_every_network_runs(network: nn.Module, image: Path, tmp_path: Path) -> 
     result = call(*words)
     assert result.exit_code == 0, result.stderr
     assert read_info(out).labels == ("cells",)
+
+
+def test_a_model_may_be_a_path_object(image: Path, tmp_path: Path) -> None:
+    """It once stopped the plan from being saved."""
+    torch.save(CPnet([2, 4, 8]).state_dict(), tmp_path / "model.pt")
+    made = bigcell.segment(image, model=tmp_path / "model.pt", output=tmp_path / "out.zarr", workers=1)
+    assert made.path == tmp_path / "out.zarr" / "labels" / "cells"
 
 
 class Explosive:
