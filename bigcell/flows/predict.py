@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -53,18 +54,16 @@ def predict_cube(
     each = [networks] * 3 if callable(networks) else list(networks)
     footprint = lattice.footprint(cube)
     total = np.zeros((4, *footprint.shape), np.int16)
-    last: Callable[[], None] = _nothing
+    begun: deque[Callable[[], None]] = deque()
     for batch in batches(lattice, cube, settings):
         tiles, place = _cut(image, footprint, lattice, batch)
         finish = _start(each[batch.run.view], torch.from_numpy(tiles))
-        last()  # while the device has the next batch
-        last = partial(_add, total, place, finish, lattice, batch, settings)
-    last()
+        begun.append(partial(_add, total, place, finish, lattice, batch, settings))
+        if len(begun) > getattr(each[batch.run.view], "ahead", 1):
+            begun.popleft()()  # while the device, or the threads, have the next ones
+    for add in begun:
+        add()
     return total
-
-
-def _nothing() -> None:
-    """What is to be added before the first batch."""
 
 
 def _start(network: Network, tiles: torch.Tensor) -> Callable[[], torch.Tensor]:

@@ -102,6 +102,11 @@ class Runner:
             begun = self._in_parts(tiles)
         return partial(self._finish, begun, tuple(tiles.shape))
 
+    @property
+    def ahead(self) -> int:
+        """Batches that are worth having begun before the first is waited for: a plane has one tile in each."""
+        return torch.get_num_threads() if self._by_tile else 1
+
     def _finish(self, begun: list[_Begun], shape: tuple[int, ...]) -> Tensor:
         done = [part() for part in begun]
         out = done[0] if len(done) == 1 else torch.cat(done)

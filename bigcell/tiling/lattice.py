@@ -155,11 +155,13 @@ class Lattice:
 
     @cached_property
     def group(self) -> int:
-        """Starts per axis and cube: as asked, else 2 (4 in a plane) unless that leaves fewer than 64 tasks."""
+        """Starts per axis and cube: as asked, else 4 in a plane, where a start is one tile and threads want several,
+        else 2 unless that leaves fewer than 64 tasks."""
         if self.settings.group:
             return self.settings.group
-        wanted = 4 if self.extent[0] == 1 else 2
-        return wanted if len(self._grid(wanted)) >= 64 else 1
+        if self.extent[0] == 1:
+            return 4
+        return 2 if len(self._grid(2)) >= 64 else 1
 
     @cached_property
     def cubes(self) -> BlockGrid:
