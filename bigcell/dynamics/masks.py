@@ -30,6 +30,10 @@ class MaskSettings:
     sizes: SizeSettings = field(default_factory=SizeSettings)
     clean: CleanSettings = field(default_factory=CleanSettings)
 
+    def threshold(self, planes: int) -> float:
+        """The flow error above which objects are dropped, in a stack of so many planes; 0 for no check."""
+        return self.clean.flow_threshold if planes == 1 or self.dynamics.planar else self.clean.flow_threshold_3d
+
 
 def masks_from_flows(
     flows: Array,
@@ -69,21 +73,28 @@ def masks_from_flows(
         CleanSettings(fill_holes, flow_threshold, flow_threshold_3d),
     )
     space = (1,) * (3 - cellprob.ndim) + cellprob.shape
+    flow: Array | None
     flow, mask = _integers(flows.reshape(len(flows), *space), cellprob.reshape(space), settings.dynamics)
-    labels = label_flow(flow, mask, settings.dynamics)
-    return clean_labels(labels, flow, settings).reshape(cellprob.shape)
+    ends = _ends(flow, mask, settings.dynamics)
+    del mask
+    if not settings.threshold(space[0]):
+        flow = None  # the largest thing here, and nobody asks for it again
+    return clean_labels(_labels(ends, settings.dynamics), flow, settings).reshape(cellprob.shape)
 
 
-def label_flow(flow: Array, mask: Array, settings: DynamicsSettings) -> Array:
-    """Labels uint32 (z, y, x) of all objects, in raster order of their sinks, before any is dropped.
-
-    `flow` int16 (3, z, y, x), zero outside `mask` (z, y, x). A voxel whose path ends in no sink is 0.
-    """
+def _ends(flow: Array, mask: Array, settings: DynamicsSettings) -> Array:
+    """Where each voxel's path ends, as a raster position (z, y, x); below 0 for the background."""
     whole = Box.of(mask.shape)
     ends, _ = follow_core(
         flow, mask, whole, whole, mask.shape, settings.niter, sampling=settings.sampling, planar=settings.planar
     )
-    counts = np.zeros(mask.shape, np.int32)
+    return ends
+
+
+def _labels(ends: Array, settings: DynamicsSettings) -> Array:
+    """Labels uint32 (z, y, x) of all objects, in raster order of their sinks, before any is dropped, of voxels by where
+    they end (no sink: 0). They take the place of `ends`."""
+    counts = np.zeros(ends.shape, np.int32)
     _count(ends, counts.reshape(-1))
     owner = territories(counts, find_seeds(counts, settings), settings)
     del counts
@@ -92,17 +103,19 @@ def label_flow(flow: Array, mask: Array, settings: DynamicsSettings) -> Array:
     return labels.view(np.uint32)
 
 
-def clean_labels(labels: Array, flow: Array, settings: MaskSettings) -> Array:
-    """`labels` uint32 (z, y, x), changed in place: sizes, then flow errors, then holes; what stays is numbered 1..n."""
+def clean_labels(labels: Array, flow: Array | None, settings: MaskSettings) -> Array:
+    """`labels` uint32 (z, y, x), changed in place: sizes, then flow errors, then holes; what stays is numbered 1..n.
+
+    `flow` may be None where errors are not asked for.
+    """
     table = survey(labels)
     voxels = table[:, 9]
     keep = voxels >= max(settings.sizes.min_size, 1)
     if settings.sizes.max_size:
         keep &= voxels <= settings.sizes.max_size
     keep[0] = False
-    flat = len(labels) == 1 or settings.dynamics.planar
-    threshold = settings.clean.flow_threshold if flat else settings.clean.flow_threshold_3d
-    if threshold:
+    threshold = settings.threshold(len(labels))
+    if threshold and flow is not None:
         chosen = keep & (_area(table, 0) <= CLEAN_LIMIT)
         errors = flow_errors(labels, flow, table * chosen[:, None])
         keep[1:] &= ~(errors > threshold)
