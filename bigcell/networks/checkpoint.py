@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,7 +55,9 @@ def _read(path: Path) -> object:
     if head[8:9] == b"{":
         return _safetensors(path)
     if head[:4] != _ZIP:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # torch's remarks on how the file was pickled: what counts is said by an error
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     _check_archive(path)
     return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ class Explosive:
     ("kind", "says"),
     [
         ("hostile", "might run code"),
+        ("hostile pickle", "might run code"),
         ("whole", "saved as a whole model"),
         ("short", "is it cut short?"),
         ("other", "not known: found 2 tensors such as bias, weight"),
@@ -81,6 +83,8 @@ def test_what_is_no_network_is_refused_and_nothing_is_written(
     if kind == "short":
         torch.save(network.state_dict(), path)
         path.write_bytes(path.read_bytes()[:-100])
+    elif kind == "hostile pickle":
+        path.write_bytes(pickle.dumps({"a": Explosive(mark)}))
     elif kind != "nothing":
         what = {"hostile": {"a": Explosive(mark)}, "whole": network, "other": nn.Linear(2, 2).state_dict()}
         torch.save(what[kind], path)
