@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -14,13 +13,14 @@ from bigcell.cluster.choose import choose_executor
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError, PlanError, SettingsError
 from bigcell.core.settings import from_dict
-from bigcell.core.volume import Array, ArrayVolume, Volume
+from bigcell.core.volume import ArrayVolume, Volume
 from bigcell.engine.budget import estimate
 from bigcell.engine.calibrate import expected_seconds
 from bigcell.engine.events import Listener, ignore
 from bigcell.engine.intensity_options import intensity_settings
 from bigcell.engine.kept import is_kept, read_kept
 from bigcell.engine.memory import segment_in_memory
+from bigcell.engine.options import MaskOptions, Options, Source
 from bigcell.engine.output import (
     PLAN_FILE,
     Outcome,
@@ -42,88 +42,6 @@ from bigcell.io.targets import check_target
 from bigcell.preprocess.channels import GREY
 
 __all__ = ["convert", "masks", "open_volume", "plan", "rerun", "resume", "segment"]
-
-Source = str | Path | Array | Volume
-
-
-class MaskOptions(TypedDict, total=False):
-    """What decides how flows become labels; see `bigcell.engine.request.Request`."""
-
-    cellprob_threshold: float
-    niter: int | None
-    min_size: int
-    max_size: int
-    flow_threshold: float
-    flow_threshold_3d: float
-    fill_holes: bool
-    sampling: Literal["centre", "cellpose"]
-    do_3D: bool | None
-    stitch_threshold: float
-    block: Sequence[int] | None
-
-
-class IntensityOptions(TypedDict, total=False):
-    """How intensities become what the network sees; see `bigcell.preprocess.normalize.NormalizeSettings`.
-
-    `normalize` may also be a dictionary of the others, as Cellpose takes them.
-    """
-
-    normalize: bool | Mapping[str, Any]
-    lowhigh: Sequence[float] | Sequence[Sequence[float]] | None
-    percentile: tuple[float, float]
-    norm3D: bool
-    invert: bool
-    sharpen_radius: float
-    smooth_radius: float
-    tile_norm_blocksize: int
-    tile_norm_smooth3D: float
-
-
-class FlowOptions(TypedDict, total=False):
-    """How the network sees the image, and how its outputs become flows; see `bigcell.engine.request.Request`."""
-
-    tile: int | None
-    tile_overlap: float | None
-    tile_layout: Literal["even", "cellpose"]
-    batch: int
-    views: Literal["average", "sum"]
-    view_weights: Sequence[float]
-    augment: bool
-    flow3D_smooth: float | Sequence[float]
-    precision: Literal["auto", "float32", "bfloat16"]
-    model_ortho: str | Path | None
-
-
-class Options(IntensityOptions, FlowOptions, total=False):
-    """What `plan` and `segment` take besides the image. All are optional; names are Cellpose's where it has them.
-
-    `level`, `channels`, `time`, `region`: which part of an OME-Zarr image; see `open_volume`.
-    Channels ``["grey"]``: the mean of all.
-    `flows`: an OME-Zarr (path) or array (4, z, y, x) of dz, dy, dx (five times unit length) and cell probability
-    (logit), used instead of a network; flows of a plane may be (3, y, x): dy, dx and cell probability.
-    The others are those of `bigcell.engine.request.Request`.
-    """
-
-    level: int
-    channels: Sequence[int | str] | None
-    time: int
-    region: Box | None
-    flows: Source | None
-    model: str | Path
-    diameter: float | str | None
-    anisotropy: float | None
-    cellprob_threshold: float
-    niter: int | None
-    min_size: int
-    max_size: int
-    flow_threshold: float
-    flow_threshold_3d: float
-    fill_holes: bool
-    sampling: Literal["centre", "cellpose"]
-    do_3D: bool | None
-    stitch_threshold: float
-    block: Sequence[int] | None
-
 
 VIEW = ("level", "channels", "time", "region")
 

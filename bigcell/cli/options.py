@@ -133,7 +133,8 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace labels of 
 
 def work(source: str | None, given: dict[str, Any]) -> dict[str, Any]:
     """The options of `bigcell.plan` among what the command line gave; text is resolved with what `source` says."""
-    from bigcell.api import Options, open_volume
+    from bigcell.api import open_volume
+    from bigcell.engine.options import Options
 
     values = {name: given[name] for name in Options.__annotations__ if given.get(name) is not None}
     view = {name: values.pop(name) for name in ("channels", "region") if name in values}
@@ -159,7 +160,7 @@ def work(source: str | None, given: dict[str, Any]) -> dict[str, Any]:
 
 def changes(given: dict[str, Any]) -> dict[str, Any]:
     """The options of `bigcell.masks` among what the command line gave."""
-    from bigcell.api import MaskOptions
+    from bigcell.engine.options import MaskOptions
 
     values = {name: given[name] for name in MaskOptions.__annotations__ if given.get(name) is not None}
     if "block" in values:
