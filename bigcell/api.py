@@ -10,7 +10,6 @@ from typing import Any, Unpack
 import numpy as np
 
 from bigcell.cluster.choose import choose_executor
-from bigcell.core.box import Box
 from bigcell.core.errors import OutputError, PlanError, SettingsError
 from bigcell.core.settings import from_dict
 from bigcell.core.volume import ArrayVolume, Volume
@@ -18,7 +17,7 @@ from bigcell.engine.budget import estimate
 from bigcell.engine.calibrate import expected_seconds
 from bigcell.engine.events import Listener, ignore
 from bigcell.engine.intensity_options import intensity_settings
-from bigcell.engine.kept import is_kept, read_kept
+from bigcell.engine.kept import is_kept, read_kept, revive_view
 from bigcell.engine.memory import segment_in_memory
 from bigcell.engine.options import MaskOptions, Options, Source
 from bigcell.engine.output import (
@@ -35,7 +34,7 @@ from bigcell.engine.request import Request, make_plan
 from bigcell.engine.resources import check_room, usable_workers
 from bigcell.engine.run import Result
 from bigcell.io.convert import convert
-from bigcell.io.flows import check_flow_target
+from bigcell.io.folders import check_place
 from bigcell.io.location import absolute, is_url
 from bigcell.io.open import ZarrVolume, open_image
 from bigcell.io.targets import check_target
@@ -260,14 +259,8 @@ def _open(source: Source, view: dict[str, Any]) -> tuple[Volume, dict[str, Any] 
 def _reopen(again: dict[str, Any]) -> _Inputs:
     opened: dict[str, Volume | None] = {}
     for role in ("image", "flows"):
-        view = dict(again.get(role) or {})
-        if not view:
-            opened[role] = None
-            continue
-        if "region" in view:
-            start, stop = view["region"]
-            view["region"] = Box(tuple(start), tuple(stop))
-        opened[role] = open_image(view.pop("source"), **view)
+        view = revive_view(again.get(role) or {})
+        opened[role] = open_image(view.pop("source"), **view) if view else None
     if opened["image"] is None and opened["flows"] is None:
         raise PlanError("this run was over an array in memory, which is gone; run `segment` on it again")
     return _Inputs(opened["image"], opened["flows"], again)
@@ -303,7 +296,7 @@ def _check_keeping(inputs: _Inputs, output: str | Path | None, place: str | Path
         raise SettingsError("the flows are given, so there is nothing new to keep; leave out keep_flows")
     if output is None and inputs.home is None:
         raise SettingsError("an array is segmented in memory, where no flows are kept; give output= as well")
-    check_flow_target(place, overwrite=overwrite)
+    check_place(place, "flows", overwrite=overwrite)
 
 
 def _store(inputs: _Inputs, output: str | Path | None) -> str | Path:

@@ -44,12 +44,13 @@ def read_kept(path: str | Path) -> Kept:
         request = dict(about["request"])
         request["niter"] = int(about["plan"]["settings"]["dynamics"]["niter"])
         image = dict(about["inputs"]["image"] or {})
-        return Kept(image.pop("source", None), _view(image), str(about["store"]), request)
+        return Kept(image.pop("source", None), revive_view(image), str(about["store"]), request)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"what {path} says of its run cannot be read ({error!r}); make the flows again") from error
 
 
-def _view(stored: Mapping[str, Any]) -> dict[str, Any]:
+def revive_view(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that open an image again, as a plan or record has them: there a region is two corners."""
     view = dict(stored)
     if "region" in view:
         start, stop = view["region"]

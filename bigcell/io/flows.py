@@ -17,6 +17,7 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError
 from bigcell.core.volume import Array
+from bigcell.io.folders import building_place, put_in_place, retired_place
 from bigcell.io.layout import (
     Grid,
     Place,
@@ -29,7 +30,7 @@ from bigcell.io.layout import (
     multiscale_attributes,
     units_of,
 )
-from bigcell.io.location import absolute, attributes_of, is_url, open_group
+from bigcell.io.location import absolute, attributes_of, open_group
 
 AXES = ("c", "z", "y", "x")
 CHANNELS = ("dz", "dy", "dx", "cellprob")
@@ -54,8 +55,7 @@ class FlowStore:
     @property
     def building(self) -> Path:
         """Where it is written until it is whole."""
-        final = Path(self.path)
-        return final.with_name(f".{final.name}.building")
+        return building_place(Path(self.path))
 
     def regions(self) -> Iterator[Box]:
         """What tasks write: whole shards, which tile the volume once."""
@@ -67,19 +67,6 @@ class FlowStore:
             _open(str(self.building))[(slice(None), *region.slices)] = flows
         except OSError as error:
             raise OutputError(f"{self.building} cannot be written ({error}); is the disk full?") from error
-
-
-def check_flow_target(path: str | Path, *, overwrite: bool) -> None:
-    """Refuse a place for flows that is taken, or cannot be written. Writes nothing."""
-    if is_url(path):
-        raise OutputError(f"flows cannot be written to the URL {path}; give a local path")
-    final = Path(absolute(path))
-    if final.exists() and not overwrite:
-        raise OutputError(f"{final} exists already; give another path for the flows, or allow overwriting")
-    if final.exists() and not (final / "zarr.json").exists():
-        raise OutputError(f"{final} is not a zarr group, so it will not be overwritten; give another path")
-    if not final.parent.is_dir():
-        raise OutputError(f"{final.parent} is not a folder; make it first")
 
 
 def create_flows(store: FlowStore) -> None:
@@ -104,6 +91,7 @@ def publish_flows(
     if not store.building.exists():
         if not final.exists():
             raise OutputError(f"there are no flows at {store.building} to publish; run the segmentation again")
+        shutil.rmtree(retired_place(final), ignore_errors=True)  # where an earlier try was cut off
         return
     multiscale = {
         "name": final.stem,
@@ -114,8 +102,7 @@ def publish_flows(
     group = zarr.open_group(LocalStore(store.building), mode="r+", use_consolidated=False)
     group.attrs.update(multiscale_attributes(multiscale, "0.5", omero={"channels": channels}))
     group.attrs["bigcell"] = {"holds": HOLDS, **about}
-    shutil.rmtree(final, ignore_errors=True)
-    store.building.rename(final)
+    put_in_place(store.building, final)
 
 
 def _window(name: str) -> dict[str, float]:

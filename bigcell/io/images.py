@@ -17,6 +17,7 @@ from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError, SettingsError
 from bigcell.core.volume import Array, ArrayVolume, Volume
+from bigcell.io.folders import building_place, check_place, put_in_place
 from bigcell.io.layout import (
     Grid,
     Place,
@@ -30,7 +31,6 @@ from bigcell.io.layout import (
     reduced_place,
     units_of,
 )
-from bigcell.io.location import absolute, is_url
 from bigcell.io.pyramid import Factor, level_factors, reduce_image
 
 PIECE_BYTES = 2**28
@@ -96,7 +96,7 @@ def write_image(
     if len(names) != len(first.channels):
         raise SettingsError(f"{len(names)} channel names for {len(first.channels)} channels; give one name each")
     size = spacing or first.spacing
-    final = _target(path, overwrite=overwrite)
+    final = check_place(path, "images", overwrite=overwrite)
     letters = _axes(axes, len(volumes), len(names), first.extent[0])
     image = _layout(final, letters, version, volumes, size, chunk, shard, levels)
     try:
@@ -104,7 +104,7 @@ def write_image(
         _make(image)
         _fill(image, volumes)
         _describe(image, final.stem.removesuffix(".ome"), names, size)
-        _swap(image.folder, final)
+        put_in_place(image.folder, final)
     except OSError as error:
         raise OutputError(
             f"{image.folder} cannot be written ({error}); free some space or give another path"
@@ -126,19 +126,6 @@ def _volumes(source: Array | Volume | Sequence[Volume]) -> tuple[Volume, ...]:
             f"{len(volumes)} time points of {len(kinds)} shapes or dtypes, wanted at least one, all alike"
         )
     return volumes
-
-
-def _target(path: str | Path, *, overwrite: bool) -> Path:
-    if is_url(path):
-        raise OutputError(f"images cannot be written to the URL {path}; give a local path, then upload the folder")
-    final = Path(absolute(path))
-    if final.exists() and not overwrite:
-        raise OutputError(f"{final} exists already; choose another path, or allow overwriting")
-    if final.exists() and not any((final / name).exists() for name in ("zarr.json", ".zgroup")):
-        raise OutputError(f"{final} is not a zarr group, so it will not be overwritten; choose another path")
-    if not final.parent.is_dir():
-        raise OutputError(f"{final.parent} is not a folder; make it first")
-    return final
 
 
 def _axes(wanted: str | None, times: int, channels: int, depth: int) -> tuple[str, ...]:
@@ -177,7 +164,7 @@ def _layout(
         grids.append(grid_of(size, inner, outer))
     lengths = (len(volumes), len(volumes[0].channels))
     dtype = np.dtype(volumes[0].dtype).newbyteorder("=")
-    return _Image(final.with_name(f".{final.name}.building"), axes, version, dtype, tuple(grids), factors, lengths)
+    return _Image(building_place(final), axes, version, dtype, tuple(grids), factors, lengths)
 
 
 def _factors(extent: Zyx, spacing: Spacing, levels: int | None) -> tuple[Factor, ...]:
@@ -268,13 +255,3 @@ def _window(image: _Image, c: int) -> dict[str, float]:
     else:
         low, high = (float(v) for v in (np.iinfo(image.dtype).min, np.iinfo(image.dtype).max))
     return {"min": low, "max": max(high, low + 1), "start": start, "end": end if end > start else start + 1}
-
-
-def _swap(building: Path, final: Path) -> None:
-    """building -> final; what was there steps aside first and goes last."""
-    old = final.with_name(f".{final.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        final.rename(old)
-    building.rename(final)
-    shutil.rmtree(old, ignore_errors=True)

@@ -13,6 +13,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from bigcell.core.errors import OutputError
+from bigcell.io.folders import put_in_place, retired_place
 from bigcell.io.location import attributes_of, ome_of
 from bigcell.io.targets import LabelTarget, final_path
 from bigcell.io.write import LabelStore
@@ -32,10 +33,14 @@ def publish(store: LabelStore, *, attributes: Mapping[str, Any], files: Mapping[
     try:
         if target.building.exists():
             _complete(target.building, attributes, files)
-            _swap(target)
+            if final.exists() and not target.overwrite:
+                raise OutputError(
+                    f"{final} appeared while the labels were made; choose another name, or allow overwriting"
+                )
+            put_in_place(target.building, final)
         elif not final.exists():
             raise OutputError(f"there are no labels at {target.building} to publish; run the segmentation again")
-        shutil.rmtree(target.retired, ignore_errors=True)
+        shutil.rmtree(retired_place(final), ignore_errors=True)
         _enlist(target)
         if target.own:
             _show_in_root(target)
@@ -60,17 +65,6 @@ def _complete(building: Path, attributes: Mapping[str, Any], files: Mapping[str,
             shutil.move(source, building / name)
         elif not (building / name).exists():
             raise OutputError(f"{source} is missing and was to be kept with the labels; run the last step again")
-
-
-def _swap(target: LabelTarget) -> None:
-    """building -> final. The old labels step aside first, and stay until the new ones stand."""
-    final = final_path(target)
-    if final.exists():
-        if not target.overwrite:
-            raise OutputError(f"{final} appeared while the labels were made; choose another name, or allow overwriting")
-        shutil.rmtree(target.retired, ignore_errors=True)
-        final.rename(target.retired)
-    target.building.rename(final)
 
 
 def _enlist(target: LabelTarget) -> None:

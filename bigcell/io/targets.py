@@ -12,6 +12,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from bigcell.core.errors import InputError, OutputError
+from bigcell.io.folders import building_place
 from bigcell.io.location import absolute, attributes_of, is_url, open_group
 from bigcell.io.open import ZarrVolume
 
@@ -37,12 +38,7 @@ class LabelTarget:
     @property
     def building(self) -> Path:
         """Where the labels are written until they are whole: beside the final place, so that renaming is enough."""
-        return self.labels / f".{self.name}.building"
-
-    @property
-    def retired(self) -> Path:
-        """Where labels about to be replaced wait until the new ones stand."""
-        return self.labels / f".{self.name}.old"
+        return building_place(self.labels / self.name)
 
 
 def final_path(target: LabelTarget) -> Path:

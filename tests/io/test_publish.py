@@ -103,7 +103,7 @@ def test_labels_that_appeared_meanwhile_are_not_replaced(make_store):
         publish(store, attributes={}, files={})
 
 
-@pytest.mark.parametrize("step", ["_complete", "_swap", "retire", "_enlist", "_show_in_root", "_consolidate"])
+@pytest.mark.parametrize("step", ["_complete", "put_in_place", "retire", "_enlist", "_show_in_root", "_consolidate"])
 @pytest.mark.parametrize("own", [False, True])
 def test_a_publication_cut_off_anywhere_is_mended(make_store, tmp_path, monkeypatch, step, own):
     path, _ = make_store("zyx")

@@ -1,0 +1,43 @@
+"""Stores that are built beside their place and then take it whole: may one go here, and giving it its name."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from bigcell.core.errors import OutputError
+from bigcell.io.location import absolute, is_url
+
+
+def check_place(path: str | Path, what: str, *, overwrite: bool) -> Path:
+    """`path` as a place for a new zarr group of `what` ("images"), or an OutputError. Writes nothing."""
+    if is_url(path):
+        raise OutputError(f"{what} cannot be written to the URL {path}; give a local path, then upload the folder")
+    final = Path(absolute(path))
+    if final.exists() and not overwrite:
+        raise OutputError(f"{final} exists already; give another path for the {what}, or allow overwriting")
+    if final.exists() and not any((final / name).exists() for name in ("zarr.json", ".zgroup")):
+        raise OutputError(f"{final} is not a zarr group, so it will not be overwritten; give another path")
+    if not final.parent.is_dir():
+        raise OutputError(f"{final.parent} is not a folder; make it first")
+    return final
+
+
+def building_place(final: Path) -> Path:
+    """Where a store is written until it is whole: beside its place, so that renaming is enough."""
+    return final.with_name(f".{final.name}.building")
+
+
+def retired_place(final: Path) -> Path:
+    """Where what is about to be replaced waits until the new store stands."""
+    return final.with_name(f".{final.name}.old")
+
+
+def put_in_place(building: Path, final: Path) -> None:
+    """building -> final. What was there steps aside first, and goes only when the new store stands."""
+    old = retired_place(final)
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.rename(old)
+    building.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
