@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import bigcell
 from bigcell.core.box import Box
 from bigcell.dynamics.backend import choose_follow
+from bigcell.dynamics.settings import DynamicsSettings
 from bigcell.flows.runner import Runner
 from bigcell.networks.cpnet import CPnet
 from bigcell.networks.sam_vit import CellposeSAM, SamSizes
@@ -63,7 +64,7 @@ def following(device: str, side: int, limit: float) -> dict[str, float]:
     mask = made[3] > 0
     flow = np.rint(made[:3] * (1024 / 5)).astype(np.int16) * mask
     follow = choose_follow(device).core
-    seconds = best(lambda: follow(flow, mask, whole, whole, extent, 200), device)
+    seconds = best(lambda: follow(flow, mask, whole, whole, extent, DynamicsSettings()), device)
     least = flow.nbytes + mask.nbytes + 4 * mask.size
     return {"voxels_per_s": float(mask.sum()) / seconds, "of_bandwidth": least / seconds / limit, "seconds": seconds}
 

@@ -43,13 +43,16 @@ def choose_follow(device: str = "auto") -> Follower:
         return NUMBA
     if device.split(":")[0] not in ("cuda", "mps", "xpu"):
         raise SettingsError(f"device {device!r}: wanted auto, cpu, cuda, cuda:0, mps or xpu")
-    if device.startswith("cuda") and find_spec("triton"):
-        from bigcell.dynamics.follow_triton import follow_core_triton, follow_triton
-
-        return _with_room("triton", partial(follow_triton, device=device), partial(follow_core_triton, device=device))
     from bigcell.dynamics.follow_torch import follow_core_torch, follow_torch
 
-    return _with_room("torch", partial(follow_torch, device=device), partial(follow_core_torch, device=device))
+    name, how = "torch", dict[str, Any](device=device)
+    if device.startswith("cuda") and find_spec("triton"):
+        from bigcell.dynamics.follow_triton import move
+
+        name, how = "triton", {"device": device, "mover": move}
+    return Follower(
+        name, _or_else(partial(follow_torch, **how), follow), _or_else(partial(follow_core_torch, **how), follow_core)
+    )
 
 
 def _cuda() -> bool:
@@ -62,12 +65,9 @@ def _cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def _with_room(name: str, there: Callable[..., Any], core: Callable[..., Any]) -> Follower:
-    """`there` and `core`, with the CPU for what is too large for the device."""
-    return Follower(name, _or_else(there, follow), _or_else(core, follow_core))
-
-
 def _or_else(there: Callable[..., Any], here: Callable[..., Any]) -> Callable[..., Any]:
+    """`there`, with the CPU for what is too large for the device."""
+
     def run(*args: Any, **keywords: Any) -> Any:
         import torch
 

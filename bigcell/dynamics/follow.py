@@ -3,7 +3,8 @@
 Flows are int16 with `FLOW_BITS` fractional bits, displacements int32 with `POSITION_BITS`. Every operation is on
 integers, so the end of a path does not depend on the window it was followed in, the machine or the number of threads
 (method: Stringer et al. 2021, Nat. Methods 18:100, "Cellpose", Gradient flow tracking; integers, exact early stop and
-hand-over are ours). What one step does stands in `bigcell.dynamics.paths`.
+hand-over are ours). What one step does stands in `bigcell.dynamics.paths`; `bigcell.dynamics.lanes` does it for many
+particles at once, where it can.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from numba import get_num_threads, njit, prange
 
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
+from bigcell.dynamics.lanes import follow_lanes, lanes_can_follow
 from bigcell.dynamics.paths import ONE, POSITION_BITS, path_cellpose, path_centre
-from bigcell.dynamics.settings import Sampling
+from bigcell.dynamics.settings import DynamicsSettings, Sampling
 
 BACKGROUND, ESCAPED = -1, -2
 """What `follow_core` leaves where no particle starts, and where one starts that goes on in another window."""
@@ -25,7 +27,10 @@ BACKGROUND, ESCAPED = -1, -2
 
 @dataclass(frozen=True)
 class Particles:
-    """Particles on their way: start voxels (n, 3) int64, displacement (n, 3) int32, steps done (n,) int32."""
+    """Particles on their way: start voxels (n, 3) int64, displacement (n, 3) int32, steps done (n,) int32.
+
+    Of one that has arrived all steps are done, however early it came to rest.
+    """
 
     start: Array
     displacement: Array
@@ -87,39 +92,24 @@ def rounding(sampling: Sampling) -> int:
 
 
 def follow(
-    flow: Array,
-    window: Box,
-    extent: tuple[int, ...],
-    particles: Particles,
-    niter: int,
-    *,
-    sampling: Sampling = "centre",
-    planar: bool = False,
+    flow: Array, window: Box, extent: tuple[int, ...], particles: Particles, settings: DynamicsSettings
 ) -> tuple[Particles, Array]:
-    """Follow `particles` for up to `niter` steps in all, within `window`.
+    """Follow `particles` for up to `settings.niter` steps in all, within `window`.
 
     `flow` is int16 (3, *window), zero in the background. Returns the particles as they are now, and whether each one
     `escaped` (bool): it needs flow outside the window and goes on elsewhere. A particle stops early when it has reached
-    a fixed point or a cycle of two positions; the result equals that of all `niter` steps. `planar`: none leaves its
-    plane.
+    a fixed point or goes round in a cycle; the result equals that of all `niter` steps. With `settings.planar` none
+    leaves its plane.
     """
     state = np.zeros((len(particles), 5), np.int32)
     state[:, :3], state[:, 3] = particles.displacement, particles.steps
     flat = np.ascontiguousarray(flow).reshape(3, -1)
-    _follow(flat, _frame(window, window, extent), particles.start, state, _rule(niter, extent, sampling, planar))
+    _follow(flat, _frame(window, window, extent), particles.start, state, _rule(extent, settings))
     return Particles(particles.start, state[:, :3], state[:, 3]), state[:, 4] > 0
 
 
 def follow_core(
-    flow: Array,
-    mask: Array,
-    window: Box,
-    core: Box,
-    extent: tuple[int, ...],
-    niter: int,
-    *,
-    sampling: Sampling = "centre",
-    planar: bool = False,
+    flow: Array, mask: Array, window: Box, core: Box, extent: tuple[int, ...], settings: DynamicsSettings
 ) -> tuple[Array, Particles]:
     """Follow every voxel of `mask` (bool, *core) from its own centre: as `follow`, without a table of particles.
 
@@ -127,14 +117,16 @@ def follow_core(
     particle counts for (`Particles.landed`), `BACKGROUND` outside the mask, `ESCAPED` for the particles that left or
     came to rest beyond the window; and these, in raster order.
     """
-    flat = np.ascontiguousarray(flow).reshape(3, -1)
-    frame, rule = _frame(window, core, extent), _rule(niter, extent, sampling, planar)
+    flat, mask = np.ascontiguousarray(flow).reshape(3, -1), np.ascontiguousarray(mask)
+    frame, rule, threads = _frame(window, core, extent), _rule(extent, settings), get_num_threads()
     ends = np.empty(core.shape, np.int32 if window.size < 2**31 else np.int64)
-    how = np.array([rounding(sampling), get_num_threads()])
-    _follow_core(flat, np.ascontiguousarray(mask), ends, frame, rule, how)
+    if rule[1] or rule[2] or not lanes_can_follow(flow, window):
+        _follow_core(flat, mask, ends, frame, rule, np.array([rounding(settings.sampling), threads]))
+    else:
+        follow_lanes(flat, mask, ends, frame, settings.niter, threads)
     left = Particles.at(np.argwhere(ends == ESCAPED) + np.array(core.start))
     if len(left):
-        left, _ = follow(flow, window, extent, left, niter, sampling=sampling, planar=planar)
+        left, _ = follow(flow, window, extent, left, settings)
     return ends, left
 
 
@@ -144,8 +136,10 @@ def _frame(window: Box, core: Box, extent: tuple[int, ...]) -> Array:
     return np.array([window.shape, -origin, np.array(extent) - 1 - origin, np.array(core.start) - origin], np.int64)
 
 
-def _rule(niter: int, extent: tuple[int, ...], sampling: Sampling, planar: bool) -> Array:
-    return np.array([niter, planar or extent[0] == 1, sampling == "cellpose"], np.int64)
+def _rule(extent: tuple[int, ...], settings: DynamicsSettings) -> Array:
+    """Steps, whether planes are kept to, whether sampled as Cellpose does."""
+    flat = settings.planar or extent[0] == 1
+    return np.array([settings.niter, flat, settings.sampling == "cellpose"], np.int64)
 
 
 @njit(cache=True)
@@ -169,7 +163,8 @@ def _follow(flow, frame, start, state, rule):  # type: ignore[no-untyped-def]
         )
         now = (oz + state[n, 0], oy + state[n, 1], ox + state[n, 2])
         z, y, x, t, out = _path(flow, frame, rule, now, np.int64(state[n, 3]))
-        state[n, 0], state[n, 1], state[n, 2], state[n, 3], state[n, 4] = z - oz, y - oy, x - ox, t, out
+        state[n, 0], state[n, 1], state[n, 2] = z - oz, y - oy, x - ox
+        state[n, 3], state[n, 4] = t if out else rule[0], out
 
 
 @njit(cache=True, parallel=True)

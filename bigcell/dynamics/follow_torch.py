@@ -17,7 +17,7 @@ from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
 from bigcell.dynamics.follow import BACKGROUND, ESCAPED, Particles, rounding
-from bigcell.dynamics.settings import Sampling
+from bigcell.dynamics.settings import DynamicsSettings
 
 BATCH = 1 << 21
 """Particles that move together: bounds what a step takes on the device to about half a gigabyte."""
@@ -46,16 +46,15 @@ class DeviceFlow:
 
     @classmethod
     def of(
-        cls, flow: Array, window: Box, extent: tuple[int, ...], rule: tuple[Sampling, bool], device: torch.device
+        cls, flow: Array, window: Box, extent: tuple[int, ...], settings: DynamicsSettings, device: torch.device
     ) -> DeviceFlow:
-        """Bring int16 `flow` (3, *window) to `device`; `rule` is sampling and planar."""
+        """Bring int16 `flow` (3, *window) to `device`."""
         if window.size > LARGEST:
             raise InputError(f"a window of {window.shape} voxels is too large for a GPU; take smaller blocks")
-        sampling, planar = rule
         low = tuple(-a for a in window.start)
         high = tuple(n - 1 - a for n, a in zip(extent, window.start, strict=True))
-        flat = planar or extent[0] == 1
-        return cls(_packed(flow, device), tuple(window.shape), low, high, flat, sampling == "cellpose")
+        flat = settings.planar or extent[0] == 1
+        return cls(_packed(flow, device), tuple(window.shape), low, high, flat, settings.sampling == "cellpose")
 
 
 Move = Callable[[DeviceFlow, torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
@@ -69,15 +68,14 @@ def follow_torch(
     window: Box,
     extent: tuple[int, ...],
     particles: Particles,
-    niter: int,
+    settings: DynamicsSettings,
     *,
-    sampling: Sampling = "centre",
-    planar: bool = False,
     device: str | torch.device = "cpu",
+    mover: Move | None = None,
 ) -> tuple[Particles, Array]:
-    """As `bigcell.dynamics.follow.follow`, bit for bit, on a torch `device`."""
-    there = torch.device(device)
-    return follow_on(move, DeviceFlow.of(flow, window, extent, (sampling, planar), there), window, particles, niter)
+    """As `bigcell.dynamics.follow.follow`, bit for bit, on a torch `device`; `mover` (else `move`) does the steps."""
+    there = DeviceFlow.of(flow, window, extent, settings, torch.device(device))
+    return _follow_on(mover or move, there, window, particles, settings.niter)
 
 
 def follow_core_torch(
@@ -86,18 +84,19 @@ def follow_core_torch(
     window: Box,
     core: Box,
     extent: tuple[int, ...],
-    niter: int,
+    settings: DynamicsSettings,
     *,
-    sampling: Sampling = "centre",
-    planar: bool = False,
     device: str | torch.device = "cpu",
+    mover: Move | None = None,
 ) -> tuple[Array, Particles]:
-    """As `bigcell.dynamics.follow.follow_core`, bit for bit, on a torch `device`."""
-    there = DeviceFlow.of(flow, window, extent, (sampling, planar), torch.device(device))
-    return follow_core_on(move, there, mask, (window, core), niter)
+    """As `bigcell.dynamics.follow.follow_core`, bit for bit, on a torch `device`; `mover` as in `follow_torch`."""
+    there = DeviceFlow.of(flow, window, extent, settings, torch.device(device))
+    return _follow_core_on(mover or move, there, mask, (window, core), settings.niter)
 
 
-def follow_on(mover: Move, field: DeviceFlow, window: Box, particles: Particles, niter: int) -> tuple[Particles, Array]:
+def _follow_on(
+    mover: Move, field: DeviceFlow, window: Box, particles: Particles, niter: int
+) -> tuple[Particles, Array]:
     """Follow `particles` with `mover`, batch by batch: where they are now, and which escaped."""
     origin = (particles.start - np.array(window.start)) << 12
     state = np.empty((5, len(particles)), np.int32)
@@ -108,12 +107,13 @@ def follow_on(mover: Move, field: DeviceFlow, window: Box, particles: Particles,
         steps = torch.from_numpy(particles.steps[part].astype(np.int32)).to(at.device)
         at, steps, escaped = mover(field, at, steps, niter)
         state[:3, part] = at.cpu().numpy() - origin[part].T
-        state[3, part], state[4, part] = steps.cpu().numpy(), escaped.cpu().numpy()
+        state[3, part] = torch.where(escaped, steps, niter).cpu().numpy()
+        state[4, part] = escaped.cpu().numpy()
     done = Particles(particles.start, np.ascontiguousarray(state[:3].T), state[3].copy())
     return done, state[4] > 0
 
 
-def follow_core_on(
+def _follow_core_on(
     mover: Move, field: DeviceFlow, mask: Array, boxes: tuple[Box, Box], niter: int
 ) -> tuple[Array, Particles]:
     """Follow every voxel of `mask` (bool, *core) with `mover`; `boxes` are window and core.

@@ -1,5 +1,6 @@
 """Following particles on CUDA: one kernel takes each particle to its end, its position in registers all the way.
 
+`move` is for `bigcell.dynamics.follow_torch.follow_torch` and `follow_core_torch`, in the place of their plain one.
 Same integers as `bigcell.dynamics.paths`, and the same tensors as `bigcell.dynamics.follow_torch`. Nothing is written
 before a particle is done, so what limits it is the reading of flow: eight 64-bit corners a step, most of them from
 cache, since the particles of a block start side by side and stay near each other.
@@ -11,47 +12,10 @@ import torch
 import triton
 import triton.language as tl
 
-from bigcell.core.box import Box
-from bigcell.core.volume import Array
-from bigcell.dynamics.follow import Particles
-from bigcell.dynamics.follow_torch import DeviceFlow, follow_core_on, follow_on
-from bigcell.dynamics.settings import Sampling
+from bigcell.dynamics.follow_torch import DeviceFlow
 
 BLOCK = 128
 """Particles of one block of threads, which ends when its last particle does."""
-
-
-def follow_triton(
-    flow: Array,
-    window: Box,
-    extent: tuple[int, ...],
-    particles: Particles,
-    niter: int,
-    *,
-    sampling: Sampling = "centre",
-    planar: bool = False,
-    device: str | torch.device = "cuda",
-) -> tuple[Particles, Array]:
-    """As `bigcell.dynamics.follow.follow`, bit for bit, on a CUDA `device`."""
-    there = torch.device(device)
-    return follow_on(move, DeviceFlow.of(flow, window, extent, (sampling, planar), there), window, particles, niter)
-
-
-def follow_core_triton(
-    flow: Array,
-    mask: Array,
-    window: Box,
-    core: Box,
-    extent: tuple[int, ...],
-    niter: int,
-    *,
-    sampling: Sampling = "centre",
-    planar: bool = False,
-    device: str | torch.device = "cuda",
-) -> tuple[Array, Particles]:
-    """As `bigcell.dynamics.follow.follow_core`, bit for bit, on a CUDA `device`."""
-    there = DeviceFlow.of(flow, window, extent, (sampling, planar), torch.device(device))
-    return follow_core_on(move, there, mask, (window, core), niter)
 
 
 def move(

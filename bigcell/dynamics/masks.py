@@ -85,10 +85,7 @@ def masks_from_flows(
 def _ends(flow: Array, mask: Array, settings: DynamicsSettings) -> Array:
     """Where each voxel's path ends, as a raster position (z, y, x); below 0 for the background."""
     whole = Box.of(mask.shape)
-    ends, _ = follow_core(
-        flow, mask, whole, whole, mask.shape, settings.niter, sampling=settings.sampling, planar=settings.planar
-    )
-    return ends
+    return follow_core(flow, mask, whole, whole, mask.shape, settings)[0]
 
 
 def _labels(ends: Array, settings: DynamicsSettings) -> Array:

@@ -13,7 +13,8 @@ from numba import njit
 
 POSITION_BITS = 12
 ONE = 1 << POSITION_BITS
-HALF = ONE // 2
+ROUND = 8
+"""Steps after which a path looks anew whether it comes back to where it is."""
 
 
 @njit(cache=True, inline="always")
@@ -72,7 +73,7 @@ def path_centre(flow, shape, bounds, flat, start, t, niter):  # type: ignore[no-
     nz, ny, nx = shape
     low, high = bounds
     z, y, x = start
-    qz, qy, qx = z, y, x
+    az, ay, ax = z, y, x
     begun = t
     while t < niter:
         w = (z & 4095, y & 4095, x & 4095)
@@ -88,12 +89,11 @@ def path_centre(flow, shape, bounds, flat, start, t, niter):  # type: ignore[no-
         t += 1
         if mz == z and my == y and mx == x:
             break
-        if t > begun + 1 and mz == qz and my == qy and mx == qx:
-            if (niter - t) % 2 == 0:
-                z, y, x = mz, my, mx
-            break
-        qz, qy, qx = z, y, x
         z, y, x = mz, my, mx
+        if z == az and y == ay and x == ax:  # it goes round: what is left are the steps of the last, unfinished round
+            niter = t + (niter - t) % (t - begun)
+        elif t - begun == ROUND:
+            az, ay, ax, begun = z, y, x, t
     return z, y, x, t, False
 
 
@@ -113,7 +113,7 @@ def path_cellpose(flow, shape, bounds, flat, start, t, niter):  # type: ignore[n
     nz, ny, nx = shape
     low, high = bounds
     z, y, x = start
-    qz, qy, qx = z, y, x
+    az, ay, ax = z, y, x
     begun = t
     while t < niter:
         sz = _shifted(z, low[0], high[0], flat or high[0] == low[0])
@@ -144,10 +144,9 @@ def path_cellpose(flow, shape, bounds, flat, start, t, niter):  # type: ignore[n
         t += 1
         if mz == z and my == y and mx == x:
             break
-        if t > begun + 1 and mz == qz and my == qy and mx == qx:
-            if (niter - t) % 2 == 0:
-                z, y, x = mz, my, mx
-            break
-        qz, qy, qx = z, y, x
         z, y, x = mz, my, mx
+        if z == az and y == ay and x == ax:  # it goes round: what is left are the steps of the last, unfinished round
+            niter = t + (niter - t) % (t - begun)
+        elif t - begun == ROUND:
+            az, ay, ax, begun = z, y, x, t
     return z, y, x, t, False

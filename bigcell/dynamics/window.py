@@ -70,9 +70,7 @@ def label_window(flows: Array, window: Box, extent: tuple[int, ...], settings: D
     """
     mask, flow = foreground_flow(flows, logit_threshold(settings))
     start = np.argwhere(mask) + np.array(window.start)
-    done, escaped = follow(
-        flow, window, extent, Particles.at(start), settings.niter, sampling=settings.sampling, planar=settings.planar
-    )
+    done, escaped = follow(flow, window, extent, Particles.at(start), settings)
     ends = np.ravel_multi_index(tuple(done.landed(settings.sampling)[~escaped].T), extent)
     sinks = map_sinks(EndHistogram.of(ends), window, extent, settings)
     names = np.zeros(len(start), np.int64)

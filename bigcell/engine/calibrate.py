@@ -9,7 +9,8 @@ import numpy as np
 from numba import get_num_threads, set_num_threads
 
 from bigcell.core.box import Box
-from bigcell.dynamics.follow import Particles, follow
+from bigcell.dynamics.follow import follow_core
+from bigcell.dynamics.settings import DynamicsSettings
 from bigcell.engine.plan import Plan
 from bigcell.tiling.lattice import VIEWS
 
@@ -23,26 +24,26 @@ FOREGROUND = 0.4
 def expected_seconds(plan: Plan, workers: int) -> float:
     """Wall seconds of the whole run on `workers` that share this machine's cores."""
     threads = max(1, (os.cpu_count() or 1) // workers)
-    total = plan.voxels * (OTHER_STEPS + FOREGROUND * _follow_seconds(plan.settings.dynamics.niter, threads))
+    total = plan.voxels * (OTHER_STEPS + FOREGROUND * _follow_seconds(plan.settings.dynamics, threads))
     if plan.model:
         total += _network_seconds(plan, threads)
     return total / workers
 
 
-def _follow_seconds(niter: int, threads: int) -> float:
+def _follow_seconds(settings: DynamicsSettings, threads: int) -> float:
     """Seconds per foreground voxel, compilation not counted: a field that turns as it draws inwards."""
     extent = (SAMPLE,) * 3
     z, y, x = np.indices(extent) - SAMPLE / 2
     flow = (np.stack([-z, -y - x, x - y]) * 12).astype(np.int16)
-    start = np.argwhere(np.ones(extent, bool))
+    volume, everywhere = Box.of(extent), np.ones(extent, bool)
     before = get_num_threads()
     set_num_threads(min(threads, before))
-    follow(flow, Box.of(extent), extent, Particles.at(start[:9]), niter)
+    follow_core(flow, everywhere, volume, volume, extent, settings)
     begun = time.perf_counter()
-    follow(flow, Box.of(extent), extent, Particles.at(start), niter)
+    follow_core(flow, everywhere, volume, volume, extent, settings)
     seconds = time.perf_counter() - begun
     set_num_threads(before)
-    return seconds / len(start)
+    return seconds / everywhere.size
 
 
 def _network_seconds(plan: Plan, threads: int) -> float:

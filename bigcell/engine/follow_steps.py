@@ -26,16 +26,7 @@ def follow_block(job: Job, item: tuple[int]) -> dict[str, Any]:
     core = job.grid.core(block)
     window, mask, flow = _flow_around(job, core.grow(dynamics.halo))
     inner = mask[core.relative_to(window).slices].copy()
-    ends, away = choose_follow().core(
-        flow,
-        inner,
-        window,
-        core,
-        job.plan.extent,
-        dynamics.niter,
-        sampling=dynamics.sampling,
-        planar=dynamics.planar,
-    )
+    ends, away = choose_follow().core(flow, inner, window, core, job.plan.extent, dynamics)
     del flow, mask
     moved = np.zeros((np.count_nonzero(inner), 3), _way_dtype(job))
     counts = np.zeros(window.size, np.int32)
@@ -60,9 +51,7 @@ def drain(job: Job, item: tuple[str, int, int, tuple[int, ...]]) -> dict[str, An
     position = particles.position
     near = Box(_triple(position.min(0)), _triple(position.max(0) + 1)).grow(AWAY)
     window, _, flow = _flow_around(job, near & job.grid.core(block).grow(dynamics.halo))
-    done, escaped = choose_follow().follow(
-        flow, window, job.plan.extent, particles, dynamics.niter, sampling=dynamics.sampling, planar=dynamics.planar
-    )
+    done, escaped = choose_follow().follow(flow, window, job.plan.extent, particles, dynamics)
     end = done.landed(dynamics.sampling)
     homes = np.unique(home[~escaped])
     for h in homes:

@@ -16,6 +16,7 @@ from bigcell.core.errors import SettingsError
 from bigcell.dynamics import backend, follow_torch
 from bigcell.dynamics.backend import NUMBA, choose_follow
 from bigcell.dynamics.follow import Particles, follow
+from bigcell.dynamics.settings import DynamicsSettings
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +56,10 @@ def test_a_full_device_is_told_and_the_result_is_the_same(
     monkeypatch.setattr(follow_torch, "follow_torch", full)
     rng = np.random.default_rng(0)
     flow, box = rng.integers(-900, 900, (3, 4, 5, 6)).astype(np.int16), Box.of((4, 5, 6))
-    particles = Particles.at(np.argwhere(np.ones((4, 5, 6), bool)))
+    particles, settings = Particles.at(np.argwhere(np.ones((4, 5, 6), bool))), DynamicsSettings(niter=30)
     with caplog.at_level(logging.WARNING):
-        done, _ = choose_follow("mps").follow(flow, box, (4, 5, 6), particles, 30)
-    assert np.array_equal(done.displacement, follow(flow, box, (4, 5, 6), particles, 30)[0].displacement)
+        done, _ = choose_follow("mps").follow(flow, box, (4, 5, 6), particles, settings)
+    assert np.array_equal(done.displacement, follow(flow, box, (4, 5, 6), particles, settings)[0].displacement)
     assert "80 GB" in caplog.text
 
 

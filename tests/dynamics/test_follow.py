@@ -6,7 +6,7 @@ from scipy.ndimage import map_coordinates
 
 from bigcell.core.box import Box
 from bigcell.dynamics.follow import BACKGROUND, ESCAPED, Particles, follow, follow_core, foreground_flow
-from bigcell.dynamics.settings import Sampling
+from bigcell.dynamics.settings import DynamicsSettings, Sampling
 from bigcell.dynamics.window import integer_flows
 from bigcell.testing.flows import FlowLattice
 
@@ -21,7 +21,7 @@ def field() -> tuple[np.ndarray, np.ndarray]:
 def test_fixed_arithmetic_follows_the_float_path(field: tuple[np.ndarray, np.ndarray]) -> None:
     mask, flow = field
     start = np.argwhere(mask)
-    done, escaped = follow(flow, Box.of(EXTENT), EXTENT, Particles.at(start), 60)
+    done, escaped = follow(flow, Box.of(EXTENT), EXTENT, Particles.at(start), DynamicsSettings(niter=60))
     where = start.astype(float)
     for _ in range(60):
         step = np.stack([map_coordinates(c / 1024, where.T, order=1, mode="nearest") for c in flow.astype(float)], 1)
@@ -35,12 +35,11 @@ def test_fixed_arithmetic_follows_the_float_path(field: tuple[np.ndarray, np.nda
 def test_early_stop_equals_every_step(field: tuple[np.ndarray, np.ndarray], niter: int) -> None:
     mask, flow = field
     particles = Particles.at(np.argwhere(mask)[::7])
-    at_once, _ = follow(flow, Box.of(EXTENT), EXTENT, particles, niter)
+    at_once, _ = follow(flow, Box.of(EXTENT), EXTENT, particles, DynamicsSettings(niter=niter))
     slow = particles
     for t in range(niter):  # one step a call: no memory of the step before, so no early stop on cycles
-        slow, _ = follow(
-            flow, Box.of(EXTENT), EXTENT, Particles(slow.start, slow.displacement, slow.steps * 0 + t), t + 1
-        )
+        now = Particles(slow.start, slow.displacement, slow.steps * 0 + t)
+        slow, _ = follow(flow, Box.of(EXTENT), EXTENT, now, DynamicsSettings(niter=t + 1))
     assert np.array_equal(at_once.displacement, slow.displacement)
 
 
@@ -48,11 +47,13 @@ def test_a_path_does_not_depend_on_the_window(field: tuple[np.ndarray, np.ndarra
     mask, flow = field
     window = Box((3, 5, 7), (21, 33, 41))
     inside = np.argwhere(mask[window.slices]) + window.start
-    whole, _ = follow(flow, Box.of(EXTENT), EXTENT, Particles.at(inside), 200)
-    part, escaped = follow(flow[(slice(None), *window.slices)], window, EXTENT, Particles.at(inside), 200)
+    whole, _ = follow(flow, Box.of(EXTENT), EXTENT, Particles.at(inside), DynamicsSettings())
+    part, escaped = follow(
+        flow[(slice(None), *window.slices)], window, EXTENT, Particles.at(inside), DynamicsSettings()
+    )
     assert 0 < escaped.mean() < 0.5
     assert np.array_equal(part.displacement[~escaped], whole.displacement[~escaped])
-    resumed, _ = follow(flow, Box.of(EXTENT), EXTENT, part.take(escaped), 200)
+    resumed, _ = follow(flow, Box.of(EXTENT), EXTENT, part.take(escaped), DynamicsSettings())
     assert np.array_equal(resumed.displacement, whole.displacement[escaped])
 
 
@@ -62,9 +63,9 @@ def test_a_shifted_volume_gives_shifted_paths(field: tuple[np.ndarray, np.ndarra
     mask = np.zeros(EXTENT, bool)
     mask[8:16, 14:26, 14:30] = True
     start = np.argwhere(mask)
-    a, _ = follow(flow, Box.of(EXTENT), EXTENT, Particles.at(start), 5)
+    a, _ = follow(flow, Box.of(EXTENT), EXTENT, Particles.at(start), DynamicsSettings(niter=5))
     extent = pad.shape[1:]
-    b, _ = follow(pad, Box.of(extent), extent, Particles.at(start + np.array((10, 20, 5))), 5)
+    b, _ = follow(pad, Box.of(extent), extent, Particles.at(start + np.array((10, 20, 5))), DynamicsSettings(niter=5))
     assert np.array_equal(a.displacement, b.displacement)
 
 
@@ -85,7 +86,9 @@ def test_cellpose_sampling_in_integers_follows_its_float_path(extent: tuple[int,
     flows = integer_flows(FlowLattice(extent, diameter=12, noise=0.5, fill=0.8).read(Box.of(extent)))
     mask, flow = foreground_flow(flows, 0)
     start = np.argwhere(mask)
-    done, escaped = follow(flow, Box.of(extent), extent, Particles.at(start), 15, sampling="cellpose")
+    done, escaped = follow(
+        flow, Box.of(extent), extent, Particles.at(start), DynamicsSettings(niter=15, sampling="cellpose")
+    )
     apart = np.abs(done.start + done.displacement / 4096 - plain_cellpose(flow, start, 15)).max(1)
     assert not escaped.any()
     assert np.mean(apart > 0.05) < 0.02
@@ -102,9 +105,10 @@ def test_a_core_is_followed_as_its_particles_are(
     core = Box((5, 8, 8), (17, 30, 39))
     window = core.grow(halo)
     part, inner = flow[(slice(None), *window.slices)], mask[core.slices]
-    ends, left = follow_core(part, inner, window, core, EXTENT, niter, sampling=sampling, planar=planar)
+    settings = DynamicsSettings(niter=niter, sampling=sampling, planar=planar)
+    ends, left = follow_core(part, inner, window, core, EXTENT, settings)
     start = np.argwhere(inner) + core.start
-    done, escaped = follow(part, window, EXTENT, Particles.at(start), niter, sampling=sampling, planar=planar)
+    done, escaped = follow(part, window, EXTENT, Particles.at(start), settings)
     assert np.array_equal(ends == BACKGROUND, ~inner)
     landed = done.landed(sampling)
     escaped |= ((landed < window.start) | (landed >= window.stop)).any(1)
@@ -122,7 +126,7 @@ def test_cellpose_sampling_does_not_depend_on_the_window(extent: tuple[int, int,
     flows = integer_flows(FlowLattice(extent, diameter=11, noise=0.4, fill=0.9).read(Box.of(extent)))
     mask, flow = foreground_flow(flows, 0)
     start = np.argwhere(mask)
-    whole, _ = follow(flow, Box.of(extent), extent, Particles.at(start), 200, sampling="cellpose")
+    whole, _ = follow(flow, Box.of(extent), extent, Particles.at(start), DynamicsSettings(sampling="cellpose"))
     done = np.full((len(start), 3), np.iinfo(np.int32).max, np.int32)
     particles, number = Particles.at(start), np.arange(len(start))
     boxes = list(Box.of(extent).split((9, 17, 23)))
@@ -132,7 +136,7 @@ def test_cellpose_sampling_does_not_depend_on_the_window(extent: tuple[int, int,
             here = ((particles.position >= box.start) & (particles.position < box.stop)).all(1)
             window = box.grow(1) & Box.of(extent)
             part = flow[(slice(None), *window.slices)]
-            moved, escaped = follow(part, window, extent, particles.take(here), 200, sampling="cellpose")
+            moved, escaped = follow(part, window, extent, particles.take(here), DynamicsSettings(sampling="cellpose"))
             done[number[here][~escaped]] = moved.displacement[~escaped]
             away.append((moved.take(escaped), number[here][escaped]))
         particles, number = Particles.join([p for p, _ in away]), np.concatenate([n for _, n in away])
@@ -143,8 +147,10 @@ def test_cellpose_sampling_does_not_depend_on_the_window(extent: tuple[int, int,
 def test_a_planar_stack_is_its_planes(field: tuple[np.ndarray, np.ndarray]) -> None:
     mask, flow = field
     start = np.argwhere(mask)
-    stack, _ = follow(flow, Box.of(EXTENT), EXTENT, Particles.at(start), 200, planar=True)
+    stack, _ = follow(flow, Box.of(EXTENT), EXTENT, Particles.at(start), DynamicsSettings(planar=True))
     for z in range(0, EXTENT[0], 5):
         plane = (1, *EXTENT[1:])
-        alone, _ = follow(flow[:, z : z + 1], Box.of(plane), plane, Particles.at(np.argwhere(mask[z : z + 1])), 200)
+        alone, _ = follow(
+            flow[:, z : z + 1], Box.of(plane), plane, Particles.at(np.argwhere(mask[z : z + 1])), DynamicsSettings()
+        )
         assert np.array_equal(alone.displacement, stack.displacement[start[:, 0] == z])

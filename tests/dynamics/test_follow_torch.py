@@ -13,10 +13,11 @@ from bigcell.core.volume import Array
 from bigcell.dynamics import follow_torch as torch_way
 from bigcell.dynamics.follow import Particles, follow, follow_core, foreground_flow
 from bigcell.dynamics.follow_torch import DeviceFlow, follow_core_torch, follow_torch
+from bigcell.dynamics.settings import DynamicsSettings, Sampling
 from bigcell.dynamics.window import integer_flows
 from bigcell.testing.flows import FlowLattice
 
-SAMPLINGS = ["centre", "cellpose"]
+SAMPLINGS: list[Sampling] = ["centre", "cellpose"]
 
 
 def same(a: tuple[Particles, Array], b: tuple[Particles, Array]) -> bool:
@@ -43,24 +44,26 @@ def cases(draw: st.DrawFn) -> tuple[Array, Box, tuple[int, ...], Particles, int]
 @given(cases(), st.sampled_from(SAMPLINGS), st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_torch_gives_the_same_integers(
-    case: tuple[Array, Box, tuple[int, ...], Particles, int], sampling: str, planar: bool
+    case: tuple[Array, Box, tuple[int, ...], Particles, int], sampling: Sampling, planar: bool
 ) -> None:
-    how = {"sampling": sampling, "planar": planar}
+    *where, niter = case
+    settings = DynamicsSettings(niter=niter, sampling=sampling, planar=planar)
     if planar:  # a particle of a plane starts in it
         case[3].displacement[:, 0] = 0
-    assert same(follow_torch(*case, **how), follow(*case, **how))  # type: ignore[arg-type]
+    assert same(follow_torch(*where, settings), follow(*where, settings))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("extent", [(20, 33, 36), (1, 48, 50)])
-def test_a_core_gives_the_same_ends(extent: tuple[int, int, int], sampling: str) -> None:
+def test_a_core_gives_the_same_ends(extent: tuple[int, int, int], sampling: Sampling) -> None:
     flows = FlowLattice(extent, diameter=11, noise=0.5).read(Box.of(extent))
     window = Box((0, 3, 2), (min(extent[0], 15), 30, 31))
     mask, flow = foreground_flow(integer_flows(flows)[(slice(None), *window.slices)], 0)
     core = Box((0, 6, 5), (min(extent[0], 12), 27, 28))
     mask = mask[core.relative_to(window).slices]
-    ends, left = follow_core_torch(flow, mask, window, core, extent, 200, sampling=sampling)  # type: ignore[arg-type]
-    plain, plain_left = follow_core(flow, mask, window, core, extent, 200, sampling=sampling)  # type: ignore[arg-type]
+    case = (flow, mask, window, core, extent, DynamicsSettings(sampling=sampling))
+    ends, left = follow_core_torch(*case)
+    plain, plain_left = follow_core(*case)
     assert np.array_equal(ends, plain)
     assert ends.dtype == plain.dtype
     assert same((left, ends), (plain_left, plain))
@@ -70,19 +73,20 @@ def test_batches_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     extent = (10, 20, 22)
     mask, flow = foreground_flow(integer_flows(FlowLattice(extent, diameter=8).read(Box.of(extent))), 0)
     particles = Particles.at(np.argwhere(mask))
-    whole = follow_torch(flow, Box.of(extent), extent, particles, 60)
-    core = follow_core_torch(flow, mask, Box.of(extent), Box.of(extent), extent, 60)
+    settings = DynamicsSettings(niter=60)
+    whole = follow_torch(flow, Box.of(extent), extent, particles, settings)
+    core = follow_core_torch(flow, mask, Box.of(extent), Box.of(extent), extent, settings)
     monkeypatch.setattr(torch_way, "BATCH", 100)
     monkeypatch.setattr(torch_way, "SLAB", 3 * 20 * 22)
-    assert same(follow_torch(flow, Box.of(extent), extent, particles, 60), whole)
-    assert np.array_equal(follow_core_torch(flow, mask, Box.of(extent), Box.of(extent), extent, 60)[0], core[0])
+    assert same(follow_torch(flow, Box.of(extent), extent, particles, settings), whole)
+    assert np.array_equal(follow_core_torch(flow, mask, Box.of(extent), Box.of(extent), extent, settings)[0], core[0])
 
 
 def test_no_particles() -> None:
     flow, box = np.zeros((3, 2, 3, 4), np.int16), Box.of((2, 3, 4))
-    done, escaped = follow_torch(flow, box, (2, 3, 4), Particles.at(np.zeros((0, 3))), 10)
+    done, escaped = follow_torch(flow, box, (2, 3, 4), Particles.at(np.zeros((0, 3))), DynamicsSettings())
     assert len(done) == len(escaped) == 0
-    ends, left = follow_core_torch(flow, np.zeros((2, 3, 4), bool), box, box, (2, 3, 4), 10)
+    ends, left = follow_core_torch(flow, np.zeros((2, 3, 4), bool), box, box, (2, 3, 4), DynamicsSettings())
     assert (ends == -1).all()
     assert len(left) == 0
 

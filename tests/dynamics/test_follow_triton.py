@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bigcell.dynamics.settings import Sampling
+
 pytest.importorskip("triton", reason="Triton is not installed; it comes with torch for CUDA")
 
 CODE = """
@@ -17,6 +19,8 @@ import numpy as np
 import bigcell.dynamics.follow_triton as kernel
 from bigcell.core.box import Box
 from bigcell.dynamics.follow import Particles, follow, follow_core
+from bigcell.dynamics.follow_torch import follow_core_torch, follow_torch
+from bigcell.dynamics.settings import DynamicsSettings
 rng = np.random.default_rng(3)
 kernel.BLOCK = 256
 for extent, start, stop in [((4, 8, 10), (1, 2, 2), (4, 7, 9))]:
@@ -25,16 +29,16 @@ for extent, start, stop in [((4, 8, 10), (1, 2, 2), (4, 7, 9))]:
         flow = rng.integers(-1500, 1500, (3, *window.shape)).astype(np.int16)
         places = np.argwhere(rng.random(window.shape) < 0.9) + np.array(start)
         particles = Particles(places, np.zeros(places.shape, np.int32), rng.integers(0, 5, len(places)).astype("i4"))
-        how = {"sampling": sampling, "planar": planar}
-        a, gone = kernel.follow_triton(flow, window, extent, particles, 12, device="cpu", **how)
-        b, away = follow(flow, window, extent, particles, 12, **how)
+        how = DynamicsSettings(niter=12, sampling=sampling, planar=planar)
+        a, gone = follow_torch(flow, window, extent, particles, how, mover=kernel.move)
+        b, away = follow(flow, window, extent, particles, how)
         assert np.array_equal(a.displacement, b.displacement), (extent, how)
         assert np.array_equal(a.steps, b.steps), (extent, how)
         assert np.array_equal(gone, away), (extent, how)
         print(len(places), int(away.sum()))
     mask = rng.random(window.shape) < 0.5
-    ends, left = kernel.follow_core_triton(flow, mask, window, window, extent, 9, device="cpu")
-    plain, plain_left = follow_core(flow, mask, window, window, extent, 9)
+    ends, left = follow_core_torch(flow, mask, window, window, extent, DynamicsSettings(niter=9), mover=kernel.move)
+    plain, plain_left = follow_core(flow, mask, window, window, extent, DynamicsSettings(niter=9))
     assert np.array_equal(ends, plain)
     assert np.array_equal(left.displacement, plain_left.displacement)
 print("equal")
@@ -72,14 +76,16 @@ for flat, cellpose in [(False, False), (True, True)]:
 @pytest.mark.gpu
 @pytest.mark.parametrize("sampling", ["centre", "cellpose"])
 @pytest.mark.parametrize("backend", ["triton", "torch"])
-def test_a_cuda_device_gives_the_same_integers(backend: str, sampling: str) -> None:
+def test_a_cuda_device_gives_the_same_integers(backend: str, sampling: Sampling) -> None:
     import torch
 
     if not torch.cuda.is_available():
         pytest.skip("there is no CUDA device")
     from bigcell.core.box import Box
-    from bigcell.dynamics import follow_torch, follow_triton
     from bigcell.dynamics.follow import Particles, follow, follow_core, foreground_flow
+    from bigcell.dynamics.follow_torch import follow_core_torch, follow_torch
+    from bigcell.dynamics.follow_triton import move
+    from bigcell.dynamics.settings import DynamicsSettings
     from bigcell.dynamics.window import integer_flows
     from bigcell.testing.flows import FlowLattice
 
@@ -88,14 +94,11 @@ def test_a_cuda_device_gives_the_same_integers(backend: str, sampling: str) -> N
     window = Box((5, 6, 7), (40, 80, 81))
     mask, flow = foreground_flow(integer_flows(flows)[(slice(None), *window.slices)], 0)
     particles = Particles.at(np.argwhere(mask) + np.array(window.start))
-    run, core = {
-        "triton": (follow_triton.follow_triton, follow_triton.follow_core_triton),
-        "torch": (follow_torch.follow_torch, follow_torch.follow_core_torch),
-    }[backend]
-    a, gone = run(flow, window, extent, particles, 200, sampling=sampling, device="cuda")  # type: ignore[operator]
-    b, away = follow(flow, window, extent, particles, 200, sampling=sampling)  # type: ignore[arg-type]
+    settings, mover = DynamicsSettings(sampling=sampling), move if backend == "triton" else None
+    a, gone = follow_torch(flow, window, extent, particles, settings, device="cuda", mover=mover)
+    b, away = follow(flow, window, extent, particles, settings)
     assert np.array_equal(a.displacement, b.displacement)
     assert np.array_equal(gone, away)
-    ends = core(flow, mask, window, window, extent, 200, sampling=sampling, device="cuda")[0]  # type: ignore[operator]
-    plain = follow_core(flow, mask, window, window, extent, 200, sampling=sampling)[0]  # type: ignore[arg-type]
+    ends = follow_core_torch(flow, mask, window, window, extent, settings, device="cuda", mover=mover)[0]
+    plain = follow_core(flow, mask, window, window, extent, settings)[0]
     assert np.array_equal(ends, plain)

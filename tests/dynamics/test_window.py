@@ -19,7 +19,7 @@ def test_blocks_with_the_halo_of_the_theorem_equal_the_whole(noise: float) -> No
     settings = DynamicsSettings()
     whole = label_window(flows, Box.of(extent), extent, settings)
     mask, flow = foreground_flow(flows, 0)
-    done, _ = follow(flow, Box.of(extent), extent, Particles.at(np.argwhere(mask)), settings.niter)
+    done, _ = follow(flow, Box.of(extent), extent, Particles.at(np.argwhere(mask)), settings)
     radius = int(np.abs(done.end - done.start).max()) + 2  # paths here are nearly straight
     for core in Box.of(extent).split((20, 24, 28)):
         window = core.grow(2 * radius + WINDOW_HALO) & Box.of(extent)
