@@ -147,8 +147,8 @@ def _better(a: dict[str, Any], b: dict[str, Any] | None) -> dict[str, Any]:
 def _judged(bench: Bench, row: Row, ours: dict[str, Any], theirs: dict[str, Any]) -> str:
     if row.judge is None:
         return ""
-    truth = bench.set_of(row) / "labels.npy"
-    known = {"labels": np.load(truth)} if truth.exists() else {}
+    files = [bench.set_of(row) / f"{name}.npy" for name in ("labels", "whole")]
+    known = {file.stem: np.load(file) for file in files if file.exists()}
     with np.load(ours["answer"]) as a, np.load(theirs["answer"]) as b:
         return row.judge(known, dict(a), dict(b))
 

@@ -91,11 +91,14 @@ def _make(data: Path, folder: Path, cells: Cells) -> None:
 
 
 def _stores(folder: Path) -> None:
-    """`flows.zarr` (dz, dy, dx, logit) and `image.zarr` (one channel: bright cells, dark borders, camera noise)."""
+    """`flows.zarr` (dz, dy, dx, logit) and `image.zarr` (one channel: bright cells, dark borders, camera noise).
+    `whole`: the labels that these flows give in one piece."""
+    import bigcell
     from bigcell.core.volume import ArrayVolume
     from bigcell.io.images import write_image
 
     flows, logit, labels = (np.load(folder / f"{n}.npy", mmap_mode="r") for n in ("flows", "logit", "labels"))
+    _save(folder, "whole", bigcell.masks_from_flows(flows, logit))
     both = np.concatenate([flows, logit[None]])
     write_image(folder / "flows.zarr", ArrayVolume(both, channels=("dz", "dy", "dx", "cellprob")), levels=1)
     speed = np.sqrt((both[:3] ** 2).sum(0))

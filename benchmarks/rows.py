@@ -82,7 +82,12 @@ def linked(truth: Answer, ours: Answer, theirs: Answer) -> str:
 
 def seams(truth: Answer, ours: Answer, theirs: Answer) -> str:
     parts = [_cut_and_fused(overlaps(truth["labels"], f["labels"])) for f in (ours, theirs)]
-    return f"cells in pieces {parts[0][0]} / {parts[1][0]}, objects of several cells {parts[0][1]} / {parts[1][1]}"
+    whole = overlaps(truth["whole"], ours["labels"])
+    unlike = 2 * len(whole.voxels) - len(np.unique(whole.truth)) - len(np.unique(whole.found))
+    return (
+        f"cells in pieces {parts[0][0]} / {parts[1][0]}, objects of several cells {parts[0][1]} / {parts[1][1]}; "
+        f"ours that differ from one run over the whole: {unlike}"
+    )
 
 
 def _cut_and_fused(shared: Overlaps) -> tuple[int, int]:

@@ -50,6 +50,9 @@ def _enclosed(mask, solid):  # type: ignore[no-untyped-def]
     Z, Y, X = mask.shape  # noqa: N806
     room = np.zeros((Z + 2, Y + 2, X + 2), np.uint8)  # 0 not reached, 1 mask, 2 reached; a way round it on all sides
     for z in range(Z):
+        if not solid and not _has_gap(mask[z]):
+            room[z + 1] = 1
+            continue
         for y in range(Y):
             for x in range(X):
                 room[z + 1, y + 1, x + 1] = mask[z, y, x]
@@ -57,8 +60,24 @@ def _enclosed(mask, solid):  # type: ignore[no-untyped-def]
         _flood(room, 0, True)
     else:
         for z in range(1, Z + 1):
-            _flood(room, z, False)
+            if room[z, 0, 0] == 0:
+                _flood(room, z, False)
     return room[1:-1, 1:-1, 1:-1] == 0
+
+
+@njit(cache=True, nogil=True)
+def _has_gap(plane):  # type: ignore[no-untyped-def]
+    """Whether some row has something else between two pixels of the object: without, nothing is enclosed."""
+    for y in range(plane.shape[0]):
+        seen, left = False, False
+        for x in range(plane.shape[1]):
+            if plane[y, x]:
+                if left:
+                    return True
+                seen = True
+            else:
+                left = seen
+    return False
 
 
 @njit(cache=True, nogil=True)

@@ -86,6 +86,24 @@ def foreground_flow_into(flows: Array, logit_threshold: int) -> tuple[Array, Arr
     return mask, flow
 
 
+def flow_array(shape: tuple[int, ...]) -> Array:
+    """Zeros int16 (c, z, y, x) for flow that is to be followed. Planes never stand a multiple of a page apart in memory:
+    a particle's neighbours in many planes would then share a few places of the cache."""
+    plane = shape[2] * shape[3]
+    gap = 64 if plane % 2048 == 0 and shape[1] > 1 else 0
+    return np.zeros((*shape[:2], plane + gap), np.int16)[..., :plane].reshape(shape)
+
+
+def as_planes(flow: Array) -> tuple[Array, int]:
+    """Flow (c, z, y, x) as (c, voxels) with what stands between its planes, and the voxels from plane to plane."""
+    (depth, rows, columns), size = flow.shape[1:], flow.itemsize
+    plane = flow.strides[1] // size if depth > 1 else rows * columns
+    if plane < rows * columns or flow.strides != tuple(size * n for n in (depth * plane, plane, columns, 1)):
+        flow, plane = np.ascontiguousarray(flow), rows * columns
+    shape = (len(flow), depth * plane)
+    return np.lib.stride_tricks.as_strided(flow, shape, (size * depth * plane, size), writeable=False), plane
+
+
 def rounding(sampling: Sampling) -> int:
     """What is added to a position before its fraction is cut off."""
     return ONE // 2 if sampling == "centre" else 0
@@ -103,8 +121,8 @@ def follow(
     """
     state = np.zeros((len(particles), 5), np.int32)
     state[:, :3], state[:, 3] = particles.displacement, particles.steps
-    flat = np.ascontiguousarray(flow).reshape(3, -1)
-    _follow(flat, _frame(window, window, extent), particles.start, state, _rule(extent, settings))
+    flat, plane = as_planes(flow)
+    _follow(flat, _frame(window, window, extent, plane), particles.start, state, _rule(extent, settings))
     return Particles(particles.start, state[:, :3], state[:, 3]), state[:, 4] > 0
 
 
@@ -117,8 +135,9 @@ def follow_core(
     particle counts for (`Particles.landed`), `BACKGROUND` outside the mask, `ESCAPED` for the particles that left or
     came to rest beyond the window; and these, in raster order.
     """
-    flat, mask = np.ascontiguousarray(flow).reshape(3, -1), np.ascontiguousarray(mask)
-    frame, rule, threads = _frame(window, core, extent), _rule(extent, settings), get_num_threads()
+    flat, plane = as_planes(flow)
+    frame, rule, threads = _frame(window, core, extent, plane), _rule(extent, settings), get_num_threads()
+    mask = np.ascontiguousarray(mask)
     ends = np.empty(core.shape, np.int32 if window.size < 2**31 else np.int64)
     if rule[1] or rule[2] or not lanes_can_follow(flow, window):
         _follow_core(flat, mask, ends, frame, rule, np.array([rounding(settings.sampling), threads]))
@@ -130,10 +149,12 @@ def follow_core(
     return ends, left
 
 
-def _frame(window: Box, core: Box, extent: tuple[int, ...]) -> Array:
-    """Shape of the window, first and last voxel of the volume and first voxel of the core in it: int64 (4, 3)."""
+def _frame(window: Box, core: Box, extent: tuple[int, ...], plane: int) -> Array:
+    """Shape of the window and voxels from plane to plane, first and last voxel of the volume and first voxel of the
+    core in it: int64 (4, 4)."""
     origin = np.array(window.start)
-    return np.array([window.shape, -origin, np.array(extent) - 1 - origin, np.array(core.start) - origin], np.int64)
+    rows = [window.shape, -origin, np.array(extent) - 1 - origin, np.array(core.start) - origin]
+    return np.array([(*row, plane) for row in rows], np.int64)
 
 
 def _rule(extent: tuple[int, ...], settings: DynamicsSettings) -> Array:
@@ -145,7 +166,7 @@ def _rule(extent: tuple[int, ...], settings: DynamicsSettings) -> Array:
 @njit(cache=True)
 def _path(flow, frame, rule, start, t):  # type: ignore[no-untyped-def]
     """One particle from `start`, by the path that the rule names."""
-    shape = (frame[0, 0], frame[0, 1], frame[0, 2])
+    shape = (frame[0, 0], frame[0, 1], frame[0, 2], frame[0, 3])
     bounds = ((frame[1, 0], frame[1, 1], frame[1, 2]), (frame[2, 0], frame[2, 1], frame[2, 2]))
     if rule[2] == 0:
         return path_centre(flow, shape, bounds, rule[1] > 0, start, t, rule[0])

@@ -22,6 +22,8 @@ LONGEST = 2**19 - 16
 """Voxels of the longest side of a window whose positions 32 bits hold."""
 BATCH = 512
 """Particles that move together: what is known of them fits in the nearest cache."""
+WIDTH = 16
+"""Particles in the widest vector: steps are for whole vectors, as what remains would go one by one."""
 Z, Y, X, AZ, AY, AX, HOW, WHO = range(8)
 """Rows of the state of a batch: position, position when the round began (the anchor), what has become of the particle
 (0: on its way, `LEFT`, or the length of the cycle it is in), and the raster place in the core where it started."""
@@ -50,7 +52,7 @@ def follow_lanes(flow, mask, ends, frame, niter, threads):  # type: ignore[no-un
 def _rows(flow, mask, ends, frame, niter, turn):  # type: ignore[no-untyped-def]
     """What one thread does: its rows, gathered to batches."""
     rows, length = mask.shape[1], mask.shape[2]
-    state = np.empty((8, BATCH), np.int32)
+    state = np.zeros((8, BATCH), np.int32)
     n = 0
     for row in range(turn[0], mask.shape[0] * rows, turn[1]):
         a, b = row // rows, row % rows
@@ -74,8 +76,9 @@ def _to_the_end(flow, frame, state, ends, n, niter):  # type: ignore[no-untyped-
     while n > 0:
         state[AZ:HOW, :n] = state[Z:AZ, :n]
         state[HOW, :n] = 0
+        lanes = min(-(-n // WIDTH) * WIDTH, BATCH)  # those beyond n go along, and nobody looks at them
         for step in range(min(ROUND, niter - steps)):
-            _step(flow, frame, state, n, step + 1)
+            _step(flow, frame, state, lanes, step + 1)
         n = _parted(flow, frame, state, ends, n, niter - steps)
         steps += ROUND
 
@@ -101,7 +104,7 @@ def _end(flow, frame, particle, steps):  # type: ignore[no-untyped-def]
     now = (np.int64(particle[Z]), np.int64(particle[Y]), np.int64(particle[X]))
     if particle[HOW] == LEFT:
         return -2
-    shape = (frame[0, 0], frame[0, 1], frame[0, 2])
+    shape = (frame[0, 0], frame[0, 1], frame[0, 2], frame[0, 3])
     if particle[HOW] > 1 and steps % particle[HOW]:
         bounds = ((frame[1, 0], frame[1, 1], frame[1, 2]), (frame[2, 0], frame[2, 1], frame[2, 2]))
         z, y, x, _, _ = path_centre(flow, shape, bounds, False, now, 0, steps % particle[HOW])
@@ -156,8 +159,7 @@ def _moved(p, way, limits):  # type: ignore[no-untyped-def]
 def _step(flow, frame, state, n, step):  # type: ignore[no-untyped-def]
     """One step of the first `n` particles that are on their way. No branch: LLVM makes vectors of it."""
     of_z, of_y, of_x = _limits(frame, 0), _limits(frame, 1), _limits(frame, 2)
-    rows, columns, step32 = np.int32(frame[0, 1]), np.int32(frame[0, 2]), np.int32(step)
-    off = (np.int32(rows * columns), columns)
+    off, step32 = (np.int32(frame[0, 3]), np.int32(frame[0, 2])), np.int32(step)
     fz, fy, fx = flow[0], flow[1], flow[2]
     for lane in range(n):
         z, y, x = state_at(state, Z, lane), state_at(state, Y, lane), state_at(state, X, lane)
@@ -165,15 +167,16 @@ def _step(flow, frame, state, n, step):  # type: ignore[no-untyped-def]
         i, wz, in_z = _split(z, of_z)
         j, wy, in_y = _split(y, of_y)
         k, wx, in_x = _split(x, of_x)
-        place, w = np.int32(np.int32(np.int32(np.int32(i * rows) + j) * columns) + k), (wz, wy, wx)
+        place, w = np.int32(np.int32(np.int32(i * off[0]) + np.int32(j * off[1])) + k), (wz, wy, wx)
         mz = _moved(z, _mix(fz, place, off, w), of_z)
         my = _moved(y, _mix(fy, place, off, w), of_y)
         mx = _moved(x, _mix(fx, place, off, w), of_x)
+        still = (mz == z) & (my == y) & (mx == x)
         back = (mz == state_at(state, AZ, lane)) & (my == state_at(state, AY, lane)) & (mx == state_at(state, AX, lane))
         inside, moving = in_z & in_y & in_x, how == 0
         goes = inside & moving
         state_put(state, Z, lane, mz if goes else z)
         state_put(state, Y, lane, my if goes else y)
         state_put(state, X, lane, mx if goes else x)
-        became = (step32 if back else np.int32(0)) if inside else np.int32(LEFT)
-        state_put(state, HOW, lane, became if moving else how)
+        cycle = np.int32(1) if still else (step32 if back else np.int32(0))
+        state_put(state, HOW, lane, (cycle if inside else np.int32(LEFT)) if moving else how)

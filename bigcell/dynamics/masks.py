@@ -11,7 +11,7 @@ from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
 from bigcell.dynamics.clean import enclosed_planes
-from bigcell.dynamics.follow import follow_core
+from bigcell.dynamics.follow import flow_array, follow_core
 from bigcell.dynamics.settings import DynamicsSettings, Sampling
 from bigcell.dynamics.sinks import find_seeds, territories
 from bigcell.dynamics.window import logit_threshold
@@ -140,7 +140,7 @@ def _check(flows: Array, cellprob: Array) -> None:
 
 def _integers(flows: Array, cellprob: Array, settings: DynamicsSettings) -> tuple[Array, Array]:
     """Flow int16 (3, z, y, x), zero in the background, and foreground (z, y, x): as `integer_flow`, in one pass."""
-    flow = np.zeros((3, *cellprob.shape), np.int16)
+    flow = np.zeros((3, *cellprob.shape), np.int16) if settings.planar else flow_array((3, *cellprob.shape))
     mask = np.empty(cellprob.shape, bool)
     scale = np.array([[FLOW_LIMIT, 1 << FLOW_BITS], [LOGIT_LIMIT, 1 << LOGIT_BITS]], np.float32)
     given = np.ascontiguousarray(flows, np.float32), np.ascontiguousarray(cellprob, np.float32)
@@ -231,8 +231,7 @@ def _holes_of(labels, table):  # type: ignore[no-untyped-def]
         if row[9] > 0:
             crop = labels[row[0] : row[3], row[1] : row[4], row[2] : row[5]]
             own = crop == i + 1
-            if _has_gap(own):
-                kinds[i] = _kind_of(crop, enclosed_planes(own))
+            kinds[i] = _kind_of(crop, enclosed_planes(own))
     return kinds
 
 
@@ -263,19 +262,3 @@ def _fill_empty(labels, table, kinds):  # type: ignore[no-untyped-def]
                 for x in range(holes.shape[2]):
                     if holes[z, y, x]:
                         crop[z, y, x] = i + 1
-
-
-@njit(cache=True)
-def _has_gap(own):  # type: ignore[no-untyped-def]
-    """Whether some row has something else between two voxels of the object: without, there is no hole."""
-    for z in range(own.shape[0]):
-        for y in range(own.shape[1]):
-            seen, left = False, False
-            for x in range(own.shape[2]):
-                if own[z, y, x]:
-                    if left:
-                        return True
-                    seen = True
-                else:
-                    left = seen
-    return False

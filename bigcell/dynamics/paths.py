@@ -48,8 +48,8 @@ def _held(f, inside, k):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _mix_edge(f, shape, i, w, low, high):  # type: ignore[no-untyped-def]
     """As `_mix` around voxel `i`, with zero for neighbours beyond `low` and `high`, the volume's first and last."""
-    k = (i[0] * shape[1] + i[1]) * shape[2] + i[2]
-    far, up = shape[1] * shape[2], shape[2]
+    k = i[0] * shape[3] + i[1] * shape[2] + i[2]
+    far, up = shape[3], shape[2]
     z0, z1 = low[0] <= i[0], w[0] > 0 and i[0] < high[0]
     y0, y1 = low[1] <= i[1], w[1] > 0 and i[1] < high[1]
     x0, x1 = low[2] <= i[2], w[2] > 0 and i[2] < high[2]
@@ -66,11 +66,11 @@ def _mix_edge(f, shape, i, w, low, high):  # type: ignore[no-untyped-def]
 def path_centre(flow, shape, bounds, flat, start, t, niter):  # type: ignore[no-untyped-def]
     """Follow one particle from `start`: position, steps done, and whether it needs flow outside the window.
 
-    `flow` (3, voxels) int16 of a window of `shape`; `bounds`: first and last voxel (z, y, x) of the volume, as places
-    in the window. `flat`: no movement along z.
+    `flow` (3, voxels) int16 of a window; `shape`: its voxels along z, y and x, and from one plane to the next.
+    `bounds`: first and last voxel (z, y, x) of the volume, as places in the window. `flat`: no movement along z.
     """
     fz, fy, fx = flow[0], flow[1], flow[2]
-    nz, ny, nx = shape
+    nz, ny, nx, plane = shape
     low, high = bounds
     z, y, x = start
     az, ay, ax = z, y, x
@@ -81,8 +81,8 @@ def path_centre(flow, shape, bounds, flat, start, t, niter):  # type: ignore[no-
         up, right, far = np.int64(w[1] > 0), np.int64(w[2] > 0), np.int64(w[0] > 0)  # none is needed at a voxel centre
         if i < 0 or j < 0 or k < 0 or i + far >= nz or j + up >= ny or k + right >= nx:
             return z, y, x, t, True
-        place = (i * ny + j) * nx + k
-        off = (far * ny * nx, up * nx, right)
+        place = i * plane + j * nx + k
+        off = (far * plane, up * nx, right)
         mz = z if flat else min(max(z + ((_mix(fz, place, off, w) + 8) >> 4), low[0] * 4096), high[0] * 4096)
         my = min(max(y + ((_mix(fy, place, off, w) + 8) >> 4), low[1] * 4096), high[1] * 4096)
         mx = min(max(x + ((_mix(fx, place, off, w) + 8) >> 4), low[2] * 4096), high[2] * 4096)
@@ -110,7 +110,7 @@ def _shifted(p, low, high, still):  # type: ignore[no-untyped-def]
 @njit(cache=True, error_model="numpy")
 def path_cellpose(flow, shape, bounds, flat, start, t, niter):  # type: ignore[no-untyped-def]
     """As `path_centre`, sampled where Cellpose samples."""
-    nz, ny, nx = shape
+    nz, ny, nx, plane = shape
     low, high = bounds
     z, y, x = start
     az, ay, ax = z, y, x
@@ -130,8 +130,8 @@ def path_cellpose(flow, shape, bounds, flat, start, t, niter):  # type: ignore[n
             return z, y, x, t, True
         inner = i >= low[0] and j >= low[1] and k >= low[2] and i < high[0] + 1 - far
         if inner and j < high[1] + 1 - up and k < high[2] + 1 - right:
-            place = (i * ny + j) * nx + k
-            off = (far * ny * nx, up * nx, right)
+            place = i * plane + j * nx + k
+            off = (far * plane, up * nx, right)
             dz = np.int64(0) if flat else _mix(flow[0], place, off, w)
             dy, dx = _mix(flow[1], place, off, w), _mix(flow[2], place, off, w)
         else:

@@ -13,6 +13,7 @@ import numpy as np
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, Volume
+from bigcell.dynamics.follow import flow_array
 from bigcell.dynamics.window import integer_flows_into
 from bigcell.engine.plan import Plan
 from bigcell.flows.smooth import smooth_flows, smoothing_window
@@ -97,7 +98,7 @@ class Job:
         if self.given is not None:
             return self._given_flows(window)
         box = self.grids.network_box(window)
-        total = np.zeros((4, *box.shape), np.int16)
+        total = flow_array((4, *box.shape))
         for cube in self.lattice.covering(box):
             footprint = self.lattice.footprint(cube)
             part = footprint & box
@@ -109,7 +110,7 @@ class Job:
     def _given_flows(self, window: Box) -> Array:
         """Flows from elsewhere as integers, a few planes at a time to hold little."""
         assert self.given is not None
-        flows = np.zeros((4, *window.shape), np.int16)
+        flows = flow_array((4, *window.shape))
         for slab in _slabs(window):
             values = self.given.read(slab)
             first = slab.start[0] - window.start[0]

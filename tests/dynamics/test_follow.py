@@ -5,7 +5,16 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from bigcell.core.box import Box
-from bigcell.dynamics.follow import BACKGROUND, ESCAPED, Particles, follow, follow_core, foreground_flow
+from bigcell.dynamics.follow import (
+    BACKGROUND,
+    ESCAPED,
+    Particles,
+    as_planes,
+    flow_array,
+    follow,
+    follow_core,
+    foreground_flow,
+)
 from bigcell.dynamics.settings import DynamicsSettings, Sampling
 from bigcell.dynamics.window import integer_flows
 from bigcell.testing.flows import FlowLattice
@@ -154,3 +163,33 @@ def test_a_planar_stack_is_its_planes(field: tuple[np.ndarray, np.ndarray]) -> N
             flow[:, z : z + 1], Box.of(plane), plane, Particles.at(np.argwhere(mask[z : z + 1])), DynamicsSettings()
         )
         assert np.array_equal(alone.displacement, stack.displacement[start[:, 0] == z])
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 64, 64), (3, 1, 64, 64), (4, 3, 5, 7)])
+def test_planes_stand_apart_where_they_would_share_the_cache(shape: tuple[int, int, int, int]) -> None:
+    flow = flow_array(shape)
+    assert flow.shape == shape and flow.dtype == np.int16
+    assert (flow.strides[1] % 4096 != 0) or shape[1] == 1
+    flow[:] = np.random.default_rng(0).integers(-9, 9, shape)
+    flat, plane = as_planes(flow)
+    assert np.shares_memory(flat, flow)
+    assert flat.flags.c_contiguous
+    z, y, x = np.indices(shape[1:])
+    assert np.array_equal(flat[:, z * plane + y * shape[3] + x], flow)
+
+
+def test_any_layout_of_flow_gives_the_same_paths(field: tuple[np.ndarray, np.ndarray]) -> None:
+    mask, flow = field
+    start, box = Particles.at(np.argwhere(mask)), Box.of(EXTENT)
+    plain, _ = follow(flow, box, EXTENT, start, DynamicsSettings())
+    ends, _ = follow_core(flow, mask, box, box, EXTENT, DynamicsSettings())
+    wide = np.zeros((3, EXTENT[0], EXTENT[1] + 3, EXTENT[2]), np.int16)
+    wide[:, :, : EXTENT[1]] = flow
+    reversed_columns = np.ascontiguousarray(flow[..., ::-1])[..., ::-1]
+    gaps = np.zeros((3, EXTENT[0], EXTENT[1] * EXTENT[2] + 64), np.int16)[..., : EXTENT[1] * EXTENT[2]].reshape(
+        flow.shape
+    )
+    gaps[:] = flow
+    for other in (wide[:, :, : EXTENT[1]], wide[:, ::1, : EXTENT[1]], reversed_columns, np.asfortranarray(flow), gaps):
+        assert np.array_equal(follow(other, box, EXTENT, start, DynamicsSettings())[0].displacement, plain.displacement)
+        assert np.array_equal(follow_core(other, mask, box, box, EXTENT, DynamicsSettings())[0], ends)
