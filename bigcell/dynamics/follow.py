@@ -87,8 +87,8 @@ def foreground_flow_into(flows: Array, logit_threshold: int) -> tuple[Array, Arr
 
 
 def flow_array(shape: tuple[int, ...]) -> Array:
-    """Zeros int16 (c, z, y, x) for flow that is to be followed. Planes never stand a multiple of a page apart in memory:
-    a particle's neighbours in many planes would then share a few places of the cache."""
+    """Zeros int16 (c, z, y, x) for flow that is to be followed. Planes never stand a multiple of a page apart: a
+    particle's neighbours in many planes would then share a few places of the cache."""
     plane = shape[2] * shape[3]
     gap = 64 if plane % 2048 == 0 and shape[1] > 1 else 0
     return np.zeros((*shape[:2], plane + gap), np.int16)[..., :plane].reshape(shape)

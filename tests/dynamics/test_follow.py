@@ -168,7 +168,8 @@ def test_a_planar_stack_is_its_planes(field: tuple[np.ndarray, np.ndarray]) -> N
 @pytest.mark.parametrize("shape", [(3, 5, 64, 64), (3, 1, 64, 64), (4, 3, 5, 7)])
 def test_planes_stand_apart_where_they_would_share_the_cache(shape: tuple[int, int, int, int]) -> None:
     flow = flow_array(shape)
-    assert flow.shape == shape and flow.dtype == np.int16
+    assert flow.shape == shape
+    assert flow.dtype == np.int16
     assert (flow.strides[1] % 4096 != 0) or shape[1] == 1
     flow[:] = np.random.default_rng(0).integers(-9, 9, shape)
     flat, plane = as_planes(flow)
