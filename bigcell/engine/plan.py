@@ -29,7 +29,8 @@ class Plan:
     `model_ortho` is the network of the views zx and zy, empty for one that sees all. `notes` are sentences for the user
     about what was decided on the way here, `network` what a network takes of a worker's memory.
 
-    `image` and `flows` identify the inputs, `model_diameter` is the size of a cell on the network's grid in voxels.
+    `image` and `flows` identify the inputs, `model_diameter` is the size of a cell on the network's grid in voxels,
+    `model_kind` the family that the checkpoint was recognised as.
     `engine` is the version of the algorithm: runs of different versions are not mixed.
     """
 
@@ -41,6 +42,7 @@ class Plan:
     model: str = ""
     model_sha256: str = ""
     model_diameter: float = 0.0
+    model_kind: str = ""
     model_ortho: str = ""
     model_ortho_sha256: str = ""
     notes: tuple[str, ...] = ()
@@ -122,7 +124,7 @@ class Plan:
     def id(self) -> str:
         """Equal for plans that give the same labels in the same blocks; costs do not count."""
         values = self.to_json()
-        del values["budget"], values["notes"], values["network"]
+        del values["budget"], values["notes"], values["network"], values["model_kind"]
         return fingerprint(values)
 
     def to_json(self) -> dict[str, Any]:

@@ -75,7 +75,10 @@ def plan_table(plan: Plan) -> str:
         grid = ", ".join(f"{n / prod(lattice.extent):.2f}" for n in seen)
         volume = ", ".join(f"{n / plan.voxels:.2f}" for n in seen)
         rows += [
-            ("model", f"{plan.model} ({plan.model_sha256[:12]}), cells of {plan.model_diameter:g} voxels"),
+            (
+                "model",
+                f"{plan.model} ({plan.model_kind}, {plan.model_sha256[:12]}), cells of {plan.model_diameter:g} voxels",
+            ),
             ("diameter", f"{s.diameter:g} voxels along x, anisotropy {s.anisotropy:g}"),
             ("intensities", describe(s.normalize)),
             ("network", f"grid {shape(plan.grids.network)}, {lattice.tiles} tiles in {len(lattice.cubes)} tasks"),

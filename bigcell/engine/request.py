@@ -137,10 +137,8 @@ def _with_model(plan: Plan, request: Request, image: Volume) -> Plan:
     cost = network_cost(model.network, precision, choose_device().type)
     if plan.model_ortho:
         cost = replace(cost, held=2 * cost.held)
-    plan = replace(plan, notes=(*plan.notes, *found, *notes), network=cost)
-    return replace(
-        plan, settings=settings, model=request.model, model_sha256=model.sha256, model_diameter=model.diameter
-    )
+    plan = replace(plan, notes=(*plan.notes, *found, *notes), network=cost, settings=settings, model_kind=model.kind)
+    return replace(plan, model=request.model, model_sha256=model.sha256, model_diameter=model.diameter)
 
 
 def _intensities(request: Request, extent: tuple[int, int, int]) -> NormalizeSettings:

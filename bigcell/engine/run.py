@@ -120,10 +120,12 @@ def measure(run: Run) -> None:
 
 
 def predict(run: Run) -> None:
-    """Run the network over every tile, once."""
+    """Run the network over every tile, once. Cubes of many tiles come first, so that no worker is left with one."""
     for text in run.job.plan.notes:
         run.listener(Notice(text))
-    notes = run.stage("predict", ((k,) for k in range(len(run.job.lattice.cubes))), _cube_voxels(run))
+    lattice, voxels = run.job.lattice, _cube_voxels(run)
+    cubes = sorted(range(len(voxels)), key=lambda k: -sum(r.last - r.first for r in lattice.runs(k)))
+    notes = run.stage("predict", ((k,) for k in cubes), [voxels[k] for k in cubes])
     for text in sorted({text for note in notes.values() for text in note["notes"]}):
         run.listener(Notice(text))
 

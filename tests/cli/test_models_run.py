@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 import bigcell
 from bigcell.cli.app import app
+from bigcell.engine.output import read_record
 from bigcell.io.open import read_info
 from bigcell.networks.cpnet import CPnet
 from bigcell.networks.sam_vit import CellposeSAM, SamSizes
@@ -45,6 +46,8 @@ def test_every_network_runs(network: nn.Module, image: Path, tmp_path: Path) -> 
     result = call(*words)
     assert result.exit_code == 0, result.stderr
     assert read_info(out).labels == ("cells",)
+    assert read_record(out / "labels" / "cells").plan["model_kind"] == network.kind
+    assert f"({network.kind}, " in call("plan", image, "--model", tmp_path / "model.pt").stdout
 
 
 def test_a_model_may_be_a_path_object(image: Path, tmp_path: Path) -> None:
