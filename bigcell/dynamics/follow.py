@@ -139,7 +139,7 @@ def follow_core(
     frame, rule, threads = _frame(window, core, extent, plane), _rule(extent, settings), get_num_threads()
     mask = np.ascontiguousarray(mask)
     ends = np.empty(core.shape, np.int32 if window.size < 2**31 else np.int64)
-    if rule[1] or rule[2] or not lanes_can_follow(flow, window):
+    if rule[1] or rule[2] or not lanes_can_follow(flat, window):
         _follow_core(flat, mask, ends, frame, rule, np.array([rounding(settings.sampling), threads]))
     else:
         follow_lanes(flat, mask, ends, frame, settings.niter, threads)

@@ -31,8 +31,8 @@ LEFT = -1
 
 
 def lanes_can_follow(flow: Array, window: Box) -> bool:
-    """Whether 32 bits hold what happens in a `window` with `flow` (3, *window) int16."""
-    if min(window.shape) < 2 or max(window.shape) > LONGEST or window.size >= 2**31:
+    """Whether 32 bits hold what happens in a `window` with int16 `flow`, (3, voxels) or (3, *window)."""
+    if min(window.shape) < 2 or max(window.shape) > LONGEST or flow[0].size >= 2**31:
         return False
     return int(flow.min()) >= -FASTEST and int(flow.max()) <= FASTEST
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bigcell.core.errors import ModelError
+from bigcell.engine.allocation import memory_kept
 from bigcell.engine.intensity_steps import network_image
 from bigcell.engine.job import Job
 from bigcell.engine.plan import Plan
@@ -25,7 +26,8 @@ def predict(job: Job, item: tuple[int]) -> dict[str, Any]:
     image = network_image(job, footprint)
     if len(image) < model.channels:
         image = np.concatenate([image, np.zeros((model.channels - len(image), *footprint.shape), np.float32)])
-    flows = predict_cube(runners, image, job.lattice, item[0], job.plan.settings.flows)
+    with memory_kept():
+        flows = predict_cube(runners, image, job.lattice, item[0], job.plan.settings.flows)
     job.scratch.save_dense(f"flows/{item[0]}", flows)
     tiles = sum(run.last - run.first for run in job.lattice.runs(item[0]))
     return {"tiles": tiles, "notes": sorted({note for runner in runners for note in runner.notes})}
