@@ -15,7 +15,8 @@ import numpy as np
 from bigcell.preprocess.cost import pass_bytes, table_bytes
 
 if TYPE_CHECKING:
-    from bigcell.engine.plan import Plan
+    from bigcell.engine.allocation import KEPT
+from bigcell.engine.plan import Plan
 
 MB = 1e6
 BASE = 225 * MB
@@ -116,7 +117,8 @@ def _apply_bytes(plan: Plan) -> float:
 
 
 def _predict_bytes(plan: Plan, threads: int) -> float:
-    """The image under the cube's tiles with what it was read from, the flows, a batch, and a tile in each thread."""
+    """The image under the cube's tiles with what it was read from, the flows, a batch, a tile in each thread, and what
+    is kept from one tile to the next."""
     lattice = plan.lattice
     sides = [
         min(a.starts[min(lattice.group, len(a.starts)) - 1] + a.size, a.length) - max(0, a.starts[0])
@@ -127,4 +129,5 @@ def _predict_bytes(plan: Plan, threads: int) -> float:
     image = channels * footprint * (4 * 3 + np.dtype(plan.dtype).itemsize)
     tile = max(a.size for a in lattice.axes) ** 2
     batch = tile * plan.settings.tiles.batch * 4 * 2 * (channels + 3)
-    return image + footprint * 8 + batch + tile * plan.network.pixel * min(threads, 2 * plan.settings.tiles.batch)
+    layers = tile * plan.network.pixel * min(threads, 2 * plan.settings.tiles.batch)
+    return image + footprint * 8 + batch + layers + KEPT
