@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bigcell.engine.allocation import KEPT
 from bigcell.preprocess.cost import pass_bytes, table_bytes
 
 if TYPE_CHECKING:
-    from bigcell.engine.allocation import KEPT
-from bigcell.engine.plan import Plan
+    from bigcell.engine.plan import Plan
 
 MB = 1e6
 BASE = 225 * MB
