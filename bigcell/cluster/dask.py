@@ -6,14 +6,17 @@ in flight at any time, so the driver's memory does not grow with the volume, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
 import dask
-from distributed import Client, LocalCluster, as_completed
+from distributed import Client, LocalCluster, Nanny, as_completed
+from distributed.protocol.pickle import dumps
 
+from bigcell.cluster.devices import VISIBLE, visible_gpus
 from bigcell.core.errors import BlockError, PlanError
+from bigcell.engine.bunches import Bunches, Carried
 from bigcell.engine.executors import THRIFT, thread_environment
 
 Item = TypeVar("Item")
@@ -21,6 +24,9 @@ Result = TypeVar("Result")
 
 IN_FLIGHT = 3
 """Tasks per worker that are submitted ahead."""
+
+GPU = "GPU"
+"""What workers with a GPU offer, and the network asks for."""
 
 QUIET = {
     "distributed.worker.memory.target": False,  # nothing is kept in workers, so there is nothing to spill
@@ -35,29 +41,43 @@ QUIET = {
 
 
 class DaskExecutor:
-    """Tasks on the workers of a dask scheduler. Each worker runs one at a time."""
+    """Tasks on the workers of a dask scheduler. Each worker runs one at a time.
 
-    def __init__(self, client: Client, owned: tuple[Any, ...] = ()) -> None:
-        self._client, self._owned = client, owned
+    `expected`: workers that will come, if not all are there yet. `gpus`: those that have a GPU, if only some have.
+    """
+
+    def __init__(self, client: Client, owned: tuple[Any, ...] = (), *, expected: int = 0, gpus: int = 0) -> None:
+        self._client, self._owned, self._expected, self._gpus = client, owned, expected, gpus
+        self._needs: dict[str, float] | None = None
 
     @classmethod
-    def local(cls, workers: int, memory_limit: int = 0) -> DaskExecutor:
-        """`workers` processes that share this machine's cores, each restarted if it passes `memory_limit` (0: none)."""
+    def local(cls, workers: int, memory_limit: int = 0, gpus: Sequence[str] | None = None) -> DaskExecutor:
+        """`workers` processes that share this machine's cores, each restarted if it passes `memory_limit` (0: none).
+
+        Each of the first ones has one of `gpus` for itself (None: those there are) and runs the network; others see
+        none.
+        """
         # "pre-spawn" is set in this process and stays: only what does no harm here may be in it
         environment = {
             "distributed.nanny.pre-spawn-environ": THRIFT,
             "distributed.nanny.environ": thread_environment(workers),
         }
         with dask.config.set({**QUIET, **environment}):
+            devices = tuple(visible_gpus() if gpus is None else gpus)[:workers]
             cluster = LocalCluster(
-                n_workers=workers,
+                n_workers=0,
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=memory_limit or 0,
                 dashboard_address="127.0.0.1:0",
                 silence_logs=40,
             )
-            return cls(Client(cluster), (cluster,))
+            try:
+                start_workers(cluster, [_with_device(cluster.new_spec, devices, i) for i in range(workers)])
+                return cls(Client(cluster), (cluster,), gpus=len(devices))
+            except BaseException:
+                cluster.close()
+                raise
 
     @classmethod
     def at(cls, address: str) -> DaskExecutor:
@@ -68,23 +88,34 @@ class DaskExecutor:
             raise PlanError(f"no dask scheduler answers at {address}; start one, or use --cluster local") from error
 
     @property
+    def present(self) -> int:
+        """Workers that are there now."""
+        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+
+    @property
     def workers(self) -> int:
-        return max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
+        return max(1, self._expected, self.present)
+
+    def begin(self, stage: str) -> None:
+        """Where some workers have a GPU, only they run the network."""
+        self._needs = {GPU: 1} if self._gpus and stage == "predict" else None
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        source = iter(items)
-        running = as_completed([], with_results=False)
-        count = 0
-        for item in islice(source, IN_FLIGHT * self.workers):
-            running.add(self._submit(function, item))
+        workers = self.workers
+        carried, bunches = Carried.of(function, dumps), Bunches(items, workers)
+        source, running, count = iter(bunches), as_completed([], with_results=False), 0
+        for bunch in islice(source, IN_FLIGHT * workers):
+            running.add(self._submit(carried, bunch))
             count += 1
         while count:
-            future = next(running)
+            done = self._result(next(running))
+            bunches.learn(done)
             count -= 1
-            yield self._result(future)
-            for item in islice(source, 1):
-                running.add(self._submit(function, item))
+            for bunch in islice(source, 1):
+                running.add(self._submit(carried, bunch))
                 count += 1
+            yield from done.results
+            done.check()
 
     def close(self) -> None:
         """Leave the scheduler; end the workers that were started here."""
@@ -92,8 +123,8 @@ class DaskExecutor:
         for part in self._owned:
             part.close()
 
-    def _submit(self, function: Callable[[Item], Result], item: Item) -> Any:
-        return self._client.submit(function, item, pure=False, retries=0)
+    def _submit(self, carried: Carried, bunch: tuple[Any, ...]) -> Any:
+        return self._client.submit(carried, bunch, pure=False, retries=0, resources=self._needs)
 
     def _result(self, future: Any) -> Any:
         try:
@@ -107,3 +138,24 @@ class DaskExecutor:
             raise
         finally:
             future.release()
+
+
+def start_workers(cluster: Any, specs: Sequence[dict[str, Any]]) -> None:
+    """Start a worker (or a job of them) of `cluster` for each of `specs`. Raises what the start of one raised."""
+    for spec in specs:
+        (name,) = cluster.new_worker_spec()
+        cluster.worker_spec[name] = spec
+    cluster.sync(_started, cluster)
+
+
+async def _started(cluster: Any) -> None:
+    await cluster
+
+
+def _with_device(spec: dict[str, Any], devices: Sequence[str], number: int) -> dict[str, Any]:
+    """`spec` of the worker with that number; unchanged on a machine without GPUs."""
+    if not devices:
+        return spec
+    own = devices[number] if number < len(devices) else ""
+    options = {**spec["options"], "env": {VISIBLE: own}, "resources": {GPU: 1} if own else {}}
+    return {"cls": Nanny, "options": options}

@@ -12,6 +12,8 @@ from multiprocessing import get_context
 from typing import Any, Protocol, TypeVar
 
 from bigcell.core.errors import BlockError, SettingsError
+from bigcell.engine.bunches import Bunches, Carried
+from bigcell.engine.machine import cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,6 +30,9 @@ class Executor(Protocol):
 
     @property
     def workers(self) -> int: ...
+    def begin(self, stage: str) -> None:
+        """Told before the items of a stage: what it needs (a GPU, say) may be another thing than the one before."""
+
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]: ...
     def close(self) -> None: ...
 
@@ -37,6 +42,9 @@ class SerialExecutor:
     """One task after the other, in this process."""
 
     workers: int = 1
+
+    def begin(self, stage: str) -> None:
+        """Every stage is done here."""
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         for item in items:
@@ -48,12 +56,12 @@ class SerialExecutor:
 
 def thread_environment(workers: int) -> dict[str, str]:
     """Environment of a worker that shares this machine with others: its share of the cores."""
-    share = max(1, (os.cpu_count() or 1) // workers)
+    share = max(1, cores() // workers)
     return dict.fromkeys(THREAD_VARIABLES, str(share))
 
 
 def _start(environment: dict[str, str]) -> None:
-    os.environ.update(environment)  # before numba or torch are imported in this process
+    os.environ.update({**THRIFT, **environment})  # before numba or torch are imported in this process
     hold_little()
 
 
@@ -78,19 +86,28 @@ class ProcessExecutor:
         if self.workers < 1:
             raise SettingsError(f"{self.workers} workers: wanted at least 1")
 
+    def begin(self, stage: str) -> None:
+        """Every stage is done by the same processes."""
+
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 self.workers, get_context("spawn"), initializer=_start, initargs=(thread_environment(self.workers),)
             )
-        source = iter(items)
-        pending = {self._pool.submit(function, item) for item in islice(source, 2 * self.workers)}
+        carried, bunches = Carried.of(function), Bunches(items, self.workers)
+        source = iter(bunches)
+        pending = {self._pool.submit(carried, bunch) for bunch in islice(source, 2 * self.workers)}
         try:
             while pending:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                pending |= {self._pool.submit(function, item) for item in islice(source, len(done))}
-                for future in done:
-                    yield _result(future)
+                ready, pending = wait(pending, return_when=FIRST_COMPLETED)
+                results = [_result(future) for future in ready]
+                for done in results:
+                    bunches.learn(done)
+                pending |= {self._pool.submit(carried, bunch) for bunch in islice(source, len(ready))}
+                for done in results:
+                    yield from done.results
+                for done in results:
+                    done.check()
         finally:
             for future in pending:
                 future.cancel()

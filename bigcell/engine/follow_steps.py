@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -177,10 +176,3 @@ def _post(job: Job, turn: int, sender: int, away: Particles, home: Array, rank: 
             },
         )
     return [int(b) for b in np.unique(to)]
-
-
-def blocks_reaching(job: Job, box: Box, reach: Sequence[int]) -> tuple[int, ...]:
-    """The blocks that hold a voxel whose path may end in `box`, `reach` being each block's longest way."""
-    furthest = max(reach, default=0)
-    near = job.grid.touching(box.grow(furthest))
-    return tuple(j for j in near if not (job.grid.core(j).grow(reach[j]) & box).is_empty)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
@@ -15,16 +15,17 @@ from bigcell.core.volume import Array
 from bigcell.engine.job import Job, Labels
 from bigcell.io.pyramid import reduce_labels
 from bigcell.stitch.pieces import owners
+from bigcell.tiling.grid import BlockGrid
 
 REGION = 256
 """Least side of the region that one task writes, in voxels (a whole number of shards)."""
 
 
-def regions(labels: Labels, level: int) -> Iterator[Box]:
+def regions(labels: Labels, level: int) -> BlockGrid:
     """What the tasks of a level write: whole shards, grouped to regions of at least `REGION` a side."""
     at = labels.levels[level]
     side = tuple(s * ceil(min(REGION, n) / s) for s, n in zip(at.shard, at.extent, strict=True))
-    return Box.of(at.extent).split(side)
+    return BlockGrid(at.extent, side)
 
 
 def levels_in_pass(labels: Labels) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bigcell.core.errors import InputError, OutputError, PlanError
+from bigcell.core.errors import ChunkError, InputError, OutputError, PlanError
 from bigcell.core.volume import Volume
 from bigcell.engine.events import Listener, ignore
 from bigcell.engine.executors import Executor
@@ -19,7 +20,9 @@ from bigcell.engine.objects import table_columns
 from bigcell.engine.plan import Plan
 from bigcell.engine.run import Result, Run, object_rows, segment_volume
 from bigcell.engine.settings import output_chunks
+from bigcell.engine.status import StatusFile
 from bigcell.io.flows import FlowStore, publish_flows
+from bigcell.io.location import absolute, group_is_there, is_url, joined, read_bytes
 from bigcell.io.open import ZarrVolume
 from bigcell.io.publish import publish
 from bigcell.io.scratch import DiskScratch
@@ -30,20 +33,30 @@ from bigcell.provenance.fingerprint import difference
 from bigcell.provenance.record import RunRecord, host, versions
 from bigcell.stitch.number import smallest_dtype
 
+MADE = "made"
+"""The log of the scratch that lists the stores that are there to be written."""
 PLAN_FILE, RECORD_FILE, TABLE_FILE = "plan.json", "record.json", "objects.parquet"
 
 
-def work_folder(store: str | Path, name: str) -> Path:
-    """Where a run for labels `name` in `store` keeps what it has done so far: beside the store, never in it."""
-    store = Path(store)
-    return store.with_name(f"{store.name}.bigcell") / name
+def work_folder(store: str | Path, name: str, work: str | Path | None = None) -> Path:
+    """Where a run for labels `name` in `store` keeps what it has done so far: beside the store, never in it.
+
+    Of a store in an object store, in the current folder. `work` is a folder to keep it in instead, in either case.
+    """
+    if work is None and not is_url(store):
+        store = Path(store)
+        return store.with_name(f"{store.name}.bigcell") / name
+    where = absolute(store)  # another store of that name must not share the folder
+    own = f"{where.rpartition('/')[2]}-{hashlib.sha256(where.encode()).hexdigest()[:8]}.bigcell"
+    return Path(work or ".").expanduser().resolve() / own / name
 
 
 @dataclass(frozen=True)
 class Outcome:
     """A plan, its inputs and the place for its labels: what `resume` reads back. `inputs` reopens the inputs.
 
-    `request` is what was asked for, `kept` the path where flows are to be kept ("" for nowhere).
+    `request` is what was asked for, `kept` the path where flows are to be kept ("" for nowhere), `work_place` the
+    folder to work in ("" for the usual one).
     """
 
     plan: Plan
@@ -51,10 +64,11 @@ class Outcome:
     inputs: dict[str, Any]
     request: dict[str, Any] = field(default_factory=dict)
     kept: str = ""
+    work_place: str = ""
 
     @property
     def work(self) -> Path:
-        return work_folder(self.target.store, self.target.name)
+        return work_folder(self.target.store, self.target.name, self.work_place or None)
 
     def save(self) -> None:
         """Make the work folder, with the plan in it. Refuses one that holds another unfinished run."""
@@ -64,7 +78,7 @@ class Outcome:
                     f"an unfinished run is at {self.work}: continue it with `bigcell resume {self.target.store}`, "
                     "or start over with --overwrite"
                 )
-            shutil.rmtree(self.work)
+        _remove(self.work)  # also what a run that was killed while it tidied up has left
         values = {
             "plan": self.plan.to_json(),
             "target": vars(self.target),
@@ -75,14 +89,17 @@ class Outcome:
         DiskScratch(self.work).write_note(PLAN_FILE.removesuffix(".json"), values)
 
     @classmethod
-    def load(cls, work: Path) -> Outcome:
+    def load(cls, work: Path, work_place: str = "") -> Outcome:
         """The unfinished run in `work`."""
         try:
             values = json.loads((work / PLAN_FILE).read_text())
             target = LabelTarget(**values["target"])
-            return cls(Plan.from_json(values["plan"]), target, values["inputs"], values["request"], values["kept"])
+            planned, kept = Plan.from_json(values["plan"]), values["kept"]
+            return cls(planned, target, values["inputs"], values["request"], kept, work_place)
         except FileNotFoundError as error:
-            raise OutputError(f"there is no unfinished run at {work}; start one with `bigcell segment`") from error
+            raise OutputError(
+                f"there is no unfinished run at {work}; start one with `bigcell segment`, or say by --work where it is"
+            ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise OutputError(f"the plan at {work} cannot be read ({error}); start over with --overwrite") from error
 
@@ -94,11 +111,24 @@ def execute(
 
     Bad input found on the way leaves nothing behind; anything else leaves the work folder for `resume`.
     """
+    status = listener = StatusFile(outcome.work, outcome.target.name, listener)
+    try:
+        return _execute(outcome, image, given, executor, listener)
+    except BaseException:
+        status.stop()
+        raise
+
+
+def _execute(
+    outcome: Outcome, image: Volume | None, given: Volume | None, executor: Executor, listener: Listener
+) -> Result:
     scratch = DiskScratch(outcome.work / "scratch" / outcome.plan.id[:12])
     kept = FlowStore.at(outcome.kept, outcome.plan.extent) if outcome.kept else None
     run = Run(Job(outcome.plan, image, given, scratch, kept=kept), executor, listener)
     try:
         count = segment_volume(run, lambda n: _open_labels(run, outcome, image, given, n))
+    except ChunkError:  # may be mended, or come back
+        raise
     except InputError:
         discard(outcome)
         raise
@@ -117,28 +147,40 @@ def execute(
 
 def discard(outcome: Outcome) -> None:
     """Remove the work folder, and its parent if no other run has one there."""
-    shutil.rmtree(outcome.work, ignore_errors=True)
+    _remove(outcome.work)
     if outcome.work.parent.exists() and not any(outcome.work.parent.iterdir()):
         outcome.work.parent.rmdir()
 
 
+def _remove(work: Path) -> None:
+    """Take a work folder away. It loses its name first: half of one would be taken for a run that can be resumed."""
+    going = work.with_name(f".{work.name}.going")
+    shutil.rmtree(going, ignore_errors=True)
+    if work.exists():
+        work.rename(going)
+        shutil.rmtree(going, ignore_errors=True)
+
+
 def finished(target_store: str | Path, name: str) -> Result | None:
     """The result of a finished run, from its record; None if there is none."""
-    path = Path(target_store) / "labels" / name
-    if not (path / RECORD_FILE).exists():
+    home = joined(absolute(target_store) if is_url(target_store) else target_store, "labels", name)
+    if not group_is_there(home) or read_bytes(joined(home, RECORD_FILE)) is None:
         return None
-    record = read_record(path / RECORD_FILE)
+    record = read_record(joined(home, RECORD_FILE))
+    path = home if is_url(home) else Path(home)
     return Result(int(record.result["objects"]), path=path, counts=record.result, stages=record.stages)
 
 
 def read_record(path: str | Path) -> RunRecord:
-    """The run record at `path`: its JSON file, or the labels' folder that holds it."""
-    path = Path(path)
-    file = path / RECORD_FILE if path.is_dir() else path
+    """The run record at `path`, a path or a URL: its JSON file, or the labels' folder that holds it."""
+    file = str(path)
+    if not file.endswith(".json") and (is_url(path) or Path(path).is_dir()):
+        file = joined(path, RECORD_FILE)
+    held = read_bytes(file)
+    if held is None:
+        raise InputError(f"{file} is not there; give the record.json of a run or the folder of its labels")
     try:
-        return RunRecord.from_json(json.loads(file.read_text()))
-    except FileNotFoundError as error:
-        raise InputError(f"{file} is not there; give the record.json of a run or the folder of its labels") from error
+        return RunRecord.from_json(json.loads(held))
     except ValueError as error:
         if isinstance(error, InputError):
             raise
@@ -158,9 +200,10 @@ def _open_labels(run: Run, outcome: Outcome, image: Volume | None, given: Volume
     """The label store: a new one, unless tasks of an earlier run have written into it already."""
     like = image if isinstance(image, ZarrVolume) else given if isinstance(given, ZarrVolume) else None
     chunk, shard = output_chunks(outcome.plan.extent)
-    begun = bool(run.job.journal.finished("apply"))
-    make = reopen_labels if begun else create_labels
-    return make(
+    made = run.job.scratch
+    # Said before the first task, not found from finished ones: a worker that outlives its driver may be writing still.
+    make = reopen_labels if b"labels" in made.lines(MADE) else create_labels
+    store = make(
         outcome.target,
         extent=outcome.plan.extent,
         spacing=outcome.plan.spacing,
@@ -169,6 +212,8 @@ def _open_labels(run: Run, outcome: Outcome, image: Volume | None, given: Volume
         chunk=chunk,
         shard=shard,
     )
+    made.append(MADE, b"labels")
+    return store
 
 
 def _write_table(run: Run, path: Path, image: Volume | None, given: Volume | None) -> Path:
@@ -194,8 +239,7 @@ def _publish_flows(outcome: Outcome, kept: FlowStore, image: Volume | None) -> N
 
 
 def _record(outcome: Outcome, run: Run, count: int) -> RunRecord:
-    regions = run.job.journal.finished("apply")
-    digest = hashlib.sha256("".join(regions[str(i)]["sha256"] for i in range(len(regions))).encode())
+    digest = hashlib.sha256(run.digests.hex().encode())
     result = {"objects": count, "labels_sha256": digest.hexdigest(), **tallies(run)}
     command = {"inputs": outcome.inputs, "store": outcome.target.store, "labels": outcome.target.name}
     return RunRecord(outcome.plan.to_json(), command, versions(), host(), run.stages, result)
@@ -203,15 +247,14 @@ def _record(outcome: Outcome, run: Run, count: int) -> RunRecord:
 
 def tallies(run: Run) -> dict[str, int]:
     """What was counted on the way: foreground voxels, handed over, lost; network tiles."""
-    notes = run.job.journal.finished
-    follow = notes("follow").values()
+    counted = run.sums
+    none = Counter[str]()
     return {
-        "foreground": sum(n["foreground"] for n in follow),
-        "handed_over": sum(n["escaped"] for n in follow),
-        "lost": sum(n["lost"] for n in notes("name").values()),
-        "small": sum(n["objects"] - n["kept"] for n in notes("reduce").values())
-        + sum(n["small"] for n in notes("number").values()),
-        "unfit": sum(n["unfit"] for n in notes("check").values()),
-        "filled": sum(n["filled"] for n in notes("fill").values()),
-        "tiles": sum(n["tiles"] for n in notes("predict").values()),
+        "foreground": counted["follow"]["foreground"],
+        "handed_over": counted["follow"]["escaped"],
+        "lost": counted["name"]["lost"],
+        "small": counted["reduce"]["objects"] - counted["reduce"]["kept"] + counted["number"]["small"],
+        "unfit": counted.get("check", none)["unfit"],
+        "filled": counted.get("fill", none)["filled"],
+        "tiles": counted.get("predict", none)["tiles"],
     }

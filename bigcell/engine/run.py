@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,22 +13,27 @@ from typing import Any
 
 import numpy as np
 
+from bigcell.core.box import Box
 from bigcell.core.errors import BigcellError, BlockError
 from bigcell.core.volume import Array
 from bigcell.dynamics.settings import GROW_STEPS, SINK_HALO
 from bigcell.engine import label_steps
 from bigcell.engine.events import Listener, Notice, StageFinished, StageStarted, TaskDone, ignore
 from bigcell.engine.executors import Executor, SerialExecutor
-from bigcell.engine.follow_steps import blocks_reaching
 from bigcell.engine.intensity import settle_contrast
+from bigcell.engine.items import Items, Pending
 from bigcell.engine.job import Job, Labels
 from bigcell.engine.object_steps import load_pieces
+from bigcell.engine.reach import Reach
 from bigcell.engine.steps import key_of, perform
 from bigcell.io.flows import create_flows
 from bigcell.stitch.clean import CLEAN_LIMIT
 from bigcell.stitch.pieces import Pieces
 
-Notes = dict[str, dict[str, Any]]
+Note = dict[str, Any]
+"""The small result of a task."""
+Take = Callable[[str, Note], object]
+"""What is done with the result of every task of a stage, by the task's key."""
 Patches = dict[int, tuple[str, ...]]
 """Blocks with voxels of holes that objects claimed, each with the entries that hold them."""
 MakeLabels = Callable[[int], Labels]
@@ -35,62 +42,105 @@ MakeLabels = Callable[[int], Labels]
 
 @dataclass(frozen=True)
 class Result:
-    """What a run made. `path` is where the labels are; labels in memory are in `labels` (z, y, x), or (y, x) for 2-D.
+    """What a run made. `path` is where the labels are, a URL where they are in an object store; labels in memory are in `labels` (z, y, x), or (y, x) for 2-D.
 
     `objects` counts them. `counts` and `stages` are for the record: tasks done now and found done, tiles, seconds.
     """
 
     objects: int
-    path: Path | None = None
+    path: Path | str | None = None
     labels: Array | None = None
     table: dict[str, Array] | None = None
     counts: dict[str, int] = field(default_factory=dict)
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+def _forget(key: str, note: Note) -> None:
+    """For stages whose results nobody asks for."""
+
+
 @dataclass
 class Run:
-    """One run of a job on an executor. `job` grows as stages add to it."""
+    """One run of a job on an executor. `job` grows as stages add to it.
+
+    Held for every block: a few numbers in arrays. Items are made, and results used up, one by one.
+    """
 
     job: Job
     executor: Executor = field(default_factory=SerialExecutor)
     listener: Listener = ignore
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sums: dict[str, Counter[str]] = field(default_factory=dict)
+    """What the tasks of each stage counted, added up."""
+    digests: bytes = b""
+    """The SHA-256 of every region of the labels, one after the other."""
 
-    def stage(self, name: str, items: Iterable[Any], voxels: Sequence[int] | int = 0) -> Notes:
-        """Do every item of a stage that the journal does not hold. Returns the small results of all of them."""
-        every = list(items)
-        notes = self.job.journal.finished(name)
-        todo = [item for item in every if key_of(item) not in notes]
-        each = dict(zip(map(key_of, every), voxels, strict=True)) if not isinstance(voxels, int) else {}
-        self.listener(StageStarted(name, len(every), len(every) - len(todo), sum(each.values())))
-        begun = time.perf_counter()
-        for key, note in self.executor.map(partial(_perform, self.job, name), todo):
-            notes[key] = note
-            self.listener(TaskDone(name, key, each.get(key, 0), note["seconds"], note["peak"]))
-        seconds = time.perf_counter() - begun
-        before = self.stages.get(name, {"tasks": 0, "run": 0, "seconds": 0.0})  # some stages take several turns
-        self.stages[name] = {
-            "tasks": before["tasks"] + len(every),
-            "run": before["run"] + len(todo),
-            "seconds": round(before["seconds"] + seconds, 2),
-            "peak_bytes": max((n["peak"] for n in notes.values()), default=0),
-        }
+    def stage(
+        self, name: str, items: Iterable[Any], voxels: Sequence[int] | Array | int = 0, take: Take = _forget
+    ) -> None:
+        """Do every item of a stage that the journal does not hold. `take` gets the small results of all of them.
+
+        `voxels`: how many each item stands for, for those who watch.
+        """
+        tasks, begun = Items.of(items), time.perf_counter()
+        sizes = np.full(len(tasks), voxels) if isinstance(voxels, int) else np.asarray(voxels)
+        assert len(sizes) == len(tasks), (name, len(sizes), len(tasks))
+        count = self._counted(name, take)
+        todo = self._missing(name, tasks, count)
+        self.listener(StageStarted(name, len(tasks), len(tasks) - len(todo), int(sizes.sum())))
+        if len(todo):
+            self.executor.begin(name)
+        for i, note in self.executor.map(partial(_perform, self.job, name), Pending(tasks, todo)):
+            key = tasks.key(i)
+            count(key, note)
+            self.listener(TaskDone(name, key, int(sizes[i]), note["seconds"], note["peak"]))
+        seconds, entry = time.perf_counter() - begun, self.stages[name]
+        entry["tasks"] += len(tasks)
+        entry["run"] += len(todo)
+        entry["seconds"] = round(entry["seconds"] + seconds, 2)
         self.listener(StageFinished(name, seconds))
-        return notes
+
+    def _counted(self, name: str, take: Take) -> Callable[[str, Note], None]:
+        """Adds a result up, then gives it to `take`."""
+        entry = self.stages.setdefault(name, {"tasks": 0, "run": 0, "seconds": 0.0, "peak_bytes": 0})
+        sums = self.sums.setdefault(name, Counter())
+
+        def count(key: str, note: Note) -> None:
+            entry["peak_bytes"] = max(entry["peak_bytes"], note["peak"])
+            sums.update({k: v for k, v in note.items() if isinstance(v, int) and k != "peak"})
+            take(key, note)
+
+        return count
+
+    def _missing(self, name: str, tasks: Items, count: Callable[[str, Note], None]) -> Sequence[int] | array[int]:
+        """The places of the tasks that the journal does not hold; the results of the others are counted."""
+        done = self.job.journal.finished(name)
+        if not done:
+            return range(len(tasks))
+        missing = array("q")
+        for i in range(len(tasks)):
+            note = done.get(tasks.key(i))
+            if note is None:
+                missing.append(i)
+            else:
+                count(tasks.key(i), note)
+        return missing
 
     @property
     def blocks(self) -> range:
         return range(len(self.job.grid))
 
     @property
-    def sizes(self) -> list[int]:
-        return [self.job.grid.core(k).size for k in self.blocks]
+    def sizes(self) -> Array:
+        """Voxels of each block."""
+        return self.job.grid.sizes
 
 
-def _perform(job: Job, stage: str, item: Any) -> tuple[str, dict[str, Any]]:
+def _perform(job: Job, stage: str, task: tuple[int, Any]) -> tuple[int, Note]:
+    """Do the item at a place of a stage; its place and its small result."""
+    place, item = task
     try:
-        return perform(job, stage, item)
+        return place, perform(job, stage, item)[1]
     except (BigcellError, MemoryError, KeyboardInterrupt):
         raise
     except Exception as error:
@@ -125,71 +175,95 @@ def predict(run: Run) -> None:
         run.listener(Notice(text))
     lattice, voxels = run.job.lattice, _cube_voxels(run)
     cubes = sorted(range(len(voxels)), key=lambda k: -sum(r.last - r.first for r in lattice.runs(k)))
-    notes = run.stage("predict", ((k,) for k in cubes), [voxels[k] for k in cubes])
-    for text in sorted({text for note in notes.values() for text in note["notes"]}):
+    texts: set[str] = set()
+    items = Items(len(cubes), lambda i: (cubes[i],), lambda i: str(cubes[i]))
+    run.stage("predict", items, [voxels[k] for k in cubes], lambda _, note: texts.update(note["notes"]))
+    for text in sorted(texts):
         run.listener(Notice(text))
 
 
 def keep_flows(run: Run) -> None:
     """Write the flows to a store of their own, for masks with other thresholds later."""
     assert run.job.kept is not None
-    if not run.job.journal.finished("keep"):
+    if b"flows" not in run.job.scratch.lines("made"):
         create_flows(run.job.kept)
+        run.job.scratch.append("made", b"flows")
     regions = list(run.job.kept.regions())
     run.stage("keep", enumerate(regions), [box.size for box in regions])
 
 
-def follow_all(run: Run) -> list[int]:
+def follow_all(run: Run) -> Reach:
     """Follow every foreground voxel to its end. Returns how far the voxels of each block went."""
-    notes = run.stage("follow", ((k,) for k in run.blocks), run.sizes)
-    reach = [int(notes[str(k)]["reach"]) for k in run.blocks]
-    mail = {k: notes[str(k)]["to"] for k in run.blocks if notes[str(k)]["to"]}
-    waiting = sorted(mail)
-    returns: dict[int, list[str]] = {k: [] for k in waiting}
+    reach, mail = np.zeros(len(run.blocks), np.int32), dict[int, list[int]]()
+
+    def arrived(key: str, note: Note) -> None:
+        reach[int(key)] = note["reach"]
+        if note.get("to"):
+            mail[int(key)] = note["to"]
+
+    run.stage("follow", _each(run), run.sizes, arrived)
+    if mail:
+        waiting = sorted(mail)
+        returns = _deliver(run, mail)
+        run.stage("settle", [(k, tuple(returns[k])) for k in waiting], take=arrived)
+    return Reach.of(run.job.grid, reach)
+
+
+def _deliver(run: Run, mail: dict[int, list[int]]) -> dict[int, list[str]]:
+    """Follow voxels from block to block until all have arrived. Returns, for each block, what came back to it."""
+    returns: dict[int, list[str]] = {k: [] for k in mail}
     turn = 1
     while mail:
         senders: dict[int, list[int]] = {}
-        for sender, receivers in mail.items():
+        for sender, receivers in sorted(mail.items()):
             for receiver in receivers:
                 senders.setdefault(receiver, []).append(sender)
+        notes: dict[str, Note] = {}
         items = [(f"{turn}-{k}", turn, k, tuple(sorted(senders[k]))) for k in sorted(senders)]
-        notes = run.stage("drain", items)
+        run.stage("drain", items, take=notes.__setitem__)
         for key, _, block, _ in items:
             for home in notes[key]["homes"]:
                 returns[home].append(f"{turn}-{block}")
         mail = {block: notes[key]["to"] for key, _, block, _ in items if notes[key]["to"]}
         turn += 1
-    if waiting:
-        notes = run.stage("settle", ((k, tuple(returns[k])) for k in waiting))
-        for k in waiting:
-            reach[k] = int(notes[str(k)]["reach"])
-    return reach
+    return returns
 
 
-def find_objects(run: Run, reach: list[int]) -> None:
+def find_objects(run: Run, reach: Reach) -> None:
     """Sinks, labels named by them, and the rows of whole objects at the blocks that own their sinks."""
-    job, grid = run.job, run.job.grid
-    cores = [grid.core(k) for k in run.blocks]
-    near = ((k, blocks_reaching(job, cores[k].grow(SINK_HALO), reach)) for k in run.blocks)
+    grid = run.job.grid
+    near = _each(run, lambda k: (k, reach.blocks_into(grid.core(k).grow(SINK_HALO))))
     run.stage("sinks", near, run.sizes)
-    run.stage("name", ((k, tuple(grid.touching(cores[k].grow(reach[k])))) for k in run.blocks), run.sizes)
-    held = ((k, blocks_reaching(job, cores[k].grow(GROW_STEPS), reach)) for k in run.blocks)
+    reached = _each(run, lambda k: (k, tuple(grid.touching(grid.core(k).grow(int(reach.ways[k]))))))
+    run.stage("name", reached, run.sizes)
+    held = _each(run, lambda k: (k, reach.blocks_into(grid.core(k).grow(GROW_STEPS))))
     run.stage("reduce", held)
 
 
 def clean_objects(run: Run) -> Patches:
     """Drop what does not fit its flows, close holes. Returns where the voxels of holes stand."""
     plan, patches = run.job.plan, dict[int, list[str]]()
+
+    def lay_out(_: str, note: Note) -> None:
+        for block, entries in note["patches"]:
+            patches.setdefault(block, []).extend(entries)
+
     if plan.flow_threshold:
-        notes = run.stage("check", ((k,) for k in run.blocks), run.sizes)
-        _tell_left_out(run, sum(int(n["unchecked"]) for n in notes.values()), "checked against their flows")
+        run.stage("check", _each(run), run.sizes)
+        _tell_left_out(run, run.sums["check"]["unchecked"], "checked against their flows")
     if plan.settings.clean.fill_holes:
-        notes = run.stage("fill", ((k,) for k in run.blocks), run.sizes)
-        _tell_left_out(run, sum(int(n["unfilled"]) for n in notes.values()), "looked through for holes")
-        for k in run.blocks:
-            for block, entries in notes[str(k)]["patches"]:
-                patches.setdefault(block, []).extend(entries)
-    return {block: tuple(entries) for block, entries in patches.items()}
+        run.stage("fill", _each(run), run.sizes, lay_out)
+        _tell_left_out(run, run.sums["fill"]["unfilled"], "looked through for holes")
+    return {block: tuple(sorted(entries, key=_by_sender)) for block, entries in patches.items()}
+
+
+def _by_sender(entry: str) -> list[int]:
+    return [int(part) for part in entry.split("-")]
+
+
+def _each(run: Run, make: Callable[[int], Any] = lambda k: (k,)) -> Items:
+    """One item for each block."""
+    return Items(len(run.blocks), make)
 
 
 def _tell_left_out(run: Run, count: int, what: str) -> None:
@@ -199,14 +273,18 @@ def _tell_left_out(run: Run, count: int, what: str) -> None:
 
 def number_objects(run: Run, patches: Patches) -> int:
     """Final numbers, layer by layer. Returns how many objects there are."""
-    layers = _layers(run)
-    final = run.job.plan.final
-    entries = {i: [f"{final}/{k}" for k in blocks] for i, blocks in layers.items()}
-    if run.job.plan.links:
-        entries = link_planes(run, patches)
-    items = ((i, blocks, tuple(entries[i])) for i, blocks in layers.items())
-    notes = run.stage("number", items)
-    counts = [int(notes[str(i)]["count"]) for i in layers]
+    layers = run.job.grid.layers
+    counts = np.zeros(len(layers), np.int64)
+    linked = link_planes(run, patches) if run.job.plan.links else None
+
+    def make(i: int) -> tuple[int, range, tuple[str, ...]]:
+        own = (f"{run.job.plan.final}/{k}" for k in layers[i])
+        return i, layers[i], tuple(own if linked is None else linked[i])
+
+    def counted(key: str, note: Note) -> None:
+        counts[int(key)] = note["count"]
+
+    run.stage("number", Items(len(layers), make), take=counted)
     offsets = np.concatenate([[0], np.cumsum(counts)])
     run.job = replace(run.job, offsets=tuple(int(o) for o in offsets[:-1]))
     return int(offsets[-1])
@@ -214,36 +292,43 @@ def number_objects(run: Run, patches: Patches) -> int:
 
 def link_planes(run: Run, patches: Patches) -> dict[int, list[str]]:
     """Link the objects of planes. Returns, for each layer, the entries that add to the objects that begin in it."""
-    grid, layers = run.job.grid, _layers(run)
-    near = ((k, tuple(grid.touching(grid.core(k).grow((1, 0, 0))))) for k in run.blocks)
-    run.stage("overlap", ((k, tuple((j, patches.get(j, ())) for j in blocks)) for k, blocks in near), run.sizes)
-    entries: dict[int, list[str]] = {i: [] for i in layers}
-    for i, blocks in layers.items():  # each needs what the one before it carried on
-        notes = run.stage("link", [(i, blocks)])
-        for first in notes[str(i)]["layers"]:
-            entries[first].append(f"linked/{first}-{i}")
+    grid = run.job.grid
+
+    def shared(k: int) -> tuple[int, tuple[tuple[int, tuple[str, ...]], ...]]:
+        return k, tuple((j, patches.get(j, ())) for j in grid.touching(grid.core(k).grow((1, 0, 0))))
+
+    run.stage("overlap", _each(run, shared), run.sizes)
+    entries: dict[int, list[str]] = {i: [] for i in range(len(grid.layers))}
+
+    def added(key: str, note: Note) -> None:
+        for first in note["layers"]:
+            entries[first].append(f"linked/{first}-{key}")
+
+    for i, blocks in enumerate(grid.layers):  # each needs what the one before it carried on
+        run.stage("link", [(i, blocks)], take=added)
     return entries
-
-
-def _layers(run: Run) -> dict[int, tuple[int, ...]]:
-    """The blocks of each layer."""
-    layers: dict[int, list[int]] = {}
-    for k in run.blocks:
-        layers.setdefault(run.job.grid.layer(k), []).append(k)
-    return {i: tuple(layers[i]) for i in sorted(layers)}
 
 
 def write_labels(run: Run, patches: Patches) -> None:
     """Final labels and their pyramid."""
     labels, grid = run.job.labels, run.job.grid
     assert labels is not None
-    boxes = list(label_steps.regions(labels, 0))
-    parts = ([(k, patches.get(k, ())) for k in grid.touching(box)] for box in boxes)
-    items = ((str(i), box, tuple(part)) for i, (box, part) in enumerate(zip(boxes, parts, strict=True)))
-    run.stage("apply", items, [box.size for box in boxes])
+    regions = label_steps.regions(labels, 0)
+    digests = np.zeros((len(regions), 32), np.uint8)
+
+    def make(i: int) -> tuple[str, Box, tuple[tuple[int, tuple[str, ...]], ...]]:
+        box = regions.core(i)
+        return str(i), box, tuple((k, patches.get(k, ())) for k in grid.touching(box))
+
+    def written(key: str, note: Note) -> None:
+        digests[int(key)] = np.frombuffer(bytes.fromhex(note["sha256"]), np.uint8)
+
+    run.stage("apply", Items(len(regions), make), regions.sizes, written)
+    run.digests = digests.tobytes()
     for level in range(label_steps.levels_in_pass(labels), len(labels.levels)):
-        boxes = list(label_steps.regions(labels, level))
-        run.stage("coarsen", ((f"{level}-{i}", level, box) for i, box in enumerate(boxes)), [b.size for b in boxes])
+        coarse = label_steps.regions(labels, level)
+        items = [(f"{level}-{i}", level, coarse.core(i)) for i in range(len(coarse))]
+        run.stage("coarsen", items, coarse.sizes)
 
 
 def object_rows(run: Run) -> Iterable[tuple[int, Pieces]]:

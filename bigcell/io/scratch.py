@@ -6,12 +6,14 @@ twice, and a reader never sees half of one.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,14 +30,14 @@ _FRAME = 1 << 26
 
 
 class Scratch(Protocol):
-    """Named entries: groups of small arrays, dense arrays that are read box by box, and JSON notes."""
+    """Named entries: groups of small arrays, dense arrays that are read box by box, and logs of lines."""
 
     def save(self, name: str, arrays: Mapping[str, Array]) -> None: ...
     def load(self, name: str) -> dict[str, Array]: ...
     def save_dense(self, name: str, array: Array) -> None: ...
     def load_dense(self, name: str, box: Box) -> Array: ...
-    def write_note(self, name: str, note: Mapping[str, Any]) -> None: ...
-    def notes(self, folder: str) -> Iterator[tuple[str, dict[str, Any]]]: ...
+    def append(self, name: str, line: bytes) -> None: ...
+    def lines(self, name: str) -> Iterator[bytes]: ...
 
 
 @dataclass
@@ -57,13 +59,11 @@ class MemoryScratch:
         array: Array = self.entries[name]
         return array[(slice(None),) * (array.ndim - 3) + box.slices]
 
-    def write_note(self, name: str, note: Mapping[str, Any]) -> None:
-        self.entries[name] = json.loads(json.dumps(note))
+    def append(self, name: str, line: bytes) -> None:
+        self.entries.setdefault(name, []).append(line)
 
-    def notes(self, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        for name, note in list(self.entries.items()):
-            if name.startswith(f"{folder}/"):
-                yield name.removeprefix(f"{folder}/"), note
+    def lines(self, name: str) -> Iterator[bytes]:
+        yield from self.entries.get(name, ())
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,25 @@ class DiskScratch:
                 values[(*part[:-3], *wanted.relative_to(box).slices)] = held[inner]
         return values
 
-    def write_note(self, name: str, note: Mapping[str, Any]) -> None:
-        self._place(f"{name}.json", json.dumps(note).encode())
+    def append(self, name: str, line: bytes) -> None:
+        """Add a line to the log `name`. Each process writes a file of its own, in one go: any number may append."""
+        path = self.folder / name / f"{_writer(os.getpid())}.log"
+        with _refusals(self.folder):
+            try:
+                _append(path, b"\n%s\n" % line)  # begins anew, should the line before be torn
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _append(path, b"\n%s\n" % line)
 
-    def notes(self, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        place = self.folder / folder
-        for path in sorted(place.glob("*.json")) if place.is_dir() else ():
-            yield path.stem, json.loads(path.read_text())
+    def lines(self, name: str) -> Iterator[bytes]:
+        """The lines of a log, writer after writer. The last one of a writer that died may be torn."""
+        for path in sorted((self.folder / name).glob("*.log")):
+            with path.open("rb") as file:
+                yield from (line.rstrip(b"\n") for line in file if line != b"\n")
+
+    def write_note(self, name: str, note: Mapping[str, Any]) -> None:
+        """A JSON document of its own, at once or not at all."""
+        self._place(f"{name}.json", json.dumps(note).encode())
 
     def remove(self) -> None:
         """Delete everything."""
@@ -126,6 +138,21 @@ class DiskScratch:
             except OSError:
                 fresh.unlink(missing_ok=True)
                 raise
+
+
+@lru_cache(maxsize=1)
+def _writer(process: int) -> str:
+    """The name of this process among all that ever write; a forked one has another."""
+    return f"{process}-{uuid.uuid4().hex[:12]}"
+
+
+def _append(path: Path, content: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        if os.write(file, content) != len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(file)
 
 
 def pack(arrays: Mapping[str, Array]) -> bytes:

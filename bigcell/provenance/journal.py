@@ -1,29 +1,66 @@
-"""The journal: one note per finished task, written last, so that what has a note is done and is never done again."""
+"""The journal: one line per finished task, written last, so that what has a line is done and is never done again.
+
+Every process that does tasks has a log of its own for each stage, to which it only ever appends; reading a stage is
+reading all of its logs. A line that a dying process left torn is passed over, and its task is done again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 
-class Notes(Protocol):
-    """Where notes are kept (a scratch)."""
+class Log(Protocol):
+    """Where lines are kept (a scratch)."""
 
-    def write_note(self, name: str, note: Mapping[str, Any]) -> None: ...
-    def notes(self, folder: str) -> Iterator[tuple[str, dict[str, Any]]]: ...
+    def append(self, name: str, line: bytes) -> None: ...
+    def lines(self, name: str) -> Iterable[bytes]: ...
+
+
+@dataclass(frozen=True)
+class Finished(Mapping[str, dict[str, Any]]):
+    """Results of tasks by key. They are held as the bytes that were read, which takes a fifth of what dicts take."""
+
+    results: Mapping[str, bytes]
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        result: dict[str, Any] = json.loads(self.results[key])
+        return result
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.results)
+
+    def __len__(self) -> int:
+        return len(self.results)
 
 
 @dataclass(frozen=True)
 class Journal:
-    """Finished tasks by stage. A note holds the task's own small result, which later stages are planned from."""
+    """Finished tasks by stage. A line holds the task's own small result, which later stages are planned from."""
 
-    store: Notes
+    log: Log
 
     def mark(self, stage: str, key: str, result: Mapping[str, Any]) -> None:
-        """Note that task `key` of `stage` is done. Writing the same note twice is harmless."""
-        self.store.write_note(f"done/{stage}/{key}", result)
+        """Note that task `key` of `stage` is done. Saying so twice is harmless; a key holds no space."""
+        self.log.append(f"done/{stage}", b"%s %s" % (key.encode(), json.dumps(result, separators=(",", ":")).encode()))
 
-    def finished(self, stage: str) -> dict[str, dict[str, Any]]:
+    def finished(self, stage: str) -> Finished:
         """The results of the tasks of `stage` that are done, by key."""
-        return dict(self.store.notes(f"done/{stage}"))
+        return Finished(dict(_whole(self.log.lines(f"done/{stage}"))))
+
+    def has_begun(self, stage: str) -> bool:
+        """Whether any task of `stage` is done."""
+        return any(True for _ in _whole(self.log.lines(f"done/{stage}")))
+
+
+def _whole(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    """Keys and results of the lines that were written to their end: no part of a JSON object is one itself."""
+    for line in lines:
+        key, _, result = line.partition(b" ")
+        try:
+            if isinstance(json.loads(result), dict):
+                yield key.decode(), result
+        except (ValueError, RecursionError):
+            continue

@@ -48,6 +48,16 @@ class BlockGrid:
         start = tuple(i * s for i, s in zip(self.index(number), self.shape, strict=True))
         return Box(start, tuple(min(a + s, n) for a, s, n in zip(start, self.shape, self.extent, strict=True)))
 
+    @property
+    def sizes(self) -> Array:
+        """Voxels of each block, (n,) int64."""
+        total = np.ones(1, np.int64)
+        for n, s, count in zip(self.extent, self.shape, self.counts, strict=True):
+            sides = np.full(count, s, np.int64)
+            sides[-1] = n - (count - 1) * s
+            total = np.multiply.outer(total, sides).ravel()
+        return total
+
     def touching(self, box: Box) -> Iterator[int]:
         """The numbers of the blocks whose cores meet `box`, ascending."""
         box = box & Box.of(self.extent)
@@ -73,6 +83,12 @@ class BlockGrid:
     def layer_axis(self) -> int:
         """The first axis that is longer than one voxel: raster order of voxels runs along it."""
         return next((i for i, n in enumerate(self.extent) if n > 1), 0)
+
+    @cached_property
+    def layers(self) -> tuple[range, ...]:
+        """The blocks of each layer: raster order has them one after the other."""
+        each = self._strides[self.layer_axis]
+        return tuple(range(i, i + each) for i in range(0, len(self), each))
 
     def layer(self, number: int) -> int:
         """The layer of block `number`: its place along `layer_axis`."""

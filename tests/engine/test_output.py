@@ -17,7 +17,9 @@ import zarr
 import bigcell
 from bigcell.core.errors import InputError, OutputError, PlanError
 from bigcell.engine.events import StageStarted, TaskDone
+from bigcell.io.scratch import DiskScratch
 from bigcell.io.tables import read_objects
+from bigcell.provenance.journal import Journal
 from bigcell.testing.flows import FlowLattice
 
 
@@ -25,6 +27,16 @@ def files_of(path: Path) -> dict[str, bytes]:
     """Every file of the labels but the record, which holds timings (so do the group's attributes)."""
     skip = ("record.json", "zarr.json", ".zattrs")
     return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file() and p.name not in skip}
+
+
+def done_in(work: Path) -> set[tuple[str, str]]:
+    """Stage and key of every task that the journal of an unfinished run holds."""
+    return {
+        (stage.name, key)
+        for scratch in work.glob("scratch/*")
+        for stage in scratch.glob("done/*")
+        for key in Journal(DiskScratch(scratch)).finished(stage.name)
+    }
 
 
 def voxels_of(path: Path) -> np.ndarray:
@@ -95,7 +107,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, flow_store: Path
         )  # fmt: skip
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
-            if len(list(work.glob(f"scratch/*/done/{stage}/*.json"))) >= tasks:
+            if sum(name == stage for name, _ in done_in(work)) >= tasks:
                 process.send_signal(signal.SIGKILL)
                 break
             time.sleep(0.005)
@@ -112,10 +124,10 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, flow_store: Path
         if isinstance(event, StageStarted):
             found[event.stage] = event.done
 
-    before = {p.parent.name + "/" + p.stem for p in work.glob("scratch/*/done/*/*.json")}
+    before = done_in(work)
     resumed = bigcell.resume(out, cluster="serial", listener=listen)
     assert found["follow"] == 27  # every finished block was found done ...
-    assert not {f"{s}/{k}" for s, k in again} & before  # ... and none was repeated
+    assert not set(again) & before  # ... and none was repeated
     assert files_of(resumed.path) == files_of(plain.path)
     assert not work.exists()
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -33,11 +35,37 @@ def test_dense_arrays_are_read_box_by_box(scratch: Scratch, shape: tuple[int, ..
     assert np.array_equal(scratch.load_dense("flows/0", box), values[(..., *box.slices)])
 
 
-def test_notes_are_listed_by_folder(scratch: Scratch) -> None:
-    scratch.write_note("done/follow/7", {"reach": 3})
-    scratch.write_note("done/name/7", {"pieces": 1})
-    assert dict(scratch.notes("done/follow")) == {"7": {"reach": 3}}
-    assert dict(scratch.notes("done/apply")) == {}
+def test_lines_come_back_by_log(scratch: Scratch) -> None:
+    for line in (b"7 {}", b"8 {}"):
+        scratch.append("done/follow", line)
+    scratch.append("done/name", b"7 {}")
+    assert list(scratch.lines("done/follow")) == [b"7 {}", b"8 {}"]
+    assert list(scratch.lines("done/name")) == [b"7 {}"]
+    assert list(scratch.lines("done/apply")) == []
+
+
+def test_any_number_of_processes_append_to_a_log(tmp_path: Path) -> None:
+    scratch = DiskScratch(tmp_path / "work")
+    with ProcessPoolExecutor(3, get_context("spawn")) as pool:
+        list(pool.map(_append_some, [scratch] * 3, range(3)))
+    assert sorted(scratch.lines("log")) == sorted(b"%d-%d" % (w, i) for w in range(3) for i in range(50))
+    assert 1 <= len(list((tmp_path / "work" / "log").iterdir())) <= 3
+
+
+def _append_some(scratch: DiskScratch, writer: int) -> None:
+    for i in range(50):
+        scratch.append("log", b"%d-%d" % (writer, i))
+
+
+def test_a_line_that_was_cut_short_does_not_spoil_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch, write = DiskScratch(tmp_path), os.write
+    scratch.append("log", b"one")
+    monkeypatch.setattr(os, "write", lambda file, content: write(file, content[:3]))
+    with pytest.raises(OutputError, match=r"No space left.*make room.*resume"):
+        scratch.append("log", b"two")
+    monkeypatch.undo()
+    scratch.append("log", b"three")
+    assert list(scratch.lines("log")) == [b"one", b"tw", b"three"]
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

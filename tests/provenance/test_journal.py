@@ -1,12 +1,58 @@
 from __future__ import annotations
 
-from bigcell.io.scratch import MemoryScratch
-from bigcell.provenance.journal import Journal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bigcell.io.scratch import DiskScratch, MemoryScratch
+from bigcell.provenance.journal import Journal, Log
+
+notes = st.dictionaries(
+    st.text(max_size=4), st.recursive(st.integers() | st.text(), st.lists, max_leaves=4), max_size=4
+)
 
 
-def test_what_is_marked_is_finished() -> None:
-    journal = Journal(MemoryScratch())
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+def test_what_is_marked_is_finished(kind: str, tmp_path: Path) -> None:
+    log: Log = MemoryScratch() if kind == "memory" else DiskScratch(tmp_path)
+    journal = Journal(log)
+    assert not journal.has_begun("follow")
     journal.mark("follow", "3", {"reach": 5})
     journal.mark("follow", "3", {"reach": 5})
-    assert journal.finished("follow") == {"3": {"reach": 5}}
-    assert journal.finished("name") == {}
+    journal.mark("follow", "2-7", {"to": [1, [2, ["a"]]]})
+    assert dict(journal.finished("follow")) == {"3": {"reach": 5}, "2-7": {"to": [1, [2, ["a"]]]}}
+    assert journal.has_begun("follow")
+    assert dict(journal.finished("name")) == {}
+
+
+@given(st.lists(notes, min_size=2, max_size=5), st.data())
+def test_a_torn_line_is_not_done_and_the_others_are(results: list[dict[str, object]], data: st.DataObject) -> None:
+    log = MemoryScratch()
+    journal = Journal(log)
+    for key, result in enumerate(results):
+        journal.mark("name", str(key), result)
+    lines = log.entries["done/name"]
+    torn = data.draw(st.integers(0, len(lines) - 1))
+    lines[torn] = lines[torn][: data.draw(st.integers(0, len(lines[torn]) - 1))]
+    wanted = {str(k): r for k, r in enumerate(results) if k != torn}
+    assert dict(journal.finished("name")) == wanted
+
+
+def test_garbage_is_not_done() -> None:
+    log = MemoryScratch()
+    for line in (
+        b"",
+        b" ",
+        b"7",
+        b"7 ",
+        b"7 5",
+        b"7 [1]",
+        b"\xff {}",
+        b"7 {\x00\x00",
+        b"7 \xff",
+        b"7 " + b"[" * 100_000,
+    ):
+        log.append("done/name", line)
+    assert dict(Journal(log).finished("name")) == {}

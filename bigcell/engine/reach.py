@@ -1,0 +1,44 @@
+"""How far the voxels of each block went, and which blocks can therefore have to do with a box."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bigcell.core.box import Box
+from bigcell.core.volume import Array
+from bigcell.tiling.grid import BlockGrid
+
+
+@dataclass(frozen=True)
+class Reach:
+    """`ways` (blocks,) int32: the furthest that a voxel of each block went along an axis, in voxels."""
+
+    grid: BlockGrid
+    ways: Array
+    furthest: int
+
+    @classmethod
+    def of(cls, grid: BlockGrid, ways: Array) -> Reach:
+        return cls(grid, ways, int(ways.max(initial=0)))
+
+    def blocks_into(self, box: Box) -> tuple[int, ...]:
+        """The blocks that hold a voxel whose path may end in `box`, ascending.
+
+        >>> reach = Reach.of(BlockGrid((1, 1, 40), (1, 1, 10)), np.array([5, 11, 0, 0]))
+        >>> reach.blocks_into(Box((0, 0, 30), (1, 1, 40)))
+        (1, 3)
+        """
+        near = box.grow(self.furthest) & Box.of(self.grid.extent)
+        if near.is_empty:
+            return ()
+        wanted, number = np.zeros((), np.int64), np.zeros((), np.int64)
+        for axis, (size, count) in enumerate(zip(self.grid.shape, self.grid.counts, strict=True)):
+            places = np.arange(near.start[axis] // size, -(-near.stop[axis] // size))
+            first = places * size
+            last = np.minimum(first + size, self.grid.extent[axis])
+            away = np.maximum(first - box.stop[axis], box.start[axis] - last) + 1  # how far a voxel must have come
+            wanted = np.maximum(wanted[..., None], away)
+            number = number[..., None] * count + places
+        return tuple(number[self.ways[number] >= wanted].tolist())
