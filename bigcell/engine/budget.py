@@ -5,7 +5,6 @@ The constants were measured with ``python benchmarks/memory.py``; `tests/scale` 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bigcell.engine.allocation import KEPT
+from bigcell.engine.machine import cores
 from bigcell.preprocess.cost import pass_bytes, table_bytes
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def estimate(plan: Plan, *, workers: int = 1) -> Budget:
     peaks.append(_clean_bytes(plan))
     base = BASE
     if plan.model:
-        peaks += [_predict_bytes(plan, max(1, (os.cpu_count() or 1) // workers)), _intensity_bytes(plan)]
+        peaks += [_predict_bytes(plan, max(1, cores() // workers)), _intensity_bytes(plan)]
         base += TORCH + plan.network.held
     worker = int(base + max(peaks))
     driver = int(DRIVER + BLOCK_NOTE * len(plan.grid) + _intensity_tables(plan))

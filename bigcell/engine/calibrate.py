@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 import numpy as np
@@ -11,6 +10,7 @@ from numba import get_num_threads, set_num_threads
 from bigcell.core.box import Box
 from bigcell.dynamics.follow import follow_core
 from bigcell.dynamics.settings import DynamicsSettings
+from bigcell.engine.machine import cores
 from bigcell.engine.plan import Plan
 from bigcell.tiling.lattice import VIEWS
 
@@ -23,7 +23,7 @@ FOREGROUND = 0.4
 
 def expected_seconds(plan: Plan, workers: int) -> float:
     """Wall seconds of the whole run on `workers` that share this machine's cores."""
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = max(1, cores() // workers)
     total = plan.voxels * (OTHER_STEPS + FOREGROUND * _follow_seconds(plan.settings.dynamics, threads))
     if plan.model:
         total += _network_seconds(plan, threads)

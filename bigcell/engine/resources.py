@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
-import psutil
-
 from bigcell.core.errors import PlanError, SettingsError
 from bigcell.engine.budget import estimate
+from bigcell.engine.machine import cores, free_memory
 from bigcell.engine.plan import Plan
 from bigcell.engine.report import shape, size
 
@@ -23,15 +21,15 @@ def usable_workers(plan: Plan, wanted: int | None) -> int:
         if wanted < 1:
             raise SettingsError(f"{wanted} workers: wanted at least 1")
         return wanted
-    fit = int(psutil.virtual_memory().available * SHARE // estimate(plan).worker)
-    return max(1, min(os.cpu_count() or 1, fit, len(plan.grid)))
+    fit = int(free_memory() * SHARE // estimate(plan).worker)
+    return max(1, min(cores(), fit, len(plan.grid)))
 
 
 def check_room(plan: Plan, output: Path) -> None:
     """Refuse a plan that this machine's memory or disk cannot hold."""
     budget = plan.budget
     assert budget is not None
-    free = psutil.virtual_memory().available
+    free = free_memory()
     if budget.worker * budget.workers > free:
         raise PlanError(
             f"{budget.workers} workers with blocks of {shape(plan.grid.shape)} need {size(budget.worker)} each, "
