@@ -121,10 +121,25 @@ ModelOrtho = Annotated[str | None, _option("--model-ortho", "NAME", "A model of 
 Batch = Annotated[int, _option("--batch", "TILES", "Tiles the network sees at once; 8 is the default.")]
 Workers = Annotated[int | None, _option("--workers", "N", "Processes; as many as cores and memory allow by default.")]
 Cluster = Annotated[
-    str | None, _option("--cluster", "WHERE", "serial, processes, local (dask), or a dask scheduler's tcp:// address.")
+    str | None,
+    _option(
+        "--cluster",
+        "WHERE",
+        "serial, processes, local (dask), slurm:SITE.toml (or lsf, sge, pbs), or a tcp:// scheduler.",
+    ),
+]
+OnBadChunk = Annotated[
+    str, _option("--on-bad-chunk", "WHAT", "fail (the default), or fill: chunks that cannot be read count as empty.")
 ]
 Labels = Annotated[str, _option("--labels", "NAME", "Name of the labels; 'cells' is the default.")]
-Output = Annotated[str | None, _option("--output", "PATH", "A store for the labels; the image's own by default.")]
+Output = Annotated[
+    str | None,
+    _option("--output", "PATH", "A store for the labels, a path, s3:// or gs://; the image's own by default."),
+]
+Work = Annotated[
+    str | None,
+    _option("--work", "DIR", "Where the run keeps what it has done: beside the store, or here if that is a URL."),
+]
 KeepFlows = Annotated[
     str | None, _option("--keep-flows", "PATH", "Also write the flows to this new OME-Zarr, for `bigcell masks`.")
 ]

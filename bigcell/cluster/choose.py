@@ -2,18 +2,55 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bigcell.core.errors import SettingsError
 from bigcell.engine.executors import Executor, ProcessExecutor, SerialExecutor
 
+HERE = ("serial", "processes", "local")
+QUEUES = ("slurm", "lsf", "sge", "pbs")
 
-def choose_executor(cluster: str, workers: int) -> Executor:
-    """`cluster`: serial, processes, local (dask on this machine) or the address of a running dask scheduler."""
+
+def check_cluster(cluster: str | None) -> None:
+    """Refuse, before any work, a word that stands for no executor, or a queue that could not be asked from here."""
+    if cluster is None or cluster in HERE:
+        return
+    if is_queue(cluster):
+        from bigcell.cluster.site import read_site
+
+        read_site(cluster)
+    elif "://" not in cluster:
+        raise SettingsError(
+            f"cluster {cluster!r}: wanted serial, processes, local, {', '.join(QUEUES)} (with a site file, as in "
+            "slurm:site.toml) or the address of a dask scheduler"
+        )
+
+
+def is_queue(cluster: str) -> bool:
+    """Whether `cluster` names a batch queue.
+
+    >>> is_queue("slurm"), is_queue("slurm:site.toml"), is_queue("tcp://pbs:8786")
+    (True, True, False)
+    """
+    return cluster.partition(":")[0] in QUEUES
+
+
+def choose_executor(cluster: str, workers: int, logs: Path | None = None) -> Executor:
+    """`cluster`: serial, processes, local (dask on this machine), a queue, or the address of a running dask scheduler.
+
+    `workers` is of this machine; how many jobs a queue is asked for stands in its site file. Workers of a queue write
+    their logs to the folder `logs`.
+    """
+    check_cluster(cluster)
     if cluster == "serial":
         return SerialExecutor()
     if cluster == "processes":
         return ProcessExecutor(workers)
-    if cluster == "local" or "://" in cluster:
-        from bigcell.cluster.dask import DaskExecutor  # slow to import, and not needed for the others
+    if is_queue(cluster):
+        from bigcell.cluster.queue import QueueExecutor
+        from bigcell.cluster.site import read_site
 
-        return DaskExecutor.local(workers) if cluster == "local" else DaskExecutor.at(cluster)
-    raise SettingsError(f"cluster {cluster!r}: wanted serial, processes, local or the address of a dask scheduler")
+        return QueueExecutor(*read_site(cluster), logs or Path("logs").absolute())
+    from bigcell.cluster.dask import DaskExecutor  # slow to import, and not needed for the others
+
+    return DaskExecutor.local(workers) if cluster == "local" else DaskExecutor.at(cluster)

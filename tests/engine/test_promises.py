@@ -59,6 +59,9 @@ class Stopping:
     left: list[int]
     workers: int = 1
 
+    def begin(self, stage: str) -> None:
+        pass
+
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         for done in SerialExecutor().map(function, items):
             self.left[0] -= 1

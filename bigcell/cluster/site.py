@@ -1,0 +1,201 @@
+"""A site: how its queue is asked for machines, read from a TOML file and checked at once, before any work."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import tomllib
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psutil
+from dask.utils import parse_bytes
+from platformdirs import user_config_path
+
+from bigcell.core.errors import SettingsError
+from bigcell.core.settings import from_dict
+
+SUBMIT = {"slurm": "sbatch", "lsf": "bsub", "sge": "qsub", "pbs": "qsub"}
+"""The queues there are, and the command that each takes jobs with."""
+VARIABLE = "BIGCELL_CLUSTER"
+"""Names the site file where ``--cluster`` does not."""
+WALLTIME = re.compile(r"(\d+-)?\d{1,4}(:\d{2}){1,2}|\d+")
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """One job of the queue, and how many there may be at a time.
+
+    `cores` and `memory` are of the whole job, which runs `workers` processes: by default one for each GPU, or one.
+    `directives` are further lines of the job's header, without their ``#SBATCH``; `prologue` are commands that the job
+    runs before its workers. `gpu_directive` asks for GPUs where the site has its own way, as in ``--gpus={gpus}``.
+
+    >>> Allocation(cores=16, memory="120GB", gpus=2).processes
+    2
+    """
+
+    queue: str = ""
+    account: str = ""
+    cores: int = 4
+    memory: str = "16GB"
+    walltime: str = "04:00:00"
+    gpus: int = 0
+    jobs: int = 1
+    workers: int = 0
+    gpu_directive: str = ""
+    directives: tuple[str, ...] = ()
+    prologue: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("queue", "account", "gpu_directive"):
+            _check_line(name, getattr(self, name))
+        for name in ("directives", "prologue"):
+            _check_lines(name, getattr(self, name))
+        for name, least in (("cores", 1), ("jobs", 1), ("gpus", 0), ("workers", 0)):
+            _check_count(name, getattr(self, name), least)
+        _check_memory(self.memory)
+        if not isinstance(self.walltime, str) or not WALLTIME.fullmatch(self.walltime):
+            raise SettingsError(f"walltime {self.walltime!r}: wanted hours, as in '04:00:00' or '1-12:00:00', quoted")
+        if self.gpus and self.workers not in (0, self.gpus):
+            raise SettingsError(
+                f"{self.workers} workers for {self.gpus} GPUs of a job: wanted one for each; leave out workers"
+            )
+        if self.processes > self.cores:
+            raise SettingsError(f"{self.processes} workers on {self.cores} cores of a job: wanted a core for each")
+
+    @property
+    def processes(self) -> int:
+        """Workers of a job."""
+        return self.workers or max(1, self.gpus)
+
+    @property
+    def worker_bytes(self) -> int:
+        """Memory of one worker."""
+        return int(parse_bytes(self.memory)) // self.processes
+
+
+@dataclass(frozen=True)
+class Site:
+    """What jobs of the stages that run the network ask for, and those of all others.
+
+    `interface`: the network that jobs reach this machine through, as ``ip addr`` names it. Whoever reaches it could run
+    code as you, so all that goes over it is encrypted, with certificates made for the run, unless `tls` is false
+    (default: on every interface but loopback). `wait`: hours until the first worker has to be there. `python`: the
+    interpreter of the workers, this one by default. `local_directory`: a folder on each node's own disk.
+    """
+
+    interface: str = ""
+    tls: bool | None = None
+    wait: float = 24.0
+    python: str = ""
+    local_directory: str = ""
+    network: Allocation = field(default_factory=Allocation)
+    cpu: Allocation = field(default_factory=Allocation)
+
+    def __post_init__(self) -> None:
+        known = _addresses()
+        if self.interface not in known:
+            said = f"interface {self.interface!r} is not here" if self.interface else "it names no interface"
+            raise SettingsError(
+                f"{said}: wanted the network that jobs reach this machine through, one of {', '.join(known)} "
+                "(loopback only where jobs run on this machine)"
+            )
+        for name in ("network", "cpu"):
+            if not isinstance(getattr(self, name), Allocation):
+                raise SettingsError(
+                    f"{name} {getattr(self, name)!r}: wanted a table of what its jobs ask for, [{name}]"
+                )
+        if self.tls is not None and not isinstance(self.tls, bool):
+            raise SettingsError(f"tls {self.tls!r}: wanted true or false")
+        if isinstance(self.wait, bool) or not isinstance(self.wait, int | float) or not 0 < self.wait < 1e6:
+            raise SettingsError(f"wait {self.wait!r}: wanted hours until a worker has to be there, as in 24")
+        for name in ("python", "local_directory"):
+            _check_line(name, getattr(self, name))
+
+    @property
+    def is_loopback(self) -> bool:
+        return _addresses()[self.interface].startswith("127.")
+
+    @property
+    def encrypts(self) -> bool:
+        return not self.is_loopback if self.tls is None else self.tls
+
+
+def read_site(cluster: str) -> tuple[str, Site]:
+    """The queue and the site that ``slurm:site.toml`` stands for; for ``slurm`` alone, the file is looked for.
+
+    First in the variable ``BIGCELL_CLUSTER``, then at ``bigcell/cluster.toml`` in the user's folder of settings.
+    Refuses a site that could not submit a job from here.
+    """
+    system, _, named = cluster.partition(":")
+    path = Path(named or os.environ.get(VARIABLE) or user_config_path("bigcell") / "cluster.toml").expanduser()
+    site = _load(path, system)
+    if find_spec("dask_jobqueue") is None:
+        raise SettingsError(f"--cluster {system} needs dask-jobqueue: pip install 'bigcell[hpc]'")
+    if shutil.which(SUBMIT[system]) is None:
+        raise SettingsError(
+            f"--cluster {system} submits jobs with {SUBMIT[system]}, which is not here: start bigcell on a machine "
+            "that can submit jobs, or choose --cluster local"
+        )
+    return system, site
+
+
+def _addresses() -> dict[str, str]:
+    """Interfaces of this machine, and their addresses."""
+    found = psutil.net_if_addrs().items()
+    return {name: a.address for name, addresses in found for a in addresses if a.family == socket.AF_INET}
+
+
+def _load(path: Path, system: str) -> Site:
+    try:
+        values = tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"no site file at {path}: name one, as in --cluster {system}:site.toml, that says what jobs ask for"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the site file {path} cannot be read: {error}") from error
+    try:
+        return _with_one_table(from_dict(Site, values), values)
+    except (SettingsError, TypeError) as error:
+        raise SettingsError(f"site file {path}: {error}") from error
+
+
+def _with_one_table(site: Site, values: dict[str, Any]) -> Site:
+    """`site`, in which one table stands for both if the other is not there."""
+    tables = [name for name in ("network", "cpu") if isinstance(values.get(name), dict)]
+    if not tables:
+        raise SettingsError("it says not what jobs ask for: wanted the tables [network] and [cpu], or one for both")
+    if len(tables) == 2:
+        return site
+    return replace(site, network=getattr(site, tables[0]), cpu=getattr(site, tables[0]))
+
+
+def _check_line(name: str, text: Any) -> None:
+    if not isinstance(text, str) or "\n" in text:
+        raise SettingsError(f"{name} {text!r}: wanted one line of text")
+
+
+def _check_lines(name: str, lines: Any) -> None:
+    if not isinstance(lines, tuple):
+        raise SettingsError(f"{name} {lines!r}: wanted a list of lines, as in ['...']")
+    for line in lines:
+        _check_line(name, line)
+
+
+def _check_count(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise SettingsError(f"{name} {value!r}: wanted a whole number, {least} or more")
+
+
+def _check_memory(text: Any) -> None:
+    try:
+        enough = isinstance(text, str) and parse_bytes(text) >= 1e6
+    except ValueError:
+        enough = False
+    if not enough:
+        raise SettingsError(f"memory {text!r}: wanted the memory of a job, as in '64GB'")

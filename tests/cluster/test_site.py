@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bigcell.cluster.choose import check_cluster, is_queue
+from bigcell.cluster.site import Allocation, Site, read_site
+from bigcell.core.errors import SettingsError
+
+LOOPBACK = next(n for n, found in psutil.net_if_addrs().items() if any(a.address == "127.0.0.1" for a in found))
+GOOD = f"""
+interface = "{LOOPBACK}"
+[network]
+queue = "gpu"
+cores = 8
+memory = "64GB"
+gpus = 2
+directives = ["--qos=short"]
+[cpu]
+queue = "long"
+jobs = 20
+"""
+
+
+@pytest.fixture(autouse=True)
+def commands(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Commands of every queue, none of which does anything."""
+    folder = tmp_path_factory.mktemp("bin")
+    for name in ("sbatch", "bsub", "qsub"):
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "site.toml"
+    path.write_text(GOOD)
+    return path
+
+
+@pytest.mark.parametrize("system", ["slurm", "lsf", "sge", "pbs"])
+def test_a_site_is_read(file: Path, system: str) -> None:
+    found, site = read_site(f"{system}:{file}")
+    assert found == system
+    assert site.network == Allocation(queue="gpu", cores=8, memory="64GB", gpus=2, directives=("--qos=short",))
+    assert site.network.processes == 2
+    assert site.network.worker_bytes == 32e9
+    assert (site.cpu.queue, site.cpu.jobs, site.cpu.processes) == ("long", 20, 1)
+    assert site.is_loopback
+    assert not site.encrypts
+
+
+def test_where_the_file_is_looked_for(file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("BIGCELL_CLUSTER", raising=False)
+    with pytest.raises(SettingsError, match=r"no site file at .*cluster\.toml: name one"):
+        read_site("slurm")
+    monkeypatch.setenv("BIGCELL_CLUSTER", str(file))
+    assert read_site("slurm")[1].cpu.queue == "long"
+
+
+def test_one_table_stands_for_both(file: Path) -> None:
+    file.write_text(f'interface = "{LOOPBACK}"\n[cpu]\nqueue = "all"')
+    site = read_site(f"slurm:{file}")[1]
+    assert site.network == site.cpu
+    assert site.cpu.queue == "all"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("queue = ", "quue = ", "did you mean 'queue'"),
+        ("[network]", "[networks]", "did you mean 'network'"),
+        (f'interface = "{LOOPBACK}"', "", "names no interface: wanted the network"),
+        (f'interface = "{LOOPBACK}"', 'interface = "ib77"', "'ib77' is not here: wanted"),
+        ("cores = 8", "cores = 0", "cores 0: wanted a whole number, 1 or more"),
+        ("cores = 8", "cores = true", "cores True: wanted a whole number"),
+        ("cores = 8", "cores = 1", "2 workers on 1 cores"),
+        ('"64GB"', '"64 giraffes"', "memory '64 giraffes': wanted the memory of a job"),
+        ('"64GB"', "64", "memory 64: wanted"),
+        ("gpus = 2", "gpus = 2\nworkers = 3", "3 workers for 2 GPUs"),
+        ("gpus = 2", "walltime = 08:00:00", "walltime"),
+        ("gpus = 2", 'walltime = "soon"', "walltime 'soon': wanted hours"),
+        ('["--qos=short"]', '"--qos=short"', "directives '--qos=short': wanted a list"),
+        ('["--qos=short"]', '["a\\nb"]', "wanted one line"),
+        ('queue = "long"', "queue = 3", "queue 3: wanted one line"),
+        ("[network]", "tls = 1\n[network]", "tls 1: wanted true or false"),
+        ("[network]", "wait = 0\n[network]", "wait 0: wanted hours"),
+        ("[network]", "[network", "cannot be read"),
+        (GOOD, f'interface = "{LOOPBACK}"', r"wanted the tables \[network\] and \[cpu\]"),
+        (GOOD, f'interface = "{LOOPBACK}"\nnetwork = 3\n[cpu]', "network 3: wanted a table"),
+    ],
+)
+def test_what_is_wrong_in_a_site_file_is_said_at_once(file: Path, old: str, new: str, said: str) -> None:
+    assert old in GOOD
+    file.write_text(GOOD.replace(old, new))
+    with pytest.raises(SettingsError, match=said) as refused:
+        check_cluster(f"slurm:{file}")
+    assert str(file) in str(refused.value)
+
+
+def test_a_machine_that_cannot_submit(file: Path, commands: Path) -> None:
+    (commands / "bsub").unlink()
+    with pytest.raises(SettingsError, match="submits jobs with bsub, which is not here"):
+        check_cluster(f"lsf:{file}")
+
+
+def test_without_dask_jobqueue(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bigcell.cluster.site.find_spec", lambda _: None)
+    with pytest.raises(SettingsError, match=r"pip install 'bigcell\[hpc\]'"):
+        check_cluster(f"slurm:{file}")
+
+
+def test_words(tmp_path: Path) -> None:
+    assert is_queue("pbs:a:b.toml")
+    for word in ("slurm9", "slurmy:site.toml", "locl", ""):
+        assert not is_queue(word)
+        with pytest.raises(SettingsError, match="wanted serial, processes, local, slurm"):
+            check_cluster(word)
+    for word in (None, "serial", "processes", "local", "tcp://somewhere:8786"):
+        check_cluster(word)
+
+
+def test_a_bad_site_is_refused_before_any_work(tmp_path: Path, file: Path) -> None:
+    import bigcell
+
+    file.write_text("nonsense")
+    missing: Any = tmp_path / "missing.zarr"
+    for verb in (bigcell.segment, bigcell.resume, bigcell.rerun):
+        with pytest.raises(SettingsError, match="cannot be read"):
+            verb(missing, cluster=f"slurm:{file}")
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_open_networks_are_encrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = next(iter(psutil.net_if_addrs().values()))[0]._replace(family=2, address="10.0.0.7")
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"ib0": [address]})
+    assert not Site("ib0").is_loopback
+    assert Site("ib0").encrypts
+    assert not Site("ib0", tls=False).encrypts
