@@ -33,16 +33,19 @@ def saved(path: Path, state: np.ndarray, seed: int) -> Model:
     return load_model(path)
 
 
-def whole(model: Model, image: np.ndarray, tiles: TileSettings, settings: FlowSettings) -> np.ndarray:
-    """Flows and logit as Cellpose orders them, float32 (z, y, x, components), of `image` (z, y, x, channels)."""
+def whole(
+    model: Model, image: np.ndarray, tiles: TileSettings, settings: FlowSettings, ortho: Model | None = None
+) -> np.ndarray:
+    """Flows and logit as Cellpose orders them, float32 (z, y, x, components), of `image` (z, y, x, channels).
+
+    `ortho`: for the views zx and zy."""
     lattice = Lattice(image.shape[:3], tiles)
     channels = np.moveaxis(image, -1, 0)
     total = np.zeros((4, *lattice.extent), np.int32)
+    networks = [model.network, *[(ortho or model).network] * 2]
     for cube in range(len(lattice.cubes)):
         box = lattice.footprint(cube).slices
-        total[(slice(None), *box)] += predict_cube(
-            model.network, channels[(slice(None), *box)], lattice, cube, settings
-        )
+        total[(slice(None), *box)] += predict_cube(networks, channels[(slice(None), *box)], lattice, cube, settings)
     scale = np.array([5 / (1 << FLOW_BITS)] * 3 + [1 / (1 << LOGIT_BITS)])
     flows = np.moveaxis(total, 0, -1) * scale
     return flows if image.shape[0] > 1 else flows[..., 1:]
@@ -67,6 +70,19 @@ def test_summed_views_equal_cellpose_3(name: str, side: int, unet: Model, answer
     tiles = TileSettings(size=side, overlap=0.1, layout="cellpose")
     found = whole(unet, picture((*VOLUME, 2), 22), tiles, SUM)
     assert error(every(found, 13), answers("network_cellpose3")[f"cpnet2/{name}"]) < 1e-3
+
+
+def test_summed_views_of_mirrored_tiles_equal_cellpose_3(unet: Model, answers: Any) -> None:
+    tiles = TileSettings(size=224, overlap=0.1, layout="cellpose", mirrored=True)
+    found = whole(unet, picture((*VOLUME, 2), 22), tiles, SUM)
+    assert error(every(found, 13), answers("network_cellpose3")["cpnet2/views_augment"]) < 2e-3
+
+
+def test_a_network_for_the_other_views_equals_cellpose_3(unet: Model, answers: Any, tmp_path: Path) -> None:
+    held, tiles = answers("network_cellpose3"), TileSettings(size=224, overlap=0.1, layout="cellpose")
+    ortho = saved(tmp_path / "ortho.pt", held["cpnet2/state"], 13)
+    found = whole(unet, picture((*VOLUME, 2), 22), tiles, SUM, ortho)
+    assert error(every(found, 13), held["cpnet2/views_ortho"]) < 1e-3
 
 
 @pytest.mark.parametrize(("name", "mirrored"), [("plane", False), ("plane_augment", True)])
