@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from bigcell.cluster.choose import choose_executor
+from bigcell.cluster.choose import HERE, check_cluster, choose_executor
 from bigcell.core.errors import OutputError, PlanError, SettingsError
 from bigcell.core.settings import from_dict
 from bigcell.core.volume import ArrayVolume, Volume
@@ -35,7 +35,7 @@ from bigcell.engine.resources import check_room, usable_workers
 from bigcell.engine.run import Result
 from bigcell.io.convert import convert
 from bigcell.io.folders import check_place
-from bigcell.io.location import absolute, is_url
+from bigcell.io.location import absolute, without_credentials
 from bigcell.io.open import ZarrVolume, open_image
 from bigcell.io.targets import check_target
 from bigcell.preprocess.channels import GREY
@@ -80,6 +80,7 @@ def segment(
     labels: str = "cells",
     overwrite: bool = False,
     keep_flows: str | Path | None = None,
+    work: str | Path | None = None,
     workers: int | None = None,
     cluster: str | None = None,
     listener: Listener = ignore,
@@ -87,13 +88,16 @@ def segment(
 ) -> Result:
     """Segment an image into cells, with the same labels for any blocks, workers and order of work.
 
-    An OME-Zarr (path) gets ``labels/<labels>`` in its own store, or in a store of their own at `output`, with an object
-    table and a run record; an existing name is refused unless `overwrite`. An array, (y, x), (z, y, x) or
-    (channel, z, y, x), is segmented in memory and `Result.labels` holds the labels, unless `output` is given.
+    An OME-Zarr (path) gets ``labels/<labels>`` in its own store, or in a store of their own at `output` (a path, s3://
+    or gs://), with an object table and a run record; an existing name is refused unless `overwrite`. An array, (y, x),
+    (z, y, x) or (channel, z, y, x), is segmented in memory and `Result.labels` holds the labels, unless `output` is
+    given.
 
-    `cluster`: "serial", "processes", "local" (dask on this machine; the default for more than one worker) or the
-    ``tcp://`` address of a dask scheduler. `workers`: None takes as many as cores and memory allow.
-    `keep_flows`: a new OME-Zarr for the flows, from which `masks` makes labels with other thresholds.
+    `cluster`: "serial", "processes", "local" (dask on this machine; the default for more than one worker), a queue with
+    its site file ("slurm:site.toml"; also lsf, sge, pbs) or the ``tcp://`` address of a dask scheduler. `workers`:
+    None takes as many as cores and memory allow.
+    `work`: a local folder for what the run leaves on the way; beside the store, or in the current folder if that is
+    elsewhere. `keep_flows`: a new OME-Zarr for the flows, from which `masks` makes labels with other thresholds.
 
     >>> import numpy as np
     >>> from bigcell import flows_from_labels
@@ -102,6 +106,7 @@ def segment(
     >>> segment(flows=flows).objects
     1
     """
+    check_cluster(cluster)
     inputs, request = _prepare(image, options)
     if keep_flows is not None:
         _check_keeping(inputs, output, keep_flows, overwrite)
@@ -111,10 +116,10 @@ def segment(
     store = _store(inputs, output)
     target = check_target(store, labels, image=inputs.home, overwrite=overwrite)
     planned, count = _planned(inputs, request, workers, keep_flows is not None)
-    if cluster in (None, "local", "processes", "serial"):
-        check_room(planned, Path(store))
+    if cluster is None or cluster in HERE:
+        check_room(planned, work_folder(store, labels, work))
     kept = absolute(keep_flows) if keep_flows is not None else ""
-    outcome = Outcome(planned, target, inputs.reopen, asdict(request), kept)
+    outcome = Outcome(planned, target, inputs.reopen, asdict(request), kept, str(work or ""))
     outcome.save()
     return _run(outcome, inputs, count, cluster, listener)
 
@@ -125,6 +130,7 @@ def masks(
     output: str | Path | None = None,
     labels: str = "cells",
     overwrite: bool = False,
+    work: str | Path | None = None,
     workers: int | None = None,
     cluster: str | None = None,
     listener: Listener = ignore,
@@ -143,6 +149,7 @@ def masks(
         output=output or kept.store,
         labels=labels,
         overwrite=overwrite,
+        work=work,
         workers=workers,
         cluster=cluster,
         listener=listener,
@@ -154,19 +161,23 @@ def resume(
     output: str | Path,
     *,
     labels: str | None = None,
+    work: str | Path | None = None,
     workers: int | None = None,
     cluster: str | None = None,
     listener: Listener = ignore,
 ) -> Result:
     """Take up an unfinished run whose labels go to the store `output`. Finished tasks are not done again.
 
-    The labels are byte for byte those of an undisturbed run. Of a run that had finished, the result is returned.
+    `work`: where the run worked, if `segment` was told so. The labels are byte for byte those of an undisturbed run.
+    Of a run that had finished, the result is returned.
     """
-    name = labels or _only_unfinished(output)
-    done = None if (work_folder(output, name) / PLAN_FILE).exists() else finished(output, name)
+    check_cluster(cluster)
+    name = labels or _only_unfinished(output, work)
+    folder = work_folder(output, name, work)
+    done = None if (folder / PLAN_FILE).exists() else finished(output, name)
     if done is not None:
         return done
-    outcome = Outcome.load(work_folder(output, name))
+    outcome = Outcome.load(folder, str(work or ""))
     inputs = _reopen(outcome.inputs)
     _check_unchanged(outcome.plan, inputs)
     count = usable_workers(outcome.plan, workers)
@@ -179,6 +190,7 @@ def rerun(
     output: str | Path | None = None,
     labels: str | None = None,
     overwrite: bool = False,
+    work: str | Path | None = None,
     workers: int | None = None,
     cluster: str | None = None,
     listener: Listener = ignore,
@@ -188,12 +200,14 @@ def rerun(
     `record`: ``record.json``, or the labels' folder that holds it. Raises PlanError if the input or the model has
     changed, or if the labels come out different (they are kept, for comparison).
     """
+    check_cluster(cluster)
     old = read_record(record)
     planned = Plan.from_json(old.plan)
     inputs = _reopen(old.command["inputs"])
     _check_unchanged(planned, inputs)
     store, name = output or old.command["store"], labels or old.command["labels"]
-    outcome = Outcome(planned, check_target(store, name, image=inputs.home, overwrite=overwrite), inputs.reopen)
+    target = check_target(store, name, image=inputs.home, overwrite=overwrite)
+    outcome = Outcome(planned, target, inputs.reopen, work_place=str(work or ""))
     outcome.save()
     result = _run(outcome, inputs, usable_workers(planned, workers), cluster, listener)
     if result.counts["labels_sha256"] != old.result["labels_sha256"]:
@@ -304,20 +318,23 @@ def _store(inputs: _Inputs, output: str | Path | None) -> str | Path:
         return output
     if inputs.home is None:
         raise OutputError("labels of an array in memory need a place; give output=")
-    if is_url(inputs.home.info.source):
-        raise OutputError(f"{inputs.home.info.source} is read from a URL; give --output for the labels")
-    return inputs.home.info.source
+    source = inputs.home.info.source
+    if source.startswith(("http://", "https://")):
+        raise OutputError(
+            f"{without_credentials(source)} is read from a URL that takes no files; give --output for the labels"
+        )
+    return source
 
 
 def _run(outcome: Outcome, inputs: _Inputs, workers: int, cluster: str | None, listener: Listener) -> Result:
     kind = cluster or ("serial" if workers == 1 or len(outcome.plan.grid) == 1 else "local")
-    with closing(choose_executor(kind, workers)) as executor:
+    with closing(choose_executor(kind, workers, outcome.work / "logs")) as executor:
         return execute(outcome, inputs.image, inputs.given, executor, listener)
 
 
-def _only_unfinished(output: str | Path) -> str:
+def _only_unfinished(output: str | Path, work: str | Path | None) -> str:
     """The name of the only run under way for a store; "cells" if there is none."""
-    parent = work_folder(output, "any").parent
+    parent = work_folder(output, "any", work).parent
     names = sorted(p.parent.name for p in parent.glob(f"*/{PLAN_FILE}"))
     if len(names) > 1:
         raise OutputError(f"several runs are unfinished for {output}: choose one of {', '.join(names)} with --labels")

@@ -11,9 +11,9 @@ import numcodecs
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, ZstdCodec
-from zarr.storage import LocalStore
 
 from bigcell.core.axes import ZYX, Spacing
+from bigcell.io.location import joined, open_store
 
 Zyx = tuple[int, int, int]
 AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
@@ -51,7 +51,7 @@ def grid_of(extent: Sequence[int], chunk: Sequence[int], shard: Sequence[int] | 
 
 
 def make_array(
-    group: Path,
+    group: str | Path,
     name: str,
     grid: Grid,
     *,
@@ -61,15 +61,15 @@ def make_array(
     version: str,
     shuffle: bool = False,
 ) -> None:
-    """An empty array in the group folder `group`: `lengths` along t and c, `grid` along z, y, x, zero where unwritten.
+    """An empty array in the group at `group`: `lengths` along t and c, `grid` along z, y, x, zero where unwritten.
 
     Labels are long runs of one number: plain zstd makes them a third smaller than shuffled blosc, which images want.
     """
     extent, chunk, shard = (dict(zip(ZYX, sizes, strict=True)) for sizes in (grid.extent, grid.chunk, grid.shard))
     modern = version == "0.5"
     zarr.create_array(
-        LocalStore(group),
-        name=name,
+        # Named within the group's store, it would make a group of all that is above it, before its time.
+        open_store(joined(str(group), name), writing=True),
         shape=tuple(lengths.get(a, extent.get(a, 1)) for a in axes),
         chunks=tuple(chunk.get(a, 1) for a in axes),
         shards=tuple(shard.get(a, 1) for a in axes) if modern and grid.shard != grid.chunk else None,

@@ -14,7 +14,7 @@ from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.errors import ContainsArrayError, GroupNotFoundError
-from zarr.storage import FsspecStore, LocalStore
+from zarr.storage import LocalStore
 
 from bigcell.core.errors import InputError
 
@@ -46,44 +46,89 @@ def without_credentials(source: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def open_store(source: str) -> Store:
-    """A read-only store over `source` (as `absolute` gives it); InputError where its protocol cannot be spoken."""
+def joined(place: str | Path, *parts: str) -> str:
+    """`parts` below `place`, a path or a URL.
+
+    >>> joined("s3://bucket/a.zarr/", "labels", "cells")
+    's3://bucket/a.zarr/labels/cells'
+    """
+    if is_url(place):
+        return "/".join([str(place).rstrip("/"), *parts])
+    return str(Path(place, *parts))
+
+
+def open_store(source: str, *, writing: bool = False, patient: bool = True) -> Store:
+    """A store over `source` (as `absolute` gives it); InputError where its protocol cannot be spoken.
+
+    `patient`: whether requests that fail are made again for minutes (while a run goes on) or for seconds (at first).
+    """
     if not is_url(source):
-        return LocalStore(source, read_only=True)
+        return LocalStore(source, read_only=not writing)
+    shown = without_credentials(source)
     if urlsplit(source).query:
         raise InputError(
-            f"{without_credentials(source)} was given with a query (?...), which the addresses of its chunks "
+            f"{shown} was given with a query (?...), which the addresses of its chunks "
             "cannot carry; give a URL without one, or copy the image to disk"
         )
+    from bigcell.io.remote import zarr_store
+
     try:
-        return FsspecStore.from_url(source, read_only=True)
+        return zarr_store(source, read_only=not writing, patient=patient)
     except ImportError as error:
-        extra = "pip install 'bigcell[s3]'" if source.startswith("s3") else "install the package named in the brackets"
         raise InputError(
-            f"{without_credentials(source)} needs a package that is not installed ({error}); {extra}"
+            f"{shown} needs a package that is not installed ({error}); pip install 'bigcell[s3]'"
         ) from error
-    except ValueError as error:
+    except InputError:
+        raise
+    except Exception as error:  # obstore refuses settings and addresses with errors of its own
         raise InputError(
-            f"{without_credentials(source)} cannot be read ({error}); wanted a folder, https:// or s3://"
+            f"{shown} cannot be opened ({_first_line(error)}); check the address and the settings in the environment"
         ) from error
 
 
-def open_group(source: str) -> zarr.Group:
+def open_group(source: str, *, patient: bool = False) -> zarr.Group:
     """The zarr group at `source`, read-only; one InputError for each way in which there is none."""
     if not is_url(source):
         _check_local(Path(source))
     try:
         # Consolidated metadata may be older than the store (labels added since), so each node is asked itself.
-        return zarr.open_group(open_store(source), mode="r", use_consolidated=False)
+        return zarr.open_group(open_store(source, patient=patient), mode="r", use_consolidated=False)
     except InputError:
         raise
     except (GroupNotFoundError, ContainsArrayError, FileNotFoundError) as error:
         raise InputError(_why_no_group(source)) from error
     except Exception as error:  # each remote file system has errors of its own, and bad JSON raises anything
-        raise InputError(
-            f"{without_credentials(source)} cannot be opened as zarr ({_first_line(error)}); "
-            f"check the address, the permissions and the file{_hint(source)}"
-        ) from error
+        raise InputError(_why_not_opened(source, error)) from error
+
+
+def group_is_there(source: str) -> bool:
+    """Whether a zarr group stands at `source`; InputError where that cannot be found out."""
+    if not is_url(source):
+        return any((Path(source) / name).exists() for name in ("zarr.json", ".zgroup"))
+    try:
+        zarr.open_group(open_store(source, patient=False), mode="r", use_consolidated=False)
+    except (GroupNotFoundError, ContainsArrayError, FileNotFoundError):
+        return False
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(_why_not_opened(source, error)) from error
+    return True
+
+
+def read_bytes(place: str) -> bytes | None:
+    """The file or object at `place`; None where there is none."""
+    if is_url(place):
+        from bigcell.io.remote import fetch
+
+        try:
+            return fetch(place)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(_why_not_opened(place, error)) from error
+    path = Path(place)
+    return path.read_bytes() if path.exists() else None
 
 
 def metadata_digest(group: zarr.Group, path: str) -> str:
@@ -116,7 +161,9 @@ def _check_local(path: Path) -> None:
 def _why_no_group(source: str) -> str:
     shown = without_credentials(source)
     if is_url(source):
-        return f"there is no zarr group at {shown} (no zarr.json and no .zgroup); check the address"
+        return _no_bucket(source) or (
+            f"there is no zarr group at {shown} (no zarr.json and no .zgroup); check the address"
+        )
     path = Path(source)
     if (path / ".zarray").exists() or _node_type(path) == "array":
         return f"{shown} is a bare zarr array, wanted an OME-Zarr group with multiscales; {_array_hint(path)}"
@@ -140,8 +187,32 @@ def _node_type(path: Path) -> object:
     return document.get("node_type") if isinstance(document, dict) else None
 
 
-def _hint(source: str) -> str:
-    return "; for a public bucket set FSSPEC_S3_ANON=true" if source.startswith("s3://") else ""
+def _no_bucket(source: str) -> str:
+    """What is wrong with the bucket of `source`: objects that are missing look the same in one that is not there."""
+    from bigcell.io.remote import WRITABLE, anything_below, explain
+
+    if urlsplit(source).scheme not in WRITABLE:
+        return ""
+    try:
+        anything_below(source)
+    except Exception as error:
+        return (
+            f"{without_credentials(source)} cannot be opened as zarr: {explain(error)}"
+            if "NoSuchBucket" in str(error)
+            else ""
+        )
+    return ""
+
+
+def _why_not_opened(source: str, error: Exception) -> str:
+    shown = without_credentials(source)
+    if is_url(source):
+        from bigcell.io.remote import explain, is_remote_error
+
+        if is_remote_error(error):
+            public = "; for a public bucket set AWS_NO_SIGN_REQUEST=true" if source.startswith("s3://") else ""
+            return f"{shown} cannot be opened as zarr: {explain(error)}{public}"
+    return f"{shown} cannot be opened as zarr ({_first_line(error)}); check the address, the permissions and the file"
 
 
 def _convert(path: Path) -> str:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import zarr
-from zarr.storage import LocalStore
 
 from bigcell.core.errors import InputError, OutputError
 from bigcell.io.folders import building_place
-from bigcell.io.location import absolute, attributes_of, is_url, open_group
+from bigcell.io.location import absolute, attributes_of, group_is_there, is_url, joined, open_group, open_store
 from bigcell.io.open import ZarrVolume
 
 MARK = {"holds": "labels"}
@@ -22,27 +21,51 @@ MARK = {"holds": "labels"}
 
 @dataclass(frozen=True)
 class LabelTarget:
-    """A name for labels in the store at `store`. `own`: the store is for labels alone, not the image's."""
+    """A name for labels in the store at `store`. `own`: the store is for labels alone, not the image's.
+
+    `prefix`: the folder of their levels, in object stores only, where labels are replaced (see `io.remote_labels`).
+    """
 
     store: str
     name: str
     version: str
     own: bool
     overwrite: bool
+    prefix: str = ""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the store is an object store."""
+        return is_url(self.store)
+
+    @property
+    def home(self) -> str:
+        """Where the labels will be found, a path or a URL."""
+        return joined(self.store, "labels", self.name)
+
+    @property
+    def group(self) -> str:
+        """Where their group is written until all is there."""
+        return joined(self.store, "labels", f".{self.name}.building")
+
+    @property
+    def arrays(self) -> str:
+        """Where their levels are written: object stores cannot rename, so there it is their place at once."""
+        return self.home if self.is_remote else self.group
 
     @property
     def labels(self) -> Path:
-        """The folder of all labels of the store."""
+        """The folder of all labels of a local store."""
         return Path(self.store) / "labels"
 
     @property
     def building(self) -> Path:
-        """Where the labels are written until they are whole: beside the final place, so that renaming is enough."""
+        """Where labels on disk are written until they are whole: beside the final place, so that renaming is enough."""
         return building_place(self.labels / self.name)
 
 
 def final_path(target: LabelTarget) -> Path:
-    """Where the labels will be found: ``<store>/labels/<name>``."""
+    """Where labels on disk will be found: ``<store>/labels/<name>``."""
     return target.labels / target.name
 
 
@@ -53,12 +76,10 @@ def check_target(store: str | Path, name: str, *, image: ZarrVolume | None, over
     Nothing is written.
     """
     _check_name(name)
-    if is_url(store):
-        raise OutputError(f"labels cannot be written to the URL {store}; give a local path, then upload the folder")
-    root = Path(absolute(store))
-    in_image = image is not None and not is_url(image.info.source) and _same(root, Path(image.info.source))
+    root = absolute(store)
+    in_image = image is not None and _same(root, image.info.source)
     version = image.info.version if in_image and image is not None else "0.5"
-    target = LabelTarget(str(root), name, version, not in_image, overwrite)
+    target = LabelTarget(root, name, version, not in_image, overwrite)
     if not in_image:
         _check_own(root)
     elif image is not None and image.info.zarr_format != (3 if version == "0.5" else 2):
@@ -66,6 +87,8 @@ def check_target(store: str | Path, name: str, *, image: ZarrVolume | None, over
             f"{root} is OME-Zarr {version} in zarr format {image.info.zarr_format}, which no version allows; "
             "give a path that does not exist for the labels"
         )
+    if target.is_remote:
+        return _checked_elsewhere(target)
     if final_path(target).exists() and not overwrite:
         raise OutputError(f"{final_path(target)} exists already; choose another name, or allow overwriting")
     _check_writable(target)
@@ -74,13 +97,24 @@ def check_target(store: str | Path, name: str, *, image: ZarrVolume | None, over
 
 def make_root(target: LabelTarget) -> None:
     """The root of a store of labels, where it is not there yet."""
-    if target.own and not (Path(target.store) / "zarr.json").exists():
+    if target.own and not group_is_there(target.store):
         attributes: dict[str, Any] = {"ome": {"version": target.version}, "bigcell": MARK}
-        zarr.create_group(LocalStore(target.store), zarr_format=3, attributes=attributes)
+        zarr.create_group(open_store(target.store, writing=True), zarr_format=3, attributes=attributes)
 
 
-def _same(one: Path, other: Path) -> bool:
-    return one.exists() and one.samefile(other)
+def _checked_elsewhere(target: LabelTarget) -> LabelTarget:
+    from bigcell.io import remote_labels
+
+    with remote_labels.refusals(target.store):
+        prefix = remote_labels.settle_prefix(target.store, target.name, overwrite=target.overwrite)
+    remote_labels.check_writable(target.store, target.name)
+    return replace(target, prefix=prefix)
+
+
+def _same(one: str, other: str) -> bool:
+    if is_url(one) or is_url(other):
+        return one == other
+    return Path(one).exists() and Path(one).samefile(other)
 
 
 def _check_name(name: str) -> None:
@@ -90,13 +124,11 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_own(root: Path) -> None:
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+def _check_own(root: str) -> None:
+    if _is_free(root):
         return
-    if not root.is_dir():
-        raise OutputError(f"{root} is a file, wanted a folder for the labels; give a path that does not exist")
     try:
-        attributes = attributes_of(open_group(str(root)))
+        attributes = attributes_of(open_group(root))
     except InputError as error:
         raise OutputError(f"{root} exists and is not a zarr group; give a path that does not exist") from error
     if attributes.get("bigcell") != MARK:
@@ -104,6 +136,19 @@ def _check_own(root: Path) -> None:
             f"{root} is a zarr group, but neither the image's own nor one made for labels; "
             "give the image's path or one that does not exist"
         )
+
+
+def _is_free(root: str) -> bool:
+    """Whether nothing is at `root` yet."""
+    if is_url(root):
+        from bigcell.io import remote_labels
+
+        remote_labels.check_scheme(root)
+        return remote_labels.is_empty(root)
+    path = Path(root)
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{root} is a file, wanted a folder for the labels; give a path that does not exist")
+    return not path.exists() or not any(path.iterdir())
 
 
 def _check_writable(target: LabelTarget) -> None:

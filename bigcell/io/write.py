@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.storage import LocalStore
 
 from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError
 from bigcell.core.volume import Array
+from bigcell.io import remote_labels
 from bigcell.io.layout import (
     Place,
     Zyx,
@@ -30,10 +30,11 @@ from bigcell.io.layout import (
     reduced_place,
     units_of,
 )
-from bigcell.io.location import is_url
+from bigcell.io.location import group_is_there, is_url, open_store
 from bigcell.io.ngff import ImageInfo
 from bigcell.io.open import ZarrVolume
 from bigcell.io.pyramid import level_factors
+from bigcell.io.remote import explain, is_remote_error
 from bigcell.io.targets import LabelTarget, final_path, make_root
 
 CHUNK: Zyx = (64, 64, 64)
@@ -75,8 +76,8 @@ class LabelStore:
             raise ValueError(f"{values.dtype} of shape {values.shape} given for {box}, wanted {self.dtype}")
         try:
             self._array(level)[self._where(box)] = self._to_file(values)
-        except OSError as error:
-            raise OutputError(f"{self.target.building} cannot be written ({error}); is the disk full?") from error
+        except Exception as error:  # servers refuse with errors of their own
+            raise _refusal(error, self.target, "is the disk full?") from error
 
     def read(self, level: int, box: Box) -> Array:
         """The labels (z, y, x) at `box`, any box inside the level; zero where nothing was written."""
@@ -87,7 +88,7 @@ class LabelStore:
         return np.ascontiguousarray(values.transpose([space.index(a) for a in ZYX if a in space]).reshape(box.shape))
 
     def _array(self, level: int) -> zarr.Array[Any]:
-        array = _open_array(str(self.target.building), self.levels[level], self.dtype)
+        array = _open_array(self.target.arrays, self.levels[level], self.dtype)
         return array
 
     def _where(self, box: Box) -> tuple[slice | int, ...]:
@@ -121,11 +122,11 @@ def create_labels(
         raise ValueError(f"labels of extent {extent} do not fit the image's {image.extent}")
     store, places = _plan(target, extent, spacing, image, np.dtype(dtype), chunk, shard)
     try:
-        shutil.rmtree(target.building, ignore_errors=True)
+        _clear(target)
         make_root(target)
         _make(store, places, image, spacing, chunk)
-    except OSError as error:
-        raise OutputError(f"{target.building} cannot be made ({error}); give another place") from error
+    except Exception as error:  # servers refuse with errors of their own
+        raise _refusal(error, target, "give another place") from error
     return store
 
 
@@ -141,14 +142,35 @@ def reopen_labels(
 ) -> LabelStore:
     """The store that `create_labels` made with the same arguments, with all that was written since: to resume a run."""
     store, _ = _plan(target, extent, spacing, image, np.dtype(dtype), chunk, shard)
-    if not target.building.exists() and not final_path(target).exists():
-        raise OutputError(f"there are no labels being built at {target.building}; start the run anew")
+    if not group_is_there(target.group) and not group_is_there(target.home):
+        raise OutputError(f"there are no labels being built at {target.group}; start the run anew")
     return store
 
 
 def discard_labels(store: LabelStore) -> None:
     """Remove what was built so far; published labels stay."""
-    shutil.rmtree(store.target.building, ignore_errors=True)
+    if store.target.is_remote:
+        remote_labels.abandon(store.target.store, store.target.name, store.target.prefix)
+    else:
+        shutil.rmtree(store.target.building, ignore_errors=True)
+
+
+def _clear(target: LabelTarget) -> None:
+    if target.is_remote:
+        remote_labels.begin(target.store, target.name, target.prefix, _zarr_format(target))
+    else:
+        shutil.rmtree(target.building, ignore_errors=True)
+
+
+def _refusal(error: Exception, target: LabelTarget, advice: str) -> Exception:
+    """`error` as an OutputError, where it came from the disk or a server."""
+    if isinstance(error, OutputError):
+        return error
+    if target.is_remote and is_remote_error(error):
+        return OutputError(f"{target.arrays} cannot be written: {explain(error)}; then continue with `bigcell resume`")
+    if isinstance(error, OSError):
+        return OutputError(f"{target.arrays} cannot be written ({error}); {advice}")
+    return error
 
 
 def _plan(
@@ -176,7 +198,8 @@ def _plan(
         # A shard of each level covers a shard of the first, down to one chunk: so one task writes them all.
         unit = _zyx(max(c, -(-s // f)) for c, s, f in zip(chunk, unit, step, strict=True))
         written = grid_of(size, chunk, unit if target.version == "0.5" else None).shard
-        levels.append(LabelLevel(size, written, step, str(number)))
+        path = f"{target.prefix}/{number}" if target.prefix else str(number)
+        levels.append(LabelLevel(size, written, step, path))
     return LabelStore(target, axes, tuple(levels), dtype, image.time if image else 0), places
 
 
@@ -231,13 +254,13 @@ def _make(store: LabelStore, places: Sequence[Place], image: ZarrVolume | None, 
     }
     about: dict[str, Any] = {"version": target.version, **_source(target, image)}
     attributes = multiscale_attributes(multiscale, target.version, **{"image-label": about})
-    zarr_format = 3 if target.version == "0.5" else 2
-    zarr.create_group(LocalStore(target.building), zarr_format=zarr_format, attributes=attributes)  # type: ignore[arg-type]
+    group = open_store(target.group, writing=True)
+    zarr.create_group(group, zarr_format=_zarr_format(target), attributes=attributes)
     lengths = {"t": info.length("t", 0)} if info else {}
     for level in store.levels:
         grid = grid_of(level.extent, chunk, level.shard if target.version == "0.5" else None)
         make_array(
-            target.building,
+            target.arrays,
             level.path,
             grid,
             axes=store.axes,
@@ -251,9 +274,13 @@ def _source(target: LabelTarget, image: ZarrVolume | None) -> dict[str, Any]:
     """The image that the labels are of, as a path relative to them; nothing where none can be given."""
     if not target.own:
         return {"source": {"image": "../../"}}
-    if image is None or is_url(image.info.source):
+    if image is None or is_url(image.info.source) or target.is_remote:
         return {}
     return {"source": {"image": Path(os.path.relpath(image.info.source, final_path(target))).as_posix()}}
+
+
+def _zarr_format(target: LabelTarget) -> Any:
+    return 3 if target.version == "0.5" else 2
 
 
 def _reduced(size: Zyx, step: Zyx) -> Zyx:
@@ -266,10 +293,10 @@ def _zyx(values: Iterable[int]) -> Zyx:
 
 
 @lru_cache(maxsize=64)
-def _open_array(building: str, level: LabelLevel, dtype: np.dtype[Any]) -> zarr.Array[Any]:
+def _open_array(place: str, level: LabelLevel, dtype: np.dtype[Any]) -> zarr.Array[Any]:
     """One open array a process; level and dtype are in the key, so that a store made anew is opened anew."""
     array = zarr.open_array(
-        LocalStore(Path(building)), path=level.path, mode="r+", config={"write_empty_chunks": False}
+        open_store(place, writing=True), path=level.path, mode="r+", config={"write_empty_chunks": False}
     )
     assert array.dtype == dtype
     return array

@@ -61,7 +61,7 @@ def test_places_that_are_something_else(make_store, tmp_path):
     zarr.create_array(tmp_path / "lone.zarr", shape=(2,), dtype=np.uint8)
     image = open_image(path)
     for store, message in [
-        ("s3://bucket/out.zarr", "cannot be written to the URL"),
+        ("https://host/out.zarr", "cannot be written to the URL"),
         (tmp_path / "note.txt", "is a file, wanted a folder"),
         (tmp_path / "note.txt" / "out.zarr", "is a file, wanted a folder"),
         (tmp_path / "full", "exists and is not a zarr group"),
