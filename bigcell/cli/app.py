@@ -22,6 +22,7 @@ from bigcell.cli.plan import plan
 from bigcell.cli.rerun import rerun
 from bigcell.cli.resume import resume
 from bigcell.cli.segment import segment
+from bigcell.cli.status import status
 from bigcell.cli.view import view
 from bigcell.core.errors import BigcellError, BlockError
 
@@ -78,7 +79,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for verb in (inspect, convert, plan, segment, masks, view, resume, rerun):
+for verb in (inspect, convert, plan, segment, masks, view, status, resume, rerun):
     app.command()(verb)
 app.add_typer(models, name="models")
 

@@ -49,6 +49,7 @@ def plan(
     tile_layout: o.TileLayout = "even",
     batch: o.Batch = 8,
     precision: o.Precision = "auto",
+    on_bad_chunk: o.OnBadChunk = "fail",
     workers: o.Workers = None,
     json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.", show_default=False)] = False,
 ) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 
 from bigcell.core.errors import BlockError
-from bigcell.engine.events import Event, Notice, StageFinished, StageStarted, TaskDone
+from bigcell.engine.events import Event, StageFinished, StageStarted, TaskDone, TaskFailed
 
 if TYPE_CHECKING:
     from bigcell.engine.run import Result
@@ -69,8 +69,10 @@ class Progress:
             self._advance(event)
         elif isinstance(event, StageFinished):
             self._finish(event)
+        elif isinstance(event, TaskFailed):
+            self._say(f"failed: {event.stage} of {event.key}: {event.error}")
         else:
-            self._say(event)
+            self._say(event.text)
 
     def _start(self, event: StageStarted) -> None:
         self._stage, self._tasks, self._voxels = event, 0, 0
@@ -78,10 +80,10 @@ class Progress:
         if self._bar is not None and event.total:
             self._close()
             self._shown = self._bar(
-                total=event.total, initial=event.done, desc=_word(event.stage), file=self.out, leave=event.total > 1
+                total=event.total, initial=event.done, desc=word(event.stage), file=self.out, leave=event.total > 1
             )
         elif event.done and event.done < event.total:
-            self._print(f"{_word(event.stage)}: {event.done} of {event.total} were done before")
+            self._print(f"{word(event.stage)}: {event.done} of {event.total} were done before")
 
     def _advance(self, event: TaskDone) -> None:
         self._tasks += 1
@@ -96,20 +98,20 @@ class Progress:
             self._last = now
             done = self._stage.done + self._tasks
             left = f"{duration(seconds / self._tasks * (self._stage.total - done))} left"
-            parts = [f"{_word(event.stage)}: {done} of {self._stage.total}", speed, left]
+            parts = [f"{word(event.stage)}: {done} of {self._stage.total}", speed, left]
             self._print(", ".join(p for p in parts if p))
 
     def _finish(self, event: StageFinished) -> None:
         self._close()
         if self._bar is None and event.seconds >= WORTH_A_LINE:
             total = self._stage.total
-            self._print(f"{_word(event.stage)}: {total} of {total} in {duration(event.seconds)}")
+            self._print(f"{word(event.stage)}: {total} of {total} in {duration(event.seconds)}")
 
-    def _say(self, notice: Notice) -> None:
+    def _say(self, text: str) -> None:
         if self._shown is not None:
-            self._shown.write(notice.text, file=self.out)
+            self._shown.write(text, file=self.out)
         else:
-            self._print(notice.text)
+            self._print(text)
 
     def _close(self) -> None:
         if self._shown is not None:
@@ -137,14 +139,17 @@ def tell(result: Result) -> None:
     print(f"{result.objects} objects")
     if result.path is not None:
         print(f"labels   {result.path}")
-        print(f"table    {result.path / 'objects.parquet'}")
-        print(f"look     bigcell view {result.path.parent.parent} --labels {result.path.name}")
+        store, _, name = str(result.path).rpartition("/labels/")
+        print(f"table    {result.path}/objects.parquet")
+        print(f"look     bigcell view {store} --labels {name}")
 
 
 @contextmanager
-def resumable(store: str | None) -> Iterator[None]:
+def resumable(store: str | None, work: str | None = None) -> Iterator[None]:
     """Errors that leave finished work behind say how to go on with it."""
-    hint = f"what is finished is kept: go on with `bigcell resume {store or 'STORE'}`"
+    hint = (
+        f"what is finished is kept: go on with `bigcell resume {store or 'STORE'}{f' --work {work}' if work else ''}`"
+    )
     try:
         yield
     except BlockError as error:
@@ -168,7 +173,8 @@ def _bars(out: TextIO) -> Any:
     return tqdm
 
 
-def _word(stage: str) -> str:
+def word(stage: str) -> str:
+    """What people call a stage."""
     return WORDS.get(stage, stage)
 
 

@@ -18,6 +18,7 @@ def segment(
     labels: o.Labels = "cells",
     overwrite: o.Overwrite = False,
     keep_flows: o.KeepFlows = None,
+    work: o.Work = None,
     level: o.Level = 0,
     time: o.Time = 0,
     region: o.Region = None,
@@ -54,6 +55,7 @@ def segment(
     tile_layout: o.TileLayout = "even",
     batch: o.Batch = 8,
     precision: o.Precision = "auto",
+    on_bad_chunk: o.OnBadChunk = "fail",
     workers: o.Workers = None,
     cluster: o.Cluster = None,
     picture: Annotated[
@@ -69,13 +71,14 @@ def segment(
     from bigcell import api
 
     store = output or image or flows
-    with resumable(store), Progress() as listener:
+    with resumable(store, work), Progress() as listener:
         result = api.segment(
             image,
             output=output,
             labels=labels,
             overwrite=overwrite,
             keep_flows=keep_flows,
+            work=work,
             workers=workers,
             cluster=cluster,
             listener=listener,

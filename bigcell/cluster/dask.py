@@ -7,6 +7,7 @@ in flight at any time, so the driver's memory does not grow with the volume, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -16,8 +17,8 @@ from distributed.protocol.pickle import dumps
 
 from bigcell.cluster.devices import VISIBLE, visible_gpus
 from bigcell.core.errors import BlockError, PlanError
-from bigcell.engine.bunches import Bunches, Carried
-from bigcell.engine.executors import THRIFT, thread_environment
+from bigcell.engine.bunches import Bunches, Carried, Done
+from bigcell.engine.executors import THRIFT, WorkersLostError, thread_environment
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -32,7 +33,7 @@ QUIET = {
     "distributed.worker.memory.target": False,  # nothing is kept in workers, so there is nothing to spill
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
-    "distributed.scheduler.allowed-failures": 3,
+    "distributed.scheduler.allowed-failures": 0,  # what a dead worker had in hand comes back, to be done one by one
     "distributed.worker.profile.enabled": False,  # profiles and logs grow as long as a run does
     "distributed.admin.log-length": 100,
     "distributed.admin.low-level-log-length": 100,
@@ -103,19 +104,22 @@ class DaskExecutor:
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         workers = self.workers
         carried, bunches = Carried.of(function, dumps), Bunches(items, workers)
-        source, running, count = iter(bunches), as_completed([], with_results=False), 0
-        for bunch in islice(source, IN_FLIGHT * workers):
-            running.add(self._submit(carried, bunch))
-            count += 1
-        while count:
-            done = self._result(next(running))
+        source, running = iter(bunches), as_completed([], with_results=False)
+        held: dict[str, tuple[Item, ...]] = {}
+        lost: list[Item] = []
+        self._submit_some(carried, islice(source, IN_FLIGHT * workers), running, held)
+        while held:
+            future = next(running)
+            bunch, done = held.pop(future.key), self._result(future)
+            self._submit_some(carried, islice(source, 1), running, held)
+            if done is None:
+                lost += bunch
+                continue
             bunches.learn(done)
-            count -= 1
-            for bunch in islice(source, 1):
-                running.add(self._submit(carried, bunch))
-                count += 1
             yield from done.results
             done.check()
+        if lost:
+            raise WorkersLostError(lost)
 
     def close(self) -> None:
         """Leave the scheduler; end the workers that were started here."""
@@ -123,18 +127,22 @@ class DaskExecutor:
         for part in self._owned:
             part.close()
 
-    def _submit(self, carried: Carried, bunch: tuple[Any, ...]) -> Any:
-        return self._client.submit(carried, bunch, pure=False, retries=0, resources=self._needs)
+    def _submit_some(self, carried: Carried, bunches: Iterable[tuple[Any, ...]], running: Any, held: Any) -> None:
+        for bunch in bunches:
+            future = self._client.submit(carried, bunch, pure=False, retries=0, resources=self._needs)
+            held[future.key] = bunch
+            running.add(future)
 
-    def _result(self, future: Any) -> Any:
+    def _result(self, future: Any) -> Done[Any] | None:
+        """What came of a bunch; None if its worker died."""
         try:
-            return future.result()
+            done: Done[Any] = future.result()
+            return done
         except Exception as error:
-            if type(error).__name__ in ("KilledWorker", "CancelledError"):
-                raise BlockError(
-                    "a block killed its worker three times, often for lack of memory: use smaller blocks or fewer "
-                    "workers, then `bigcell resume`"
-                ) from error
+            if type(error).__name__ == "KilledWorker":
+                return None
+            if isinstance(error, CancelledError | OSError):
+                raise BlockError("the dask scheduler is gone, or has dropped the tasks of this run") from error
             raise
         finally:
             future.release()

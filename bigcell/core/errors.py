@@ -2,6 +2,7 @@
 
 BigcellError
 ├── InputError        the image, the flows or the table cannot be used as they are  (also a ValueError)
+│   └── ChunkError    a chunk of it is damaged or out of reach; another try may succeed
 ├── SettingsError     a setting is unknown, out of range or contradicts another     (also a ValueError)
 ├── ModelError        a checkpoint is not one, or of an architecture we do not know (also a ValueError)
 ├── OutputError       the output exists, is read-only or the disk is full           (also an OSError)
@@ -18,6 +19,10 @@ class BigcellError(Exception):
 
 class InputError(BigcellError, ValueError):
     """The image, the flows or the table cannot be used as they are."""
+
+
+class ChunkError(InputError):
+    """A chunk of the input cannot be read: it is damaged or out of reach, which may pass."""
 
 
 class SettingsError(BigcellError, ValueError):

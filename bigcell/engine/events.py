@@ -28,6 +28,16 @@ class TaskDone:
 
 
 @dataclass(frozen=True)
+class TaskFailed:
+    """One task failed again and again and is set aside. `box`: (start, stop) z, y, x of where it works, or ()."""
+
+    stage: str
+    key: str
+    box: tuple[tuple[int, ...], ...]
+    error: str
+
+
+@dataclass(frozen=True)
 class StageFinished:
     """All tasks of a stage are finished, after `seconds` of wall time."""
 
@@ -42,7 +52,7 @@ class Notice:
     text: str
 
 
-Event = StageStarted | TaskDone | StageFinished | Notice
+Event = StageStarted | TaskDone | TaskFailed | StageFinished | Notice
 Listener = Callable[[Event], None]
 
 

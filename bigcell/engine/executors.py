@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Any, Protocol, TypeVar
 
 from bigcell.core.errors import BlockError, SettingsError
-from bigcell.engine.bunches import Bunches, Carried
+from bigcell.engine.bunches import Bunches, Carried, Done
 from bigcell.engine.machine import cores
 
 Item = TypeVar("Item")
@@ -25,8 +27,23 @@ THRIFT = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "65536"}
 memory goes back at once."""
 
 
+MOST_DEATHS = 50
+"""Workers of one map that may die; more are no accident."""
+
+
+class WorkersLostError(BlockError):
+    """Workers died. `items` are those that they had in hand, done or not; all others of the map are done."""
+
+    def __init__(self, items: Sequence[Any]) -> None:
+        super().__init__("a worker was killed, often for lack of memory: use smaller blocks or fewer workers")
+        self.items = tuple(items)
+
+
 class Executor(Protocol):
-    """Runs a function over items in any order, at most a few items ahead. The results do not depend on which one."""
+    """Runs a function over items in any order, at most a few items ahead. The results do not depend on which one.
+
+    Where workers die the others go on; a WorkersLostError at the end tells which items they had.
+    """
 
     @property
     def workers(self) -> int: ...
@@ -63,6 +80,15 @@ def thread_environment(workers: int) -> dict[str, str]:
 def _start(environment: dict[str, str]) -> None:
     os.environ.update({**THRIFT, **environment})  # before numba or torch are imported in this process
     hold_little()
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A process whose driver was killed would wait for ever for its next task."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def hold_little() -> bool:
@@ -90,27 +116,35 @@ class ProcessExecutor:
         """Every stage is done by the same processes."""
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self.workers, get_context("spawn"), initializer=_start, initargs=(thread_environment(self.workers),)
-            )
         carried, bunches = Carried.of(function), Bunches(items, self.workers)
-        source = iter(bunches)
-        pending = {self._pool.submit(carried, bunch) for bunch in islice(source, 2 * self.workers)}
+        source, lost, deaths = iter(bunches), list[Item](), 0
+        pending: dict[Future[Done[Result]], tuple[Item, ...]] = {}
         try:
-            while pending:
-                ready, pending = wait(pending, return_when=FIRST_COMPLETED)
-                results = [_result(future) for future in ready]
+            while True:
+                for bunch in islice(source, 2 * self.workers - len(pending)):
+                    pending[self._submit(carried, bunch)] = bunch
+                if not pending:
+                    break
+                ready = wait(pending, return_when=FIRST_COMPLETED).done
+                dead = {future for future in ready if isinstance(future.exception(), BrokenProcessPool)}
+                results = [future.result() for future in ready - dead]
+                if dead:  # the other processes were ended with the one that died, and all have lost what they had
+                    lost += [item for future, bunch in pending.items() if future not in ready - dead for item in bunch]
+                    deaths += 1
+                    self.close()
+                pending = {} if dead else {f: bunch for f, bunch in pending.items() if f not in ready}
                 for done in results:
                     bunches.learn(done)
-                pending |= {self._pool.submit(carried, bunch) for bunch in islice(source, len(ready))}
-                for done in results:
                     yield from done.results
                 for done in results:
                     done.check()
+                if deaths > MOST_DEATHS:
+                    break
         finally:
             for future in pending:
                 future.cancel()
+        if lost:
+            raise WorkersLostError(lost)
 
     def close(self) -> None:
         """End the processes."""
@@ -118,16 +152,15 @@ class ProcessExecutor:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
-
-def _result(future: Any) -> Any:
-    try:
-        return future.result()
-    except (BrokenPipeError, EOFError) as error:
-        raise BlockError("a worker process died; its block can be tried again with `bigcell resume`") from error
-    except RuntimeError as error:
-        if type(error).__name__ == "BrokenProcessPool":
-            raise BlockError(
-                "a worker process was killed, often for lack of memory: use smaller blocks or fewer workers, "
-                "then `bigcell resume`"
-            ) from error
-        raise
+    def _submit(self, carried: Carried, bunch: tuple[Item, ...]) -> Future[Any]:
+        """A future of the bunch; a failed one where the processes are found dead."""
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self.workers, get_context("spawn"), initializer=_start, initargs=(thread_environment(self.workers),)
+            )
+        try:
+            return self._pool.submit(carried, bunch)
+        except BrokenProcessPool as error:
+            failed: Future[Any] = Future()
+            failed.set_exception(error)
+            return failed

@@ -44,11 +44,10 @@ def seen(job: Job, box: Box) -> Array:
 
     Raises InputError for NaN and infinity.
     """
-    assert job.image is not None
     s = job.plan.settings.normalize
     halo = reach(s.sharpen_radius, s.smooth_radius)
     window = box.grow((0, halo, halo)) & job.whole
-    image = job.image.read(window)
+    image = job.read_image(window)
     bad = first_bad(image)
     if bad is not None:
         corner = np.add(window.start, getattr(job.image, "offset", (0, 0, 0)))

@@ -15,6 +15,7 @@ from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, Volume
 from bigcell.dynamics.follow import flow_array
 from bigcell.dynamics.window import integer_flows_into
+from bigcell.engine.bad_chunks import read_sound
 from bigcell.engine.plan import Plan
 from bigcell.flows.smooth import smooth_flows, smoothing_window
 from bigcell.io.flows import FlowStore
@@ -86,6 +87,11 @@ class Job:
     def journal(self) -> Journal:
         return Journal(self.scratch)
 
+    def read_image(self, box: Box) -> Array:
+        """The image in `box`, (channel, z, y, x); with chunks that cannot be read as the plan has it."""
+        assert self.image is not None
+        return read_sound(self.image, box, self.plan.settings.on_bad_chunk, self.scratch)
+
     def flows(self, window: Box) -> Array:
         """Integer flows (4, *window) int16 on the volume's own grid, smoothed if asked, from scratch or elsewhere."""
         sigma = self.plan.settings.flows.smooth
@@ -112,7 +118,7 @@ class Job:
         assert self.given is not None
         flows = flow_array((4, *window.shape))
         for slab in _slabs(window):
-            values = self.given.read(slab)
+            values = read_sound(self.given, slab, self.plan.settings.on_bad_chunk, self.scratch)
             first = slab.start[0] - window.start[0]
             part = flows[4 - len(values) :, first : first + slab.shape[0]]  # a plane may lack dz
             if values.dtype == np.int16:  # kept by an earlier run: integers already

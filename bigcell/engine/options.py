@@ -78,3 +78,4 @@ class Options(MaskOptions, IntensityOptions, FlowOptions, total=False):
     model: str | Path
     diameter: float | str | None
     anisotropy: float | None
+    on_bad_chunk: Literal["fail", "fill"]

@@ -13,6 +13,7 @@ from typing import Any
 
 from bigcell.core.errors import ChunkError, InputError, OutputError, PlanError
 from bigcell.core.volume import Volume
+from bigcell.engine.bad_chunks import bad_chunks
 from bigcell.engine.events import Listener, ignore
 from bigcell.engine.executors import Executor
 from bigcell.engine.job import Job
@@ -72,12 +73,11 @@ class Outcome:
 
     def save(self) -> None:
         """Make the work folder, with the plan in it. Refuses one that holds another unfinished run."""
-        if (self.work / PLAN_FILE).exists():
-            if not self.target.overwrite:
-                raise OutputError(
-                    f"an unfinished run is at {self.work}: continue it with `bigcell resume {self.target.store}`, "
-                    "or start over with --overwrite"
-                )
+        if (self.work / PLAN_FILE).exists() and not self.target.overwrite:
+            raise OutputError(
+                f"an unfinished run is at {self.work}: continue it with `bigcell resume {self.target.store}`, "
+                "or start over with --overwrite"
+            )
         _remove(self.work)  # also what a run that was killed while it tidied up has left
         values = {
             "plan": self.plan.to_json(),
@@ -153,12 +153,9 @@ def discard(outcome: Outcome) -> None:
 
 
 def _remove(work: Path) -> None:
-    """Take a work folder away. It loses its name first: half of one would be taken for a run that can be resumed."""
-    going = work.with_name(f".{work.name}.going")
-    shutil.rmtree(going, ignore_errors=True)
-    if work.exists():
-        work.rename(going)
-        shutil.rmtree(going, ignore_errors=True)
+    """Take a work folder away. The plan goes first: half a folder with a plan would be taken for a run to resume."""
+    (work / PLAN_FILE).unlink(missing_ok=True)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def finished(target_store: str | Path, name: str) -> Result | None:
@@ -257,4 +254,5 @@ def tallies(run: Run) -> dict[str, int]:
         "unfit": counted.get("check", none)["unfit"],
         "filled": counted.get("fill", none)["filled"],
         "tiles": counted.get("predict", none)["tiles"],
+        "bad_chunks": len(bad_chunks(run.job.scratch)),
     }

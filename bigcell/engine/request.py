@@ -11,6 +11,7 @@ from bigcell.core.axes import Spacing
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.volume import Volume
 from bigcell.dynamics.settings import DynamicsSettings, Sampling
+from bigcell.engine.bad_chunks import OnBadChunk
 from bigcell.engine.budget import estimate
 from bigcell.engine.flow_options import check_ortho, flow_settings, tile_settings
 from bigcell.engine.intensity_steps import seen_channels
@@ -45,6 +46,7 @@ class Request:
     `views`, `view_weights`, `augment`, `flow3D_smooth`: how outputs become flows, see
     `bigcell.flows.settings.FlowSettings`. `precision`: "auto" takes bfloat16 where this machine computes in it, and is
     settled in the plan. `model_ortho`: a network of its own for the views zx and zy, as in Cellpose 3.1.
+    `on_bad_chunk`: chunks of the input that cannot be read end the run ("fail"), or count as empty ("fill").
     """
 
     model: str = "default"
@@ -72,6 +74,7 @@ class Request:
     flow3D_smooth: float | tuple[float, float, float] = 0.0  # noqa: N815 - Cellpose's word
     precision: Choice = "auto"
     model_ortho: str | None = None
+    on_bad_chunk: OnBadChunk = "fail"
 
 
 def make_plan(request: Request, image: Volume | None, given: Volume | None, workers: int = 1) -> Plan:
@@ -98,6 +101,7 @@ def make_plan(request: Request, image: Volume | None, given: Volume | None, work
         sizes=SizeSettings(request.min_size, request.max_size),
         clean=CleanSettings(request.fill_holes, request.flow_threshold, request.flow_threshold_3d),
         stitch_threshold=request.stitch_threshold if volume.extent[0] > 1 else 0.0,
+        on_bad_chunk=request.on_bad_chunk,
     )
     plan = Plan(volume.extent, spacing, volume.channels, str(volume.dtype), settings)
     plan = replace(plan, image=_identity(image), flows=_identity(given))

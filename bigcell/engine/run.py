@@ -7,25 +7,24 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bigcell.core.box import Box
-from bigcell.core.errors import BigcellError, BlockError
 from bigcell.core.volume import Array
 from bigcell.dynamics.settings import GROW_STEPS, SINK_HALO
 from bigcell.engine import label_steps
+from bigcell.engine.bad_chunks import bad_chunk_notice, bad_chunks
 from bigcell.engine.events import Listener, Notice, StageFinished, StageStarted, TaskDone, ignore
 from bigcell.engine.executors import Executor, SerialExecutor
+from bigcell.engine.failures import Failures, survive
 from bigcell.engine.intensity import settle_contrast
 from bigcell.engine.items import Items, Pending
 from bigcell.engine.job import Job, Labels
 from bigcell.engine.object_steps import load_pieces
 from bigcell.engine.reach import Reach
-from bigcell.engine.steps import key_of, perform
 from bigcell.io.flows import create_flows
 from bigcell.stitch.clean import CLEAN_LIMIT
 from bigcell.stitch.pieces import Pieces
@@ -90,14 +89,18 @@ class Run:
         self.listener(StageStarted(name, len(tasks), len(tasks) - len(todo), int(sizes.sum())))
         if len(todo):
             self.executor.begin(name)
-        for i, note in self.executor.map(partial(_perform, self.job, name), Pending(tasks, todo)):
+        failures = Failures(name, self.listener)
+        for i, note in survive(self.executor, self.job, name, Pending(tasks, todo)):
             key = tasks.key(i)
+            if failures.took(key, note):
+                continue
             count(key, note)
             self.listener(TaskDone(name, key, int(sizes[i]), note["seconds"], note["peak"]))
         seconds, entry = time.perf_counter() - begun, self.stages[name]
         entry["tasks"] += len(tasks)
         entry["run"] += len(todo)
         entry["seconds"] = round(entry["seconds"] + seconds, 2)
+        failures.settle(len(tasks))
         self.listener(StageFinished(name, seconds))
 
     def _counted(self, name: str, take: Take) -> Callable[[str, Note], None]:
@@ -136,17 +139,6 @@ class Run:
         return self.job.grid.sizes
 
 
-def _perform(job: Job, stage: str, task: tuple[int, Any]) -> tuple[int, Note]:
-    """Do the item at a place of a stage; its place and its small result."""
-    place, item = task
-    try:
-        return place, perform(job, stage, item)[1]
-    except (BigcellError, MemoryError, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        raise BlockError(f"{stage} of {key_of(item)} failed: {type(error).__name__}: {error}") from error
-
-
 def segment_volume(run: Run, make_labels: MakeLabels) -> int:
     """From image (or given flows) to final labels: the whole road. Returns the number of objects."""
     if run.job.given is None:
@@ -155,12 +147,20 @@ def segment_volume(run: Run, make_labels: MakeLabels) -> int:
     if run.job.kept is not None:
         keep_flows(run)
     reach = follow_all(run)
+    tell_bad_chunks(run)
     find_objects(run, reach)
     patches = clean_objects(run)
     count = number_objects(run, patches)
     run.job = replace(run.job, labels=make_labels(count))
     write_labels(run, patches)
     return count
+
+
+def tell_bad_chunks(run: Run) -> None:
+    """Say which chunks of the input were taken as empty."""
+    bad = bad_chunks(run.job.scratch)
+    if bad:
+        run.listener(Notice(bad_chunk_notice(bad)))
 
 
 def measure(run: Run) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import sqrt
+from typing import get_args
 
 from bigcell.core.errors import SettingsError
 from bigcell.dynamics.settings import DynamicsSettings
+from bigcell.engine.bad_chunks import OnBadChunk
 from bigcell.flows.settings import FlowSettings
 from bigcell.preprocess.normalize import NormalizeSettings
 from bigcell.stitch.clean import CleanSettings
@@ -23,6 +25,7 @@ class RunSettings:
 
     `block` (z, y, x) is the unit of work: it changes speed and memory, never a label. `stitch_threshold`: the overlap
     (IoU) from which objects of neighbouring planes are one, where planes are segmented each on its own (0: not linked).
+    `on_bad_chunk`: chunks of the input that cannot be read end the run ("fail"), or are empty ("fill").
     """
 
     block: tuple[int, int, int]
@@ -35,6 +38,7 @@ class RunSettings:
     sizes: SizeSettings = field(default_factory=SizeSettings)
     clean: CleanSettings = field(default_factory=CleanSettings)
     stitch_threshold: float = 0.0
+    on_bad_chunk: OnBadChunk = "fail"
 
     def __post_init__(self) -> None:
         if len(self.block) != 3 or any(int(n) != n or n < 1 for n in self.block):
@@ -45,6 +49,8 @@ class RunSettings:
             raise SettingsError(f"stitch_threshold {self.stitch_threshold}: wanted an IoU up to 1, such as 0.25, or 0")
         if self.stitch_threshold and not self.dynamics.planar:
             raise SettingsError("stitch_threshold links planes that are segmented each on its own: give do_3D=False")
+        if self.on_bad_chunk not in get_args(OnBadChunk):
+            raise SettingsError(f"on_bad_chunk {self.on_bad_chunk!r}: wanted 'fail' or 'fill'")
         if not 0.01 <= self.anisotropy <= 100:
             raise SettingsError(f"anisotropy {self.anisotropy}: wanted z over x voxel size, between 0.01 and 100")
 

@@ -14,9 +14,17 @@ import zarr
 
 from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
-from bigcell.core.errors import InputError
+from bigcell.core.errors import ChunkError, InputError
 from bigcell.core.volume import Array
-from bigcell.io.location import absolute, attributes_of, metadata_digest, ome_of, open_group, without_credentials
+from bigcell.io.location import (
+    absolute,
+    attributes_of,
+    is_url,
+    metadata_digest,
+    ome_of,
+    open_group,
+    without_credentials,
+)
 from bigcell.io.ngff import ImageInfo, LevelInfo, channel_names, contrast_windows, parse_multiscale
 
 CHUNK_BYTES = 2**32
@@ -106,7 +114,7 @@ class ZarrVolume:
             stored = _open_array(self.info.source, path, self.digest)
             values = np.asarray(stored[tuple(pick[a] for a in axes)])
         except Exception as error:  # every codec and every remote file system has errors of its own
-            raise InputError(
+            raise ChunkError(
                 f"the voxels {where.start}..{where.stop} of {without_credentials(self.info.source)} cannot be read "
                 f"({str(error)[:200]}); the file is damaged, out of reach, or on a server that gives no byte ranges"
             ) from error
@@ -114,6 +122,13 @@ class ZarrVolume:
         values = values.transpose([kept.index(a) for a in "czyx" if a in kept])
         shape = (channels.stop - channels.start, *where.shape)
         return np.ascontiguousarray(values.reshape(shape), dtype=self.dtype)
+
+
+def fill_value(volume: ZarrVolume) -> float:
+    """What voxels are where no chunk was written; 0 where the array says nothing, or nothing finite."""
+    array = _open_array(volume.info.source, volume.info.levels[volume.level].path, volume.digest)
+    value = array.fill_value
+    return value if value is not None and np.isfinite(value) else 0
 
 
 def read_info(source: str | Path) -> ImageInfo:
@@ -240,6 +255,15 @@ def _label_names(group: zarr.Group) -> tuple[str, ...]:
 @lru_cache(maxsize=64)
 def _open_array(source: str, path: str, digest: str) -> zarr.Array[Any]:
     """One open array a process. `digest` is in the key, so that a rewritten array is opened anew."""
-    array = open_group(source)[path]
+    array = open_group(source, patient=True)[path]
     assert isinstance(array, zarr.Array), digest
     return array
+
+
+def _raise_if_away(error: Exception, source: str) -> None:
+    """A server that does not answer is no fault of the image: the run stops there and can be resumed."""
+    if is_url(source):
+        from bigcell.io.remote import explain, is_remote_error
+
+        if is_remote_error(error) and type(error).__name__ != "NotSupportedError":
+            raise ConnectionError(f"{without_credentials(source)} cannot be read: {explain(error)}") from error

@@ -1,0 +1,63 @@
+"""`bigcell status`: how far a run is, asked from another terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bigcell.cli import options as o
+from bigcell.cli.progress import duration, word
+
+if TYPE_CHECKING:
+    from bigcell.engine.status import Status
+
+
+def status(
+    output: Annotated[str, typer.Argument(metavar="STORE", help="Where the labels go: --output, or the image.")],
+    labels: Annotated[
+        str | None, typer.Option("--labels", metavar="NAME", help="Which run, where there are several.")
+    ] = None,
+    work: o.Work = None,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.", show_default=False)] = False,
+) -> None:
+    """Tell how far a run is: stage, tasks, rate, time left, failures, memory. The run does not notice."""
+    from bigcell.engine.look import read_status
+
+    found = read_status(output, labels, work)
+    if json:
+        from json import dumps
+
+        print(dumps(found.to_json(), indent=1))
+    else:
+        print("\n".join(f"{name:<9}{text}" for name, text in lines(found, output, time.time())))
+
+
+def lines(found: Status, output: str, now: float) -> Iterator[tuple[str, str]]:
+    """Names and values, a line each."""
+    from bigcell.engine.report import size
+
+    yield "run", f"{found.labels} in {output}: {found.state}"
+    if found.state == "finished":
+        yield "objects", str(found.objects)
+        yield "tasks", f"{found.done} in {duration(sum(found.stages.values()))}"
+    elif found.total:
+        before = f" ({found.found} before)" if found.found else ""
+        yield "stage", f"{word(found.stage)}: {found.done} of {found.total} tasks{before}"
+        left = f", {duration(found.seconds_left)} left in this stage" if found.seconds_left is not None else ""
+        yield "rate", f"{found.rate:.3g} tasks/s{left}"
+    if found.state != "finished" and found.updated:
+        yield "heard", f"{duration(max(0.0, now - found.updated))} ago"
+    if found.peak_bytes:
+        yield "memory", f"{size(found.peak_bytes)} at most in a worker"
+    for text in found.notices:
+        yield "notice", text
+    if found.failed:
+        yield "failed", f"{found.failed} tasks"
+    for failure in found.failures:
+        place = ", ".join(f"{a}:{b}" for a, b in zip(*failure["box"], strict=True)) if failure["box"] else "-"
+        yield "", f"{failure['stage']} of {failure['key']} ({place}): {failure['error']}"
+    if found.state == "stopped":
+        yield "go on", f"bigcell resume {output} --labels {found.labels}"

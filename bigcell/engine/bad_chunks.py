@@ -1,0 +1,59 @@
+"""Reading inputs some of whose chunks are damaged: the chunk is named, or taken as empty and counted, as asked."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from bigcell.core.box import Box
+from bigcell.core.errors import ChunkError
+from bigcell.core.volume import Array, Volume
+from bigcell.io.chunks import BadChunk, bad_chunk_error, read_around
+from bigcell.io.open import ZarrVolume
+from bigcell.io.scratch import Scratch
+
+OnBadChunk = Literal["fail", "fill"]
+LOG = "bad_chunks"
+"""The log of the scratch that lists them."""
+TOLD = 5
+"""Bad chunks that a notice names."""
+
+
+def read_sound(volume: Volume, box: Box, on_bad_chunk: OnBadChunk, scratch: Scratch) -> Array:
+    """The voxels of `box`, (channel, z, y, x).
+
+    Chunks that cannot be read in several tries: a ChunkError that names the first for "fail"; for "fill" they are the
+    array's fill value, and are put down in the scratch.
+    """
+    try:
+        return volume.read(box)
+    except ChunkError:
+        if not isinstance(volume, ZarrVolume):
+            raise
+    values, bad = read_around(volume, box)
+    if bad and on_bad_chunk == "fail":
+        raise bad_chunk_error(volume, bad)
+    for chunk in bad:
+        scratch.append(LOG, json.dumps([chunk.array, chunk.chunk, chunk.error]).encode())
+    return values
+
+
+def bad_chunks(scratch: Scratch) -> list[BadChunk]:
+    """Every chunk that was taken as empty, once."""
+    found = {}
+    for line in scratch.lines(LOG):
+        try:
+            array, place, error = json.loads(line)
+        except ValueError:  # torn by the death of its writer: the task that read the chunk is done again
+            continue
+        found[array, tuple(place)] = BadChunk(array, tuple(place), error)
+    return [found[place] for place in sorted(found)]
+
+
+def bad_chunk_notice(bad: list[BadChunk]) -> str:
+    """What to tell of them."""
+    named = ", ".join(str(chunk.chunk) for chunk in bad[:TOLD]) + (" ..." if len(bad) > TOLD else "")
+    return (
+        f"{len(bad)} chunks cannot be read and are taken as empty, so there are no cells, or cut ones, there: "
+        f"{named} of array {bad[0].array!r} ({bad[0].error})"
+    )
