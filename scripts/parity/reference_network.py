@@ -62,7 +62,7 @@ def cellpose3() -> dict[str, np.ndarray]:
     net, volume = cpnet("cpnet2"), picture((*VOLUME, 2), 22)
     out["cpnet2/views"] = every(core.run_3D(net, volume)[0], 13)
     out["cpnet2/views_tiled"] = every(core.run_3D(net, volume, bsize=32)[0], 13)
-    out["cpnet2/views_augment"] = every(core.run_3D(net, volume, augment=True)[0], 13)
+    out["cpnet2/views_augment"] = every(core.run_3D(net, volume, augment=True, bsize=64)[0], 13)
     out["cpnet2/views_ortho"] = every(core.run_3D(net, volume, net_ortho=cpnet("cpnet2", seed=13))[0], 13)
     out["cpnet2/plane"] = every(core.run_net(net, picture((1, 300, 260, 2), 23))[0], 23)
     out["cpnet2/plane_augment"] = every(core.run_net(net, picture((1, 300, 260, 2), 23), augment=True)[0], 23)

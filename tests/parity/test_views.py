@@ -73,7 +73,7 @@ def test_summed_views_equal_cellpose_3(name: str, side: int, unet: Model, answer
 
 
 def test_summed_views_of_mirrored_tiles_equal_cellpose_3(unet: Model, answers: Any) -> None:
-    tiles = TileSettings(size=224, overlap=0.1, layout="cellpose", mirrored=True)
+    tiles = TileSettings(size=64, overlap=0.1, layout="cellpose", mirrored=True)
     found = whole(unet, picture((*VOLUME, 2), 22), tiles, SUM)
     assert error(every(found, 13), answers("network_cellpose3")["cpnet2/views_augment"]) < 2e-3
 
