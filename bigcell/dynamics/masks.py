@@ -10,8 +10,9 @@ from numba import njit, prange
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
+from bigcell.dynamics.backend import choose_follow
 from bigcell.dynamics.clean import enclosed_planes
-from bigcell.dynamics.follow import flow_array, follow_core
+from bigcell.dynamics.follow import flow_array
 from bigcell.dynamics.settings import DynamicsSettings, Sampling
 from bigcell.dynamics.sinks import find_seeds, territories
 from bigcell.dynamics.window import logit_threshold
@@ -57,7 +58,8 @@ def masks_from_flows(
     planes whose flow error is above `flow_threshold` are dropped (`flow_threshold_3d` is the same for objects in 3-D;
     0: no check), as are those of fewer voxels than `min_size` or more than `max_size` (0: no limit). `fill_holes`: what
     an object encloses in a plane becomes part of it. `sampling`: "cellpose" samples flows where Cellpose does, half a
-    voxel off towards the borders, instead of at voxel centres. The same labels as `bigcell.segment(flows=...)` gives.
+    voxel off towards the borders, instead of at voxel centres. The same labels as `bigcell.segment(flows=...)` gives;
+    paths are followed on a CUDA device where there is one.
 
     >>> flows, cellprob = np.zeros((2, 24, 24)), np.full((24, 24), -5.0)
     >>> cellprob[4:20, 4:20] = 5
@@ -85,7 +87,7 @@ def masks_from_flows(
 def _ends(flow: Array, mask: Array, settings: DynamicsSettings) -> Array:
     """Where each voxel's path ends, as a raster position (z, y, x); below 0 for the background."""
     whole = Box.of(mask.shape)
-    return follow_core(flow, mask, whole, whole, mask.shape, settings)[0]
+    return choose_follow().core(flow, mask, whole, whole, mask.shape, settings)[0]
 
 
 def _labels(ends: Array, settings: DynamicsSettings) -> Array:

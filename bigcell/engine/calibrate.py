@@ -16,8 +16,8 @@ from bigcell.tiling.lattice import VIEWS
 
 SAMPLE = 48
 """Side of the volume that is followed for calibration."""
-OTHER_STEPS = 0.35e-6
-"""Seconds per voxel of all other steps together: reading, sinks, naming, writing."""
+OTHER_STEPS = 0.26e-6
+"""Seconds per voxel of all other steps: reading, sinks, naming, writing (`./scripts/bench --only pipeline`)."""
 FOREGROUND = 0.4
 
 
