@@ -23,7 +23,7 @@ BASE = 225 * MB
 """A worker that has imported numpy, numba, zarr and dask, and loaded its kernels."""
 DRIVER = 255 * MB
 """The driver, with the scheduler and the table writer."""
-BLOCK_NOTE = 10e3
+BLOCK_NOTE = 1e3
 """What the driver and its scheduler hold on to for each block."""
 TORCH = 185 * MB
 """More, once torch is imported; what a network takes stands in the plan."""
@@ -67,7 +67,7 @@ def estimate(plan: Plan, *, workers: int = 1) -> Budget:
     driver = int(DRIVER + BLOCK_NOTE * len(plan.grid) + _intensity_tables(plan))
     scratch = int(plan.voxels * 2.0) + (int(prod(plan.grids.network) * KEPT_FLOWS) if plan.model else 0)
     output = int(plan.voxels * (0.5 + KEPT_FLOWS * plan.keep_flows))
-    files = 12 * len(plan.grid) + 2 * (len(plan.lattice.cubes) if plan.model else 0)
+    files = 9 * len(plan.grid) + 2 * (len(plan.lattice.cubes) if plan.model else 0)
     return Budget(worker, driver, scratch, output, files, 0.0, workers)
 
 
