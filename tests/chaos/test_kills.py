@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+import bigcell
 from bigcell.core.box import Box
+from bigcell.engine.events import Event, TaskDone
 from bigcell.io.images import write_image
 from bigcell.testing.flows import FlowLattice
 from bigcell.testing.synthetic import sample_volume
@@ -35,9 +37,9 @@ INPUTS = {"flows": flows, "image": image}
 
 def check(kind: str, seed: int, cluster: str, place: Any, disturb: Disturb, tree: Callable[[Path], Any]) -> str:
     """One run undisturbed, one disturbed under the same paths; the trees of both are equal. Returns what was done."""
-    driver = place.start("segment", cluster="serial")
-    assert driver.wait(240) == 0, (place.folder / "stderr").read_text()
-    plain, tasks = tree(place.out), len(place.told())
+    done = list[Event]()
+    bigcell.segment(**place.arguments, output=place.out, cluster="serial", listener=done.append)
+    plain, tasks = tree(place.out), sum(isinstance(event, TaskDone) for event in done)
     assert tasks > 60
     place.tidy()
     story = disturb(place, seed, tasks, cluster=cluster, kills=3)
