@@ -16,7 +16,7 @@ from bigcell.cli.app import app
 from bigcell.core.errors import BlockError
 from bigcell.io.open import read_info
 
-VERBS = ["inspect", "convert", "plan", "segment", "view", "resume", "rerun"]
+VERBS = ["inspect", "convert", "plan", "segment", "view", "status", "resume", "rerun"]
 
 
 def call(*words: object) -> Result:
