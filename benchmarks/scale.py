@@ -1,12 +1,15 @@
 """What driving many blocks costs, and what planning a huge volume costs; nothing but labels is written to disk.
 
     python benchmarks/scale.py [--blocks 1000 10000 100000] [--block 1,16,16] [--cluster processes] [--workers 2]
+    python benchmarks/scale.py --loop [--blocks 1000 10000 100000]
     python benchmarks/scale.py --plan 10000,10000,10000
 
 A virtual volume of flows of cells on a lattice, with known truth, stands in for the network, and blocks are tiny, so
 that the driver has as much to do as it can have. Prints one line of JSON for each number of blocks: the driver's CPU
 time and the growth of its peak memory, in all and per block over all stages, after a first run over nine blocks has
 loaded what there is to load; the seconds of each stage; and how well cells in a sample of boxes agree with the truth.
+`--loop` puts steps that do nothing in the place of all, in the driver's own process: what is left is the loop and the
+journal, for a run from the start and for one that finds everything done (half a minute for 100,000 blocks).
 `--plan` prints seconds and peak memory of planning an image, and the flows, of that extent.
 """
 
@@ -20,13 +23,20 @@ import tempfile
 import time
 from math import isqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import bigcell
 from bigcell.core.box import Box
-from bigcell.engine.steps import peak_bytes
+from bigcell.core.volume import ArrayVolume
+from bigcell.engine.job import Job
+from bigcell.engine.memory import MemoryLabels
+from bigcell.engine.request import Request, make_plan
+from bigcell.engine.run import Run, segment_volume
+from bigcell.engine.steps import STEPS, peak_bytes
 from bigcell.io.open import open_image
+from bigcell.io.scratch import DiskScratch
 from bigcell.metrics.matching import compare
 from bigcell.testing.flows import FlowLattice
 from bigcell.testing.virtual import LatticeImage, VirtualVolume
@@ -39,13 +49,13 @@ SAMPLES = 20
 def main() -> None:
     options = _options()
     if options.child:
-        print(json.dumps(_plan(options) if options.plan else _drive(options)))
+        print(json.dumps(_plan(options) if options.plan else (_loop if options.loop else _drive)(options)))
         return
     counts = [0] if options.plan else options.blocks
     for count in counts:
         run = [sys.executable, __file__, "--child", "--cluster", options.cluster, "--workers", str(options.workers)]
         run += ["--block", _text(options.block), "--blocks", str(count)]
-        run += ["--plan", _text(options.plan)] if options.plan else []
+        run += ["--plan", _text(options.plan)] if options.plan else ["--loop"] * options.loop
         print(subprocess.run(run, capture_output=True, text=True, check=True).stdout, end="", flush=True)
 
 
@@ -69,6 +79,42 @@ def _drive(options: argparse.Namespace) -> dict[str, object]:
             "objects": result.objects,
             "f1": round(_agreement(lattice, result), 4),
         }
+
+
+IDLE: dict[str, dict[str, Any]] = {
+    "follow": {"foreground": 1, "escaped": 0, "reach": 1, "to": []},
+    "sinks": {"ends": 1},
+    "name": {"pieces": 1, "lost": 0},
+    "reduce": {"objects": 1, "kept": 1},
+    "check": {"unfit": 0, "unchecked": 0},
+    "fill": {"filled": 0, "unfilled": 0, "patches": []},
+    "number": {"count": 1, "small": 0},
+    "apply": {"labelled": 1, "sha256": "00" * 32},
+}
+"""What the steps that do nothing say they did."""
+
+
+def _loop(options: argparse.Namespace) -> dict[str, object]:
+    """The loop over blocks of one voxel, twice: from the start, and with everything done."""
+    for stage, note in IDLE.items():
+        STEPS[stage] = lambda job, item, note=note: dict(note)
+    side = isqrt(options.blocks[0])
+    with tempfile.TemporaryDirectory() as folder:
+        _idle_run(9, Path(folder) / "first")
+        found: dict[str, object] = {"blocks": side**2}
+        for what in ("start", "resume"):
+            cpu, peak = time.process_time(), peak_bytes()
+            _idle_run(side, Path(folder) / "scratch")
+            found[f"{what}_ms_per_block"] = round(1e3 * (time.process_time() - cpu) / side**2, 3)
+            found[f"{what}_kb_per_block"] = round((peak_bytes() - peak) / 1e3 / side**2, 3)
+        return found
+
+
+def _idle_run(side: int, folder: Path) -> None:
+    flows = ArrayVolume(np.zeros((4, 1, side, side), np.float32))
+    plan = make_plan(Request(block=(1, 1, 1)), None, flows)
+    labels = MemoryLabels(np.zeros((1, side, side), np.uint32))
+    segment_volume(Run(Job(plan, None, flows, DiskScratch(folder))), lambda count: labels)
 
 
 def _segment(count: int, options: argparse.Namespace, out: Path) -> tuple[FlowLattice, bigcell.Result]:
@@ -121,6 +167,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--block", type=_zyx, default=(1, 16, 16))
     parser.add_argument("--cluster", default="processes")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--loop", action="store_true")
     parser.add_argument("--plan", type=_zyx)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
