@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bigcell.core.errors import ChunkError, InputError, OutputError, PlanError
+from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputError, PlanError
 from bigcell.core.volume import Volume
 from bigcell.engine.bad_chunks import bad_chunks
 from bigcell.engine.events import Listener, ignore
@@ -114,6 +114,13 @@ def execute(
     status = listener = StatusFile(outcome.work, outcome.target.name, listener)
     try:
         return _execute(outcome, image, given, executor, listener)
+    except OSError as error:
+        status.stop()
+        if isinstance(error, BigcellError):
+            raise
+        raise OutputError(
+            f"cannot write the results ({error}); make room, then continue with `bigcell resume`"
+        ) from error
     except BaseException:
         status.stop()
         raise
