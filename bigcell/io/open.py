@@ -114,6 +114,7 @@ class ZarrVolume:
             stored = _open_array(self.info.source, path, self.digest)
             values = np.asarray(stored[tuple(pick[a] for a in axes)])
         except Exception as error:  # every codec and every remote file system has errors of its own
+            _raise_if_away(error, self.info.source)
             raise ChunkError(
                 f"the voxels {where.start}..{where.stop} of {without_credentials(self.info.source)} cannot be read "
                 f"({str(error)[:200]}); the file is damaged, out of reach, or on a server that gives no byte ranges"
@@ -265,5 +266,8 @@ def _raise_if_away(error: Exception, source: str) -> None:
     if is_url(source):
         from bigcell.io.remote import explain, is_remote_error
 
-        if is_remote_error(error) and type(error).__name__ != "NotSupportedError":
-            raise ConnectionError(f"{without_credentials(source)} cannot be read: {explain(error)}") from error
+        cause: BaseException | None = error
+        while cause is not None:
+            if is_remote_error(cause) and type(cause).__name__ != "NotSupportedError":
+                raise ConnectionError(f"{without_credentials(source)} cannot be read: {explain(cause)}") from error
+            cause = cause.__cause__
