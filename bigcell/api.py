@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from bigcell.cluster.choose import HERE, check_cluster, choose_executor
+from bigcell.cluster.choose import HERE, check_cluster, check_queue, choose_executor
 from bigcell.core.errors import OutputError, PlanError, SettingsError
 from bigcell.core.settings import from_dict
 from bigcell.core.volume import ArrayVolume, Volume
@@ -118,6 +118,8 @@ def segment(
     planned, count = _planned(inputs, request, workers, keep_flows is not None)
     if cluster is None or cluster in HERE:
         check_room(planned, work_folder(store, labels, work))
+    elif planned.budget is not None:
+        check_queue(cluster, planned.budget.worker, network=bool(planned.model))
     kept = absolute(keep_flows) if keep_flows is not None else ""
     outcome = Outcome(planned, target, inputs.reopen, asdict(request), kept, str(work or ""))
     outcome.save()

@@ -26,6 +26,14 @@ def check_cluster(cluster: str | None) -> None:
         )
 
 
+def check_queue(cluster: str, needed: int, *, network: bool) -> None:
+    """Refuse blocks that need more bytes than a worker in a job of the queue `cluster` has."""
+    if is_queue(cluster):
+        from bigcell.cluster.site import check_memory
+
+        check_memory(cluster, needed, network=network)
+
+
 def is_queue(cluster: str) -> bool:
     """Whether `cluster` names a batch queue.
 

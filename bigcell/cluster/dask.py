@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -153,7 +154,12 @@ def start_workers(cluster: Any, specs: Sequence[dict[str, Any]]) -> None:
     for spec in specs:
         (name,) = cluster.new_worker_spec()
         cluster.worker_spec[name] = spec
-    cluster.sync(_started, cluster)
+    try:
+        cluster.sync(_started, cluster)
+    except KeyboardInterrupt:
+        with suppress(Exception):
+            cluster.sync(_started, cluster)  # what is half way into being cannot be closed
+        raise
 
 
 async def _started(cluster: Any) -> None:

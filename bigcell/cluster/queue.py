@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -20,11 +21,11 @@ import dask
 from distributed import Client
 from distributed.core import Status
 from distributed.security import Security
-from platformdirs import user_cache_path
 
+from bigcell.cluster.certificates import Certificates
 from bigcell.cluster.dask import QUIET, DaskExecutor, start_workers
 from bigcell.cluster.site import Allocation, Site
-from bigcell.core.errors import PlanError, SettingsError
+from bigcell.core.errors import PlanError
 from bigcell.engine.executors import THREAD_VARIABLES, THRIFT
 
 Item = TypeVar("Item")
@@ -54,6 +55,8 @@ class QueueExecutor:
         self._system, self._site, self._logs = system, site, logs
         self._held: Allocation | None = None
         self._lent: DaskExecutor | None = None
+        self._cluster: Any = None
+        self._certificates: Certificates | None = None
         if not site.is_loopback:
             risk = (
                 "encrypted and with certificates of this run"
@@ -75,7 +78,12 @@ class QueueExecutor:
             return
         self.close()
         self._logs.mkdir(parents=True, exist_ok=True)
-        cluster = _open(self._system, job_arguments(self._system, self._site, wanted, kind, self._logs))
+        if self._site.encrypts:
+            self._certificates = Certificates.make(self._logs)
+        security = self._certificates.security if self._certificates else None
+        self._cluster = cluster = _open(
+            self._system, job_arguments(self._system, self._site, wanted, kind, self._logs), security
+        )
         self._held, self._lent = wanted, DaskExecutor(Client(cluster), (cluster,), expected=self._count(wanted))
         self._submit(cluster, wanted)
         self._await_worker(cluster)
@@ -90,8 +98,13 @@ class QueueExecutor:
     def close(self) -> None:
         """End the jobs."""
         lent, self._lent, self._held = self._lent, None, None
-        if lent is not None:
-            lent.close()
+        if self._cluster is not None:
+            _forget_unsubmitted(self._cluster)
+            (lent or self._cluster).close()
+            self._cluster = None
+        if self._certificates is not None:
+            self._certificates.remove()
+            self._certificates = None
 
     @staticmethod
     def _count(wanted: Allocation) -> int:
@@ -151,23 +164,9 @@ def job_arguments(system: str, site: Site, wanted: Allocation, kind: str, logs: 
     network = {
         "interface": site.interface,
         "scheduler_options": {"interface": site.interface, "dashboard_address": "127.0.0.1:0"},
-        "security": Security.temporary() if site.encrypts else None,
         "protocol": "tls://" if site.encrypts else "tcp://",
-        "shared_temp_directory": _certificates(logs) if site.encrypts else None,
     }
     return {**given, **network}
-
-
-def _certificates(logs: Path) -> str:
-    """A folder for the certificates of a run, readable by this user alone. Its path is not quoted in job scripts."""
-    for folder in (logs, user_cache_path("bigcell")):
-        if shlex.quote(str(folder)) == str(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            return str(folder)
-    raise SettingsError(
-        f"certificates for encryption cannot lie in {logs} nor in {user_cache_path('bigcell')}: these hold spaces; "
-        "put the labels elsewhere, or set XDG_CACHE_HOME"
-    )
 
 
 def _exports(wanted: Allocation) -> list[str]:
@@ -177,11 +176,14 @@ def _exports(wanted: Allocation) -> list[str]:
     return [f"export {name}={value}" for name, value in {**THRIFT, **threads, **quiet}.items()]
 
 
-def _open(system: str, arguments: dict[str, Any]) -> Any:
+def _open(system: str, arguments: dict[str, Any], security: Security | None) -> Any:
+    before = signal.getsignal(signal.SIGINT)
     import dask_jobqueue  # asked for in `read_site`
 
+    if signal.getsignal(signal.SIGINT) is not before:
+        signal.signal(signal.SIGINT, before)  # its import makes Ctrl-C end the process at once, without a word
     with dask.config.set(QUIET):
-        return getattr(dask_jobqueue, CLUSTERS[system])(**arguments)
+        return getattr(dask_jobqueue, CLUSTERS[system])(**arguments, security=security)
 
 
 async def _keep(cluster: Any) -> None:
@@ -192,8 +194,13 @@ async def _keep(cluster: Any) -> None:
             await cluster
         except (RuntimeError, OSError) as error:
             log.warning("a job could not be submitted again, trying once more in %g s: %s", KEEP, error)
-            for name in [name for name, job in cluster.workers.items() if job.job_id is None]:
-                del cluster.workers[name]
+            _forget_unsubmitted(cluster)
+
+
+def _forget_unsubmitted(cluster: Any) -> None:
+    """Jobs that the queue did not take are none, so that nothing waits for them to end."""
+    for name in [name for name, job in cluster.workers.items() if job.job_id is None]:
+        cluster.workers.pop(name).status = Status.failed
 
 
 def _any_queued(system: str, cluster: Any) -> bool:

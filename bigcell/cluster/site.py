@@ -16,7 +16,7 @@ import psutil
 from dask.utils import parse_bytes
 from platformdirs import user_config_path
 
-from bigcell.core.errors import SettingsError
+from bigcell.core.errors import PlanError, SettingsError
 from bigcell.core.settings import from_dict
 
 SUBMIT = {"slurm": "sbatch", "lsf": "bsub", "sge": "qsub", "pbs": "qsub"}
@@ -142,6 +142,17 @@ def read_site(cluster: str) -> tuple[str, Site]:
             "that can submit jobs, or choose --cluster local"
         )
     return system, site
+
+
+def check_memory(cluster: str, needed: int, *, network: bool) -> None:
+    """Refuse a plan whose blocks need more bytes than a worker of the site's jobs has."""
+    _, site = read_site(cluster)
+    table, wanted = ("network", site.network) if network else ("cpu", site.cpu)
+    if needed > wanted.worker_bytes:
+        raise PlanError(
+            f"a worker needs {needed / 1e9:.1f} GB for these blocks, jobs of [{table}] give it "
+            f"{wanted.worker_bytes / 1e9:.1f}: raise memory in the site file, or use smaller blocks"
+        )
 
 
 def _addresses() -> dict[str, str]:

@@ -6,9 +6,9 @@ from typing import Any
 import psutil
 import pytest
 
-from bigcell.cluster.choose import check_cluster, is_queue
+from bigcell.cluster.choose import check_cluster, check_queue, is_queue
 from bigcell.cluster.site import Allocation, Site, read_site
-from bigcell.core.errors import SettingsError
+from bigcell.core.errors import PlanError, SettingsError
 
 LOOPBACK = next(n for n, found in psutil.net_if_addrs().items() if any(a.address == "127.0.0.1" for a in found))
 GOOD = f"""
@@ -143,3 +143,12 @@ def test_open_networks_are_encrypted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not Site("ib0").is_loopback
     assert Site("ib0").encrypts
     assert not Site("ib0", tls=False).encrypts
+
+
+def test_blocks_too_large_for_the_jobs(file: Path) -> None:
+    check_queue(f"slurm:{file}", 32 * 10**9, network=True)
+    with pytest.raises(PlanError, match=r"needs 32\.1 GB for these blocks, jobs of \[network\] give it 32\.0"):
+        check_queue(f"slurm:{file}", 32_100_000_000, network=True)
+    with pytest.raises(PlanError, match=r"jobs of \[cpu\] give it 16\.0: raise memory"):
+        check_queue(f"slurm:{file}", 20 * 10**9, network=False)
+    check_queue("tcp://elsewhere:1", 10**15, network=True)

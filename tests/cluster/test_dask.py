@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bigcell.cluster.dask import DaskExecutor
+from bigcell.cluster.devices import visible_gpus
+from bigcell.core.errors import ModelError
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[DaskExecutor]:
+    """Three workers on a machine with two GPUs (which are none)."""
+    with closing(DaskExecutor.local(3, gpus=("GPU-a", "GPU-b"))) as executor:
+        yield executor
+
+
+def device(_: int) -> tuple[int, str | None]:
+    time.sleep(0.02)
+    return os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def test_each_gpu_has_one_worker_which_runs_the_network(pair: DaskExecutor) -> None:
+    pair.begin("predict")
+    seen = set(pair.map(device, range(40)))
+    assert sorted(str(gpu) for _, gpu in seen) == ["GPU-a", "GPU-b"]
+    pair.begin("follow")
+    seen = set(pair.map(device, range(60)))
+    assert sorted(str(gpu) for _, gpu in seen) == ["", "GPU-a", "GPU-b"], "other stages use every worker"
+
+
+def test_a_worker_that_dies_comes_back_to_its_gpu(pair: DaskExecutor) -> None:
+    pair.begin("predict")
+    before = dict(pair.map(device, range(40)))
+    victim = next(pid for pid, gpu in before.items() if gpu == "GPU-b")
+    os.kill(victim, signal.SIGKILL)
+    until = time.monotonic() + 30
+    after: dict[int, str | None] = {}
+    while sorted(map(str, after.values())) != ["GPU-a", "GPU-b"] and time.monotonic() < until:
+        after = dict(pair.map(device, range(40)))
+    assert sorted(map(str, after.values())) == ["GPU-a", "GPU-b"]
+    assert victim not in after
+
+
+def test_no_gpus_no_change() -> None:
+    with closing(DaskExecutor.local(1, gpus=())) as executor:
+        executor.begin("predict")
+        assert {gpu for _, gpu in executor.map(device, range(3))} == {os.environ.get("CUDA_VISIBLE_DEVICES")}
+
+
+def test_everything_listens_on_loopback(pair: DaskExecutor) -> None:
+    """Scheduler, nannies and workers: in this process and in all that it started."""
+    here = psutil.Process()
+    found = [
+        connection.laddr.ip
+        for process in (here, *here.children(recursive=True))
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(found) >= 4, "a scheduler and three workers"
+    assert set(found) <= {"127.0.0.1", "::1"}
+
+
+def loads(_: int) -> tuple[int, str]:
+    """How often this process has read a checkpoint for the same model asked for twice."""
+    from bigcell.engine.network_steps import loaded_model
+
+    try:
+        loaded_model("default", "not its hash")
+    except ModelError as error:
+        digest = str(error).split()[4].rstrip(",")
+    from bigcell.networks.registry import load_model
+
+    whole = load_model("default").sha256
+    assert whole.startswith(digest)
+    loaded_model.cache_clear()
+    for _ in range(3):
+        loaded_model("default", whole)
+    return os.getpid(), f"{loaded_model.cache_info().misses} of {loaded_model.cache_info().hits + 1}"
+
+
+def test_a_model_is_loaded_once_in_a_worker() -> None:
+    with closing(DaskExecutor.local(1)) as executor:
+        assert {said for _, said in executor.map(loads, range(2))} == {"1 of 3"}
+
+
+def test_gpus_of_this_machine(tmp_path: Path) -> None:
+    for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm", "sda1"):
+        (tmp_path / name).touch()
+    assert visible_gpus(tmp_path, {}) == ("0", "1")
+    assert visible_gpus(tmp_path, {"CUDA_VISIBLE_DEVICES": "2, GPU-x"}) == ("2", "GPU-x")
+    assert visible_gpus(tmp_path, {"CUDA_VISIBLE_DEVICES": ""}) == ()
+    assert visible_gpus(tmp_path, {"CUDA_VISIBLE_DEVICES": "-1"}) == ()
+    assert visible_gpus(tmp_path / "missing", {}) == ()
+
+
+DRIVER = """
+import time
+from bigcell.cluster.dask import DaskExecutor
+if __name__ == "__main__":
+    executor = DaskExecutor.local(2)
+    list(executor.map(abs, range(4)))
+    print("ready", flush=True)
+    time.sleep(100)
+"""
+
+
+def test_workers_end_when_the_driver_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    driver = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert driver.stdout is not None
+    assert driver.stdout.readline() == "ready\n"
+    workers = psutil.Process(driver.pid).children(recursive=True)
+    assert len(workers) >= 2
+    driver.kill()
+    driver.wait()
+    driver.stdout.close()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive

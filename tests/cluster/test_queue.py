@@ -1,0 +1,131 @@
+"""What queues are asked for. A real one is asked in test_slurm."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue: pip install 'bigcell[hpc]'")
+
+import psutil
+
+from bigcell.cluster.certificates import Certificates
+from bigcell.cluster.preload import own_device
+from bigcell.cluster.queue import CLUSTERS, NETWORK_STAGES, QueueExecutor, _last_words, job_arguments
+from bigcell.cluster.site import Allocation, Site
+from bigcell.core.errors import SettingsError
+from bigcell.engine.steps import STEPS
+
+LOOPBACK = next(n for n, found in psutil.net_if_addrs().items() if any(a.address == "127.0.0.1" for a in found))
+GPU = Allocation(
+    queue="gpu", account="lab", cores=8, memory="64GB", walltime="08:00:00", gpus=2, directives=("--qos=short",),
+    prologue=("module load cuda",),
+)  # fmt: skip
+SITE = Site(LOOPBACK, network=GPU)
+
+WANTED = {
+    "slurm": [
+        "-J bigcell-network",
+        "-p gpu",
+        "-A lab",
+        "--cpus-per-task=8",
+        "--mem=60G",
+        "-t 08:00:00",
+        "--gres=gpu:2",
+    ],
+    "lsf": ["-J bigcell-network", "-q gpu", '-P "lab"', "-n 8", "-M ", "-W 08:00:00", '-gpu "num=2"'],
+    "sge": ["-N bigcell-network", "-q gpu", "-P lab", "-l h_rt=08:00:00", "-l gpu=2"],
+    "pbs": ["-N bigcell-network", "-q gpu", "-A lab", "ncpus=8:mem=60GB", "walltime=08:00:00", "-l ngpus=2"],
+}
+MARKS = {"slurm": "#SBATCH", "lsf": "#BSUB", "sge": "#$", "pbs": "#PBS"}
+
+
+def script(system: str, site: Site = SITE, wanted: Allocation = GPU, logs: Path = Path("/shared/my logs")) -> str:
+    import dask_jobqueue
+
+    arguments = job_arguments(system, site, wanted, "network", logs)
+    for name in ("scheduler_options",):
+        del arguments[name]
+    job = getattr(dask_jobqueue, CLUSTERS[system]).job_cls
+    made: str = job("tcp://127.0.0.1:7", name="bigcell-0", **arguments).job_script()
+    return made
+
+
+@pytest.mark.parametrize("system", ["slurm", "lsf", "sge", "pbs"])
+def test_job_scripts(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dask_jobqueue.lsf.lsf_detect_units", lambda: "mb")
+    text = script(system)
+    header = [line for line in text.splitlines() if line.startswith(MARKS[system])]
+    for wanted in WANTED[system]:
+        assert any(wanted in line for line in header), (wanted, text)
+    assert any('"/shared/my logs' in line for line in header), "a log of each job, whatever its folder is called"
+    assert f"{MARKS[system]} --qos=short" in header
+    command = text.splitlines()[-1]
+    assert command.startswith(sys.executable)
+    assert " --nthreads 1 " in command[command.rindex("--nthreads") - 1 :], "one task at a time; the last one counts"
+    assert "--nworkers 2" in command
+    assert "--preload bigcell.cluster.preload" in command
+    assert "--death-timeout 60" in command
+    assert f"--interface {LOOPBACK}" in command
+    assert "--dashboard-address 127.0.0.1:0" in command
+    before = text.splitlines()[:-1]
+    assert "module load cuda" in before
+    assert "export OMP_NUM_THREADS=4" in before, "each of two workers has half of the cores"
+    assert "export DASK_DISTRIBUTED__WORKER__MEMORY__SPILL=False" in before
+
+
+def test_a_job_without_gpus_asks_for_none() -> None:
+    text = script("slurm", wanted=Allocation(cores=3, memory="8GB"))
+    assert "gpu" not in text
+    assert "preload" not in text
+    assert "export OMP_NUM_THREADS=3" in text
+    assert "--gpus-per-node=2" in script("slurm", wanted=Allocation(gpus=2, gpu_directive="--gpus-per-node={gpus}"))
+
+
+def test_every_stage_has_its_jobs() -> None:
+    assert set(STEPS) >= NETWORK_STAGES
+    assert "follow" not in NETWORK_STAGES
+
+
+def test_listening_beyond_loopback_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    QueueExecutor("slurm", SITE, Path("logs"))
+    assert not caplog.messages
+    address = next(iter(psutil.net_if_addrs().values()))[0]._replace(family=2, address="10.0.0.7")
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"ib0": [address]})
+    QueueExecutor("slurm", Site("ib0"), Path("logs"))
+    QueueExecutor("slurm", Site("ib0", tls=False), Path("logs"))
+    assert "listening on interface ib0, encrypted" in caplog.messages[0]
+    assert "NOT encrypted: whoever reaches it can run code as you" in caplog.messages[1]
+
+
+def test_certificates_are_for_one_user_and_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cryptography", reason="makes the certificates: pip install 'bigcell[hpc]'")
+    first, second = Certificates.make(tmp_path), Certificates.make(tmp_path)
+    texts = [file.read_bytes() for made in (first, second) for file in made.files]
+    assert len(set(texts)) == 4, "a key and a certificate, which vouches for itself, for each"
+    for file in first.files:
+        assert file.parent == tmp_path
+        assert os.stat(file).st_mode & 0o777 == 0o600
+    assert first.security.get_tls_config_for_role("worker")["key"] == str(first.files[2])
+    first.remove()
+    first.remove()
+    assert sorted(tmp_path.iterdir()) == sorted(second.files)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert Certificates.make(tmp_path / "a b").files[0].parent == tmp_path / "cache" / "bigcell"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "c d"))
+    with pytest.raises(SettingsError, match="whose names hold spaces"):
+        Certificates.make(tmp_path / "a b")
+
+
+def test_workers_of_a_job_take_one_gpu_each() -> None:
+    assert [own_device(f"SLURMCluster-7-{i}", "4,5") for i in range(2)] == ["4", "5"]
+    assert own_device("SLURMCluster-7", "GPU-x") == "GPU-x"
+
+
+def test_last_words(tmp_path: Path) -> None:
+    assert _last_words(tmp_path).endswith(f"see {tmp_path}")
+    (tmp_path / "a.log").write_text("first\nImportError: no bigcell\n\n")
+    assert "'ImportError: no bigcell'" in _last_words(tmp_path)
