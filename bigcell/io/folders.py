@@ -37,7 +37,14 @@ def put_in_place(building: Path, final: Path) -> None:
     """building -> final. What was there steps aside first, and goes only when the new store stands."""
     old = retired_place(final)
     shutil.rmtree(old, ignore_errors=True)
+    _sweep(building)
     if final.exists():
         final.rename(old)
     building.rename(final)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _sweep(building: Path) -> None:
+    """Take away what zarr left of writes that a kill cut off: files take their names when they are whole."""
+    for left in building.rglob("*.partial"):
+        left.unlink(missing_ok=True)

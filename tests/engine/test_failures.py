@@ -250,3 +250,76 @@ def test_a_stage_that_is_resumed_says_what_was_found(
         listener=lambda e: found.setdefault(e.stage, e.done) if isinstance(e, StageStarted) else None,
     )  # fmt: skip
     assert (found["follow"], found["sinks"], found["name"]) == (8, 7, 0)
+
+
+def full(*_: object, **__: object) -> Any:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "zarr.storage._local._put",  # labels
+        "bigcell.io.scratch._append",  # the journal
+        "bigcell.engine.output.ObjectTableWriter.write",
+        "bigcell.engine.output.publish",
+    ],
+)
+def test_a_full_disk_is_a_clean_stop(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flow_store: Path, where: str
+) -> None:
+    plain = bigcell.segment(flows=flow_store, output=tmp_path / "plain.zarr", block=BLOCK, cluster="serial")
+    out = tmp_path / "out.zarr"
+    with monkeypatch.context() as small:
+        small.setattr(where, full)
+        with pytest.raises(OutputError, match=r"cannot .*No space left on device"):
+            bigcell.segment(flows=flow_store, output=out, block=BLOCK, cluster="serial")
+    assert not (out / "labels" / "cells").exists()
+    assert files_of(bigcell.resume(out, cluster="serial").path) == files_of(plain.path)
+
+
+def test_a_full_disk_while_flows_are_kept_is_a_clean_stop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from bigcell.io.images import write_image
+    from bigcell.testing.synthetic import sample_volume
+
+    image = write_image(tmp_path / "image.zarr", sample_volume((8, 40, 40), diameter=14, seed=3).image)
+    words: dict[str, Any] = {"diameter": 14, "tile": 48, "block": (8, 20, 40), "cluster": "serial"}
+    plain = bigcell.segment(image, keep_flows=tmp_path / "plain_flows.zarr", output=tmp_path / "plain.zarr", **words)
+    out, kept = tmp_path / "out.zarr", tmp_path / "flows.zarr"
+    with monkeypatch.context() as small:
+        small.setattr("zarr.storage._local._put", full)
+        with pytest.raises(OutputError, match=r"cannot .*No space left on device"):
+            bigcell.segment(image, keep_flows=kept, output=out, **words)
+    assert not kept.exists()
+    resumed = bigcell.resume(out, cluster="serial")
+    assert files_of(resumed.path) == files_of(plain.path)
+    assert files_of(kept) == files_of(tmp_path / "plain_flows.zarr")
+
+
+def test_what_a_killed_write_left_is_not_published(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flow_store: Path
+) -> None:
+    plain = bigcell.segment(flows=flow_store, output=tmp_path / "plain.zarr", block=BLOCK, cluster="serial")
+    out = tmp_path / "out.zarr"
+    with monkeypatch.context() as broken:
+        broken.setattr("bigcell.engine.output.publish", full)
+        with pytest.raises(OutputError):
+            bigcell.segment(flows=flow_store, output=out, block=BLOCK, cluster="serial")
+    chunk = next(p for p in (out / "labels").rglob("c/0/0/0"))
+    chunk.with_name(f"{chunk.name}.deadbeef.partial").write_bytes(b"half of it")
+    assert files_of(bigcell.resume(out, cluster="serial").path) == files_of(plain.path)
+
+
+def test_half_a_work_folder_is_no_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flow_store: Path) -> None:
+    """A kill while a finished run tidies up: `resume` finds the labels, and another run starts from nothing."""
+    out = tmp_path / "out.zarr"
+    with monkeypatch.context() as killed:
+        killed.setattr("bigcell.engine.output.shutil.rmtree", lambda *_, **__: None)
+        first = bigcell.segment(flows=flow_store, output=out, block=BLOCK, cluster="serial")
+    scratch = tmp_path / "out.zarr.bigcell" / "cells" / "scratch"
+    assert scratch.exists()
+    assert bigcell.resume(out).objects == first.objects
+    entry = next(p for p in scratch.rglob("*") if p.suffix == ".dense")
+    entry.unlink()  # what the journal says is done is half gone
+    again = bigcell.segment(flows=flow_store, output=out, block=BLOCK, cluster="serial", overwrite=True)
+    assert again.counts == first.counts
