@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -20,6 +21,7 @@ from bigcell.core.errors import OutputError
 from bigcell.engine.events import StageFinished, StageStarted, TaskDone, TaskFailed, ignore
 from bigcell.engine.look import read_status
 from bigcell.engine.status import STATUS_FILE, Status, StatusFile
+from bigcell.engine.steps import STEPS
 
 
 def call(*words: object) -> tuple[int, str, str]:
@@ -113,3 +115,29 @@ def test_a_damaged_file_is_told_of(tmp_path: Path) -> None:
     (work / STATUS_FILE).write_text("{")
     with pytest.raises(OutputError, match="cannot be read"):
         read_status(tmp_path / "out.zarr")
+
+
+def test_a_run_with_a_poison_block_ends_with_3_and_is_listed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flow_store: Path
+) -> None:
+    out, step = tmp_path / "out.zarr", STEPS["name"]
+
+    def failing(job: Any, item: Any) -> dict[str, Any]:
+        if item[0] == 6:
+            raise ZeroDivisionError("division by zero")
+        return step(job, item)
+
+    words = ("--flows", flow_store, "--output", out, "--block", "18,30,34", "--cluster", "serial")
+    with monkeypatch.context() as poisoned:
+        poisoned.setitem(STEPS, "name", failing)
+        code, said, errors = call("segment", *words)
+    assert (code, said) == (3, "")
+    last = errors.splitlines()[-1]
+    assert "1 of 8 tasks failed" in last
+    assert "name of 6 (18:36, 30:60, 0:34): ZeroDivisionError: division by zero" in last
+    assert f"`bigcell resume {out}`" in last
+    code, said, _ = call("status", out)
+    assert code == 0
+    assert "naming cells: 7 of 8 tasks" in said
+    assert "name of 6 (18:36, 30:60, 0:34): ZeroDivisionError" in said
+    assert call("resume", out, "--cluster", "serial")[0] == 0

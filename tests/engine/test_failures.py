@@ -13,13 +13,18 @@ import numpy as np
 import pytest
 
 import bigcell
+from bigcell.cluster.choose import choose_executor
 from bigcell.core.box import Box
 from bigcell.core.errors import BlockError, ChunkError, InputError, ModelError, OutputError
+from bigcell.core.volume import ArrayVolume
 from bigcell.engine import failures
 from bigcell.engine.events import Event, Notice, StageStarted, TaskDone, TaskFailed
 from bigcell.engine.executors import ProcessExecutor, WorkersLostError
+from bigcell.engine.job import Job
+from bigcell.engine.request import Request, make_plan
 from bigcell.engine.steps import STEPS
 from bigcell.io.open import open_image
+from bigcell.io.scratch import MemoryScratch
 from bigcell.testing.flows import FlowLattice
 
 BLOCK = (18, 30, 34)
@@ -122,15 +127,38 @@ def deadly(n: int) -> int:
     return n
 
 
-def test_the_others_of_a_dead_worker_are_done() -> None:
+@pytest.mark.parametrize("kind", ["processes", "local"])
+def test_the_others_of_a_dead_worker_are_done(kind: str) -> None:
     """What it had in hand is told of at the end; the executor can be used again."""
-    with closing(ProcessExecutor(2)) as executor:
+    with closing(choose_executor(kind, 2)) as executor:
         found: list[int] = []
         with pytest.raises(WorkersLostError) as lost:
             found.extend(executor.map(deadly, range(12)))  # extend keeps what came before the error
         assert 5 in lost.value.items
         assert sorted({*found, *lost.value.items}) == list(range(12))
         assert sorted(executor.map(deadly, [1, 2])) == [1, 2]
+
+
+def sick(n: int) -> int:
+    """A worker whose device has failed: whatever it does there fails."""
+    if n != 1:
+        return n
+    job = Job(make_plan(Request(), None, ArrayVolume(np.zeros((4, 8, 8, 8), np.float32))), None, None, MemoryScratch())
+
+    def failing(job: Any, item: Any) -> dict[str, Any]:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    STEPS["follow"] = failing
+    return failures.attempt(job, "follow", (n, (0,)))[0]
+
+
+def test_a_worker_whose_device_failed_ends() -> None:
+    """Another one takes its place."""
+    with closing(ProcessExecutor(1)) as executor:
+        with pytest.raises(WorkersLostError) as lost:
+            list(executor.map(sick, [1]))
+        assert lost.value.items == (1,)
+        assert list(executor.map(sick, [2])) == [2]
 
 
 class Deadly:
@@ -160,10 +188,6 @@ class Deadly:
 
 
 def test_a_task_that_kills_its_workers_is_set_aside(tmp_path: Path, flow_store: Path) -> None:
-    from bigcell.engine.job import Job
-    from bigcell.engine.request import Request, make_plan
-    from bigcell.io.scratch import MemoryScratch
-
     given = open_image(flow_store)
     job = Job(make_plan(Request(block=BLOCK), None, given), None, given, MemoryScratch())
     executor = Deadly(poison=2)
