@@ -18,9 +18,16 @@ from urllib.request import Request, urlopen
 import pytest
 
 from bigcell.io.remote import fetch, keys_below, upload
+from bigcell.testing.flows import FlowLattice
 
 KEY, SECRET = "testkey", "testsecret"
 NUMBER = itertools.count(1)
+
+
+@pytest.fixture
+def lattice():
+    """Some twenty cells: a simulated server takes its time."""
+    return FlowLattice((20, 36, 44), diameter=12, noise=0.5)
 
 
 @pytest.fixture
@@ -76,7 +83,13 @@ def real_server(tmp_path_factory):
     ports = [free_port() for _ in range(4)]
     names = ("-master.port", "-volume.port", "-filer.port", "-s3.port")
     command = [weed, "-logtostderr=false", f"-logdir={folder}", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
-    command += [f"-dir={folder}", "-s3", f"-s3.config={folder / 's3.json'}", "-master.volumeSizeLimitMB=64", "-volume.max=100"]
+    command += [
+        f"-dir={folder}",
+        "-s3",
+        f"-s3.config={folder / 's3.json'}",
+        "-master.volumeSizeLimitMB=64",
+        "-volume.max=100",
+    ]
     command += [f"{name}={port}" for name, port in zip(names, ports, strict=True)]
     command += [f"{name}.grpc={free_port()}" for name in names]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -18,7 +18,7 @@ from bigcell.io.open import open_image
 from bigcell.io.remote import keys_below
 
 pytestmark = pytest.mark.s3
-BLOCK = "12,30,34"
+BLOCK = "10,18,22"
 MAIN = "from bigcell.cli import main; main()"
 SIDE = ("zarr.json", "record.json", "objects.parquet")
 
@@ -72,7 +72,7 @@ def finish(*words, **environment):
 def test_killed_and_resumed_from_bucket_to_bucket(flow_store, tmp_path, make_bucket, copy_up, all_files, all_objects):
     bucket = make_bucket("runs")
     url = copy_up(flow_store, f"{bucket}/flows.zarr")
-    local = bigcell.segment(flows=flow_store, output=tmp_path / "l.zarr", workers=1, block=(12, 30, 34))
+    local = bigcell.segment(flows=flow_store, output=tmp_path / "l.zarr", workers=1, block=(10, 18, 22))
     words = ("--flows", url, "--output", f"{bucket}/l.zarr", "--workers", "2", "--block", BLOCK)
     run = command("segment", *words, pause="0.1")
     killed = 0
@@ -99,7 +99,7 @@ def test_killed_and_resumed_from_bucket_to_bucket(flow_store, tmp_path, make_buc
 def test_without_a_key_what_is_public_can_be_read(flow_store, make_bucket, copy_up, monkeypatch):
     public = copy_up(flow_store, f"{make_bucket('open')}/flows.zarr")
     private = copy_up(flow_store, f"{make_bucket('closed')}/flows.zarr")
-    box = Box((0, 0, 0), (36, 60, 68))
+    box = Box((0, 0, 0), (20, 36, 44))
     held = open_image(public).read(box)
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
