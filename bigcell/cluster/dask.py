@@ -19,7 +19,7 @@ from distributed.protocol.pickle import dumps
 from bigcell.cluster.devices import VISIBLE, visible_gpus
 from bigcell.core.errors import BlockError, PlanError
 from bigcell.engine.bunches import Bunches, Carried, Done
-from bigcell.engine.executors import THRIFT, WorkersLostError, thread_environment
+from bigcell.engine.executors import MOST_DEATHS, THRIFT, WorkersLostError, thread_environment
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -107,7 +107,7 @@ class DaskExecutor:
         carried, bunches = Carried.of(function, dumps), Bunches(items, workers)
         source, running = iter(bunches), as_completed([], with_results=False)
         held: dict[str, tuple[Item, ...]] = {}
-        lost: list[Item] = []
+        lost, deaths = list[Item](), 0
         self._submit_some(carried, islice(source, IN_FLIGHT * workers), running, held)
         while held:
             future = next(running)
@@ -115,6 +115,9 @@ class DaskExecutor:
             self._submit_some(carried, islice(source, 1), running, held)
             if done is None:
                 lost += bunch
+                deaths += 1
+                if deaths > IN_FLIGHT * MOST_DEATHS:
+                    raise BlockError("workers are killed again and again, often for lack of memory: use smaller blocks")
                 continue
             bunches.learn(done)
             yield from done.results

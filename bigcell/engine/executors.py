@@ -139,7 +139,9 @@ class ProcessExecutor:
                 for done in results:
                     done.check()
                 if deaths > MOST_DEATHS:
-                    break
+                    raise BlockError(
+                        f"{deaths} workers were killed, often for lack of memory: use smaller blocks or fewer workers"
+                    )
         finally:
             for future in pending:
                 future.cancel()

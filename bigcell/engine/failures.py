@@ -124,7 +124,8 @@ def _alone(executor: Executor, job: Job, stage: str, task: Task) -> tuple[int, N
     said = ""
     for _ in range(TRIES):
         try:
-            return next(iter(list(executor.map(partial(attempt, job, stage), [task]))))
+            (result,) = executor.map(partial(attempt, job, stage), [task])
+            return result
         except WorkersLostError as error:
             done = job.journal.finished(stage)
             if key_of(task[1]) in done:
@@ -190,8 +191,8 @@ class Failures:
 def _place(job: Job, stage: str, item: Any) -> tuple[tuple[int, ...], ...]:
     """Where in the volume an item works, as far as there is such a place."""
     box = next((part for part in item if isinstance(part, Box)), None)
-    if stage == "coarsen" or (box is None and stage in ("number", "link")):
-        return ()
+    if stage in ("coarsen", "number", "link") or (stage == "statistics" and job.plan.settings.normalize.by == "tile"):
+        return ()  # of a layer, a coarse level, a group of tiles
     if stage == "predict":
         box = job.grids.source_box(job.lattice.region(item[0]))
     elif box is None:

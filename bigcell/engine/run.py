@@ -41,7 +41,8 @@ MakeLabels = Callable[[int], Labels]
 
 @dataclass(frozen=True)
 class Result:
-    """What a run made. `path` is where the labels are, a URL where they are in an object store; labels in memory are in `labels` (z, y, x), or (y, x) for 2-D.
+    """What a run made. `path` is where the labels are, a URL where they are in an object store; labels in memory are in
+    `labels` (z, y, x), or (y, x) for 2-D.
 
     `objects` counts them. `counts` and `stages` are for the record: tasks done now and found done, tiles, seconds.
     """

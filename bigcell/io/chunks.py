@@ -46,7 +46,7 @@ def read_around(volume: ZarrVolume, box: Box) -> tuple[Array, list[BadChunk]]:
         at = piece.relative_to(box).slices
         for i, index in enumerate(volume.indices):
             try:
-                values[i, *at] = _read(replace(volume, indices=(index,)), piece)[0]
+                values[i][at] = _read(replace(volume, indices=(index,)), piece)[0]
             except ChunkError as error:
                 place = _chunk(volume, index, piece)
                 bad.setdefault(place, BadChunk(volume.info.levels[volume.level].path, place, _cause(error)))

@@ -139,6 +139,18 @@ def test_the_others_of_a_dead_worker_are_done(kind: str) -> None:
         assert sorted(executor.map(deadly, [1, 2])) == [1, 2]
 
 
+def always_deadly(n: int) -> int:
+    os._exit(1)
+
+
+def test_workers_that_always_die_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Items that nobody has begun are not taken for lost ones, which are done again, or for done ones."""
+    monkeypatch.setattr("bigcell.engine.executors.MOST_DEATHS", 1)
+    with closing(ProcessExecutor(1)) as executor, pytest.raises(BlockError, match="2 workers were killed") as error:
+        list(executor.map(always_deadly, range(100)))
+    assert not isinstance(error.value, WorkersLostError)
+
+
 def sick(n: int) -> int:
     """A worker whose device has failed: whatever it does there fails."""
     if n != 1:
