@@ -26,6 +26,7 @@ def masks(
     stitch_threshold: o.StitchThreshold = None,
     niter: o.Niter = None,
     block: o.Block = None,
+    on_bad_chunk: o.OnBadChunk = None,
     work: o.Work = None,
     workers: o.Workers = None,
     cluster: o.Cluster = None,

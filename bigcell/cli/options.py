@@ -129,7 +129,8 @@ Cluster = Annotated[
     ),
 ]
 OnBadChunk = Annotated[
-    str, _option("--on-bad-chunk", "WHAT", "fail (the default), or fill: chunks that cannot be read count as empty.")
+    str | None,
+    _option("--on-bad-chunk", "WHAT", "fail (the default), or fill: chunks that cannot be read count as empty."),
 ]
 Labels = Annotated[str, _option("--labels", "NAME", "Name of the labels; 'cells' is the default.")]
 Output = Annotated[

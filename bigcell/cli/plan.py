@@ -49,7 +49,7 @@ def plan(
     tile_layout: o.TileLayout = "even",
     batch: o.Batch = 8,
     precision: o.Precision = "auto",
-    on_bad_chunk: o.OnBadChunk = "fail",
+    on_bad_chunk: o.OnBadChunk = None,
     workers: o.Workers = None,
     json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.", show_default=False)] = False,
 ) -> None:

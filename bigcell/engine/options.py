@@ -26,6 +26,7 @@ class MaskOptions(TypedDict, total=False):
     do_3D: bool | None
     stitch_threshold: float
     block: Sequence[int] | None
+    on_bad_chunk: Literal["fail", "fill"]
 
 
 class IntensityOptions(TypedDict, total=False):
@@ -78,4 +79,3 @@ class Options(MaskOptions, IntensityOptions, FlowOptions, total=False):
     model: str | Path
     diameter: float | str | None
     anisotropy: float | None
-    on_bad_chunk: Literal["fail", "fill"]

@@ -248,6 +248,30 @@ def test_a_damaged_chunk_is_filled_told_and_counted(tmp_path: Path, flow_store: 
     assert [e.text for e in said if isinstance(e, Notice) and "(0, 0, 1, 1) of array '0'" in e.text]
 
 
+def test_a_damaged_image_is_filled_in_every_step_that_reads_it(tmp_path: Path, store: Any) -> None:
+    """Percentiles and network see the fill value; a damaged flow that was kept is met in the same way by `masks`."""
+    from bigcell.testing.synthetic import sample_volume
+
+    made = sample_volume((8, 40, 40), diameter=14, seed=3).image
+    holed = np.array(made)
+    holed[..., :32, 32:] = 0
+    words: dict[str, Any] = {"diameter": 14, "tile": 48, "block": (8, 20, 40), "cluster": "serial"}
+    plain = bigcell.segment(store(tmp_path / "holed.zarr", holed), output=tmp_path / "plain.zarr", **words)
+    image = store(tmp_path / "image.zarr", made)
+    chunk = next(p for p in (image / "0" / "c").rglob("*") if p.is_file() and p.parts[-2:] == ("0", "1"))
+    chunk.write_bytes(b"not a chunk")
+    words |= {"output": tmp_path / "out.zarr", "on_bad_chunk": "fill"}
+    result = bigcell.segment(image, keep_flows=tmp_path / "flows.zarr", **words)
+    assert files_of(result.path) == files_of(plain.path)
+    assert result.counts["bad_chunks"] == 1
+    for kept in (p for p in (tmp_path / "flows.zarr" / "0" / "c").rglob("*") if p.is_file()):
+        kept.write_bytes(b"nor is this")
+    again = bigcell.masks(tmp_path / "flows.zarr", labels="again", cluster="serial")
+    assert (again.objects, again.counts["bad_chunks"] > 0) == (0, True)
+    with pytest.raises(BlockError, match="cannot be read"):
+        bigcell.masks(tmp_path / "flows.zarr", labels="more", cluster="serial", on_bad_chunk="fail")
+
+
 def test_a_chunk_that_comes_back_is_not_bad(monkeypatch: pytest.MonkeyPatch, flow_store: Path) -> None:
     """A store that fails one read in eight gives the same labels."""
     from bigcell.io.open import ZarrVolume
