@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,7 +44,7 @@ def _labels(info: ImageInfo, name: str) -> str:
     from bigcell.engine.output import finished
 
     try:
-        result = finished(Path(info.source), name)
+        result = finished(info.source, name)
     except (OSError, ValueError, KeyError):  # made by others, or damaged: the name is still worth telling
         return name
     return f"{name}: {result.objects} objects" if result is not None else name

@@ -141,7 +141,8 @@ def tell(result: Result) -> None:
         print(f"labels   {result.path}")
         store, _, name = str(result.path).rpartition("/labels/")
         print(f"table    {result.path}/objects.parquet")
-        print(f"look     bigcell view {store} --labels {name}")
+        if "://" not in store:  # a view is made of local folders
+            print(f"look     bigcell view {store} --labels {name}")
 
 
 @contextmanager

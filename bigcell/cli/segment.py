@@ -8,6 +8,7 @@ import typer
 
 from bigcell.cli import options as o
 from bigcell.cli.progress import Progress, resumable, tell
+from bigcell.core.errors import SettingsError
 
 
 def segment(
@@ -55,7 +56,7 @@ def segment(
     tile_layout: o.TileLayout = "even",
     batch: o.Batch = 8,
     precision: o.Precision = "auto",
-    on_bad_chunk: o.OnBadChunk = "fail",
+    on_bad_chunk: o.OnBadChunk = None,
     workers: o.Workers = None,
     cluster: o.Cluster = None,
     picture: Annotated[
@@ -71,6 +72,8 @@ def segment(
     from bigcell import api
 
     store = output or image or flows
+    if picture is not None and "://" in str(store):
+        raise SettingsError(f"--picture is drawn from labels on a disk, these go to {store}; leave it out")
     with resumable(store, work), Progress() as listener:
         result = api.segment(
             image,

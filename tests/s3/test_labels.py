@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import bigcell
+from bigcell.cli.app import app
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, OutputError
 from bigcell.engine import output
@@ -206,3 +207,24 @@ def test_a_server_that_goes_away_leaves_a_run_that_can_go_on(flow_store, bucket,
         with pytest.raises((ConnectionError, InputError), match="the server cannot be reached"):
             volume.read(Box((0, 0, 0), (4, 4, 4)))
     assert bigcell.segment(flows=url, output=place, workers=1, **BLOCK).objects > 10
+
+
+def test_the_command_line_tells_of_urls_as_of_paths(flow_store, bucket, here, copy_up, capsys):
+    url, place = copy_up(flow_store, f"{bucket}/f.zarr"), f"{bucket}/l.zarr"
+    words = ["segment", "--flows", url, "--output", place, "--work", "w", "--workers", "1", "--block", "20,36,44"]
+    assert say(words) == 0
+    told = capsys.readouterr().out
+    assert f"labels   {place}/labels/cells\n" in told
+    assert f"table    {place}/labels/cells/objects.parquet\n" in told
+    assert "bigcell view" not in told  # a view is made of local folders
+    assert list((here / "w").iterdir()) == []
+    assert say(["inspect", place]) == 0
+    assert f"labels    cells: {told.split()[0]} objects" in capsys.readouterr().out
+    assert say([*words, "--labels", "b", "--picture", "p.png"]) == 2
+    assert "--picture is drawn from labels on a disk" in capsys.readouterr().err
+
+
+def say(words):
+    with pytest.raises(SystemExit) as ended:
+        app(words)
+    return ended.value.code
