@@ -108,7 +108,7 @@ def test_promises(name: str, image: Path, tmp_path: Path, monkeypatch: pytest.Mo
     # Unlosable: interrupted half way and taken up again, the same bytes.
     half = sum(stage["tasks"] for stage in blocks.stages.values()) // 2
     with monkeypatch.context() as patch:
-        patch.setattr(api, "choose_executor", lambda kind, workers: Stopping([half]))
+        patch.setattr(api, "choose_executor", lambda *_: Stopping([half]))
         with pytest.raises(KeyboardInterrupt):
             run(image, tmp_path / "cut.zarr", BLOCKS[1], option)
     resumed = bigcell.resume(tmp_path / "cut.zarr", cluster="serial")
