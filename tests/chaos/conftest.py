@@ -85,7 +85,7 @@ class Place:
 
     def tidy(self) -> None:
         """Take away everything but the inputs."""
-        for path in (self.out, self.work.parent):
+        for path in (self.out, self.work.parent, self.folder / "kept.zarr"):
             shutil.rmtree(path, ignore_errors=True)
         for name in ("log", "stderr"):
             (self.folder / name).unlink(missing_ok=True)

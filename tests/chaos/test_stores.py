@@ -45,7 +45,7 @@ def wait_until(true: Callable[[], bool], seconds: float = 120.0) -> None:
 def plain_run(place: Any, tree_of: Callable[[Path], Any]) -> tuple[Any, int]:
     """The tree of an undisturbed run under the same paths, and how many tasks there are."""
     done = list[Event]()
-    bigcell.segment(**place.arguments, output=place.out, cluster="serial", listener=done.append)
+    bigcell.segment(**place.arguments, output=place.out, workers=2, cluster="serial", listener=done.append)
     plain = tree_of(place.out)
     place.tidy()
     return plain, sum(isinstance(event, TaskDone) for event in done)
