@@ -16,6 +16,7 @@ from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import ChunkError, InputError
 from bigcell.core.volume import Array
+from bigcell.io.ahead import read_ahead
 from bigcell.io.location import (
     absolute,
     attributes_of,
@@ -112,7 +113,9 @@ class ZarrVolume:
         path = self.info.levels[self.level].path
         try:
             stored = _open_array(self.info.source, path, self.digest)
-            values = np.asarray(stored[tuple(pick[a] for a in axes)])
+            where_stored = tuple(pick[a] for a in axes)
+            far = is_url(self.info.source)
+            values = read_ahead(stored, where_stored) if far else np.asarray(stored[where_stored])
         except Exception as error:  # every codec and every remote file system has errors of its own
             _raise_if_away(error, self.info.source)
             raise ChunkError(
