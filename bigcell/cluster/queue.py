@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import dask
+from dask.utils import parse_bytes
 from distributed import Client
 from distributed.core import Status
 from distributed.security import Security
@@ -40,7 +41,7 @@ KEEP = 5.0
 LOOK = 10.0
 """Seconds between two looks at whether the jobs are still there, while the first worker is waited for."""
 CLUSTERS = {"slurm": "SLURMCluster", "lsf": "LSFCluster", "sge": "SGECluster", "pbs": "PBSCluster"}
-GPUS = {"slurm": "--gres=gpu:{gpus}", "lsf": '-gpu "num={gpus}"', "sge": "-l gpu={gpus}", "pbs": "-l ngpus={gpus}"}
+GPUS = {"slurm": "--gres=gpu:{gpus}", "lsf": '-gpu "num={gpus}"', "sge": "-l gpu={gpus}"}
 LOGS = {"slurm": '-o "{logs}/{name}-%j.log"', "lsf": '-o "{logs}/{name}-%J.log"', "sge": '-o "{logs}"'}
 LOGS["pbs"] = '-j oe -o "{logs}"'
 ACCOUNT = {"slurm": "account", "pbs": "account", "lsf": "project", "sge": "project"}
@@ -84,7 +85,8 @@ class QueueExecutor:
         self._cluster = cluster = _open(
             self._system, job_arguments(self._system, self._site, wanted, kind, self._logs), security
         )
-        self._held, self._lent = wanted, DaskExecutor(Client(cluster), (cluster,), expected=self._count(wanted))
+        self._held = wanted
+        self._lent = DaskExecutor(Client(cluster), (cluster,), expected=self.workers)
         self._submit(cluster, wanted)
         self._await_worker(cluster)
         cluster.loop.add_callback(_keep, cluster)
@@ -105,10 +107,6 @@ class QueueExecutor:
         if self._certificates is not None:
             self._certificates.remove()
             self._certificates = None
-
-    @staticmethod
-    def _count(wanted: Allocation) -> int:
-        return wanted.jobs * wanted.processes
 
     def _submit(self, cluster: Any, wanted: Allocation) -> None:
         try:
@@ -141,8 +139,9 @@ def job_arguments(system: str, site: Site, wanted: Allocation, kind: str, logs: 
     """What dask-jobqueue is to make of an allocation. One task at a time in a worker, which has all its cores."""
     name = f"bigcell-{kind}"
     directives = [LOGS[system].format(logs=logs, name=name), *wanted.directives]
-    if wanted.gpus:
-        directives.insert(0, (wanted.gpu_directive or GPUS[system]).format(gpus=wanted.gpus))
+    asking = wanted.gpu_directive or GPUS.get(system)
+    if wanted.gpus and asking:
+        directives.insert(0, asking.format(gpus=wanted.gpus))
     extra = ["--nthreads", "1", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     if wanted.gpus > 1:
         extra += ["--preload", "bigcell.cluster.preload"]
@@ -151,7 +150,7 @@ def job_arguments(system: str, site: Site, wanted: Allocation, kind: str, logs: 
         "cores": wanted.cores,
         "memory": wanted.memory,
         "processes": wanted.processes,
-        "walltime": wanted.walltime,
+        "walltime": _walltime(system, wanted.seconds),
         "queue": wanted.queue or None,
         ACCOUNT[system]: wanted.account or None,
         "python": shlex.quote(site.python or sys.executable),
@@ -161,12 +160,27 @@ def job_arguments(system: str, site: Site, wanted: Allocation, kind: str, logs: 
         "worker_extra_args": extra,
         "death_timeout": DEATH_TIMEOUT,
     }
+    if system == "pbs":  # one line for all of it: PBS refuses others beside a "select"
+        gpus = f":ngpus={wanted.gpus}" if wanted.gpus and not wanted.gpu_directive else ""
+        memory = parse_bytes(wanted.memory) >> 20
+        given["resource_spec"] = f"select=1:ncpus={wanted.cores}:mem={memory}MB{gpus}"
     network = {
         "interface": site.interface,
         "scheduler_options": {"interface": site.interface, "dashboard_address": "127.0.0.1:0"},
         "protocol": "tls://" if site.encrypts else "tcp://",
     }
     return {**given, **network}
+
+
+def _walltime(system: str, seconds: int) -> str:
+    """A time as the queue wants it: LSF knows no seconds.
+
+    >>> _walltime("slurm", 129600), _walltime("lsf", 5400)
+    ('36:00:00', '01:30')
+    """
+    minutes, rest = divmod(seconds, 60)
+    clock = f"{minutes // 60:02d}:{minutes % 60:02d}"
+    return clock if system == "lsf" else f"{clock}:{rest:02d}"
 
 
 def _exports(wanted: Allocation) -> list[str]:

@@ -73,6 +73,18 @@ class Allocation:
         return self.workers or max(1, self.gpus)
 
     @property
+    def seconds(self) -> int:
+        """The walltime: days-hours:minutes:seconds, hours:minutes, or minutes alone.
+
+        >>> [Allocation(walltime=text).seconds for text in ("1-12:00:00", "01:30", "90")]
+        [129600, 5400, 5400]
+        """
+        days, _, clock = self.walltime.rpartition("-")
+        parts = [int(part) for part in clock.split(":")]
+        hours, minutes, seconds = ([0, *parts] if len(parts) == 1 else parts) + [0] * (3 - max(2, len(parts)))
+        return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+
+    @property
     def worker_bytes(self) -> int:
         """Memory of one worker."""
         return int(parse_bytes(self.memory)) // self.processes

@@ -36,9 +36,9 @@ WANTED = {
         "-t 08:00:00",
         "--gres=gpu:2",
     ],
-    "lsf": ["-J bigcell-network", "-q gpu", '-P "lab"', "-n 8", "-M ", "-W 08:00:00", '-gpu "num=2"'],
+    "lsf": ["-J bigcell-network", "-q gpu", '-P "lab"', "-n 8", "-M ", "-W 08:00", '-gpu "num=2"'],
     "sge": ["-N bigcell-network", "-q gpu", "-P lab", "-l h_rt=08:00:00", "-l gpu=2"],
-    "pbs": ["-N bigcell-network", "-q gpu", "-A lab", "ncpus=8:mem=60GB", "walltime=08:00:00", "-l ngpus=2"],
+    "pbs": ["-N bigcell-network", "-q gpu", "-A lab", "-l select=1:ncpus=8:mem=61035MB:ngpus=2", "walltime=08:00:00"],
 }
 MARKS = {"slurm": "#SBATCH", "lsf": "#BSUB", "sge": "#$", "pbs": "#PBS"}
 
