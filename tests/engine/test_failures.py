@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 import bigcell
@@ -137,6 +140,25 @@ def test_the_others_of_a_dead_worker_are_done(kind: str) -> None:
         assert 5 in lost.value.items
         assert sorted({*found, *lost.value.items}) == list(range(12))
         assert sorted(executor.map(deadly, [1, 2])) == [1, 2]
+
+
+def test_workers_of_a_killed_driver_end(tmp_path: Path) -> None:
+    """They would wait for ever for a next task, or go on writing into what another driver has taken up."""
+    code = (
+        "import sys, time; from bigcell.engine.executors import ProcessExecutor\n"
+        "if __name__ == '__main__': next(ProcessExecutor(1).map(abs, [1])); print('up', flush=True); time.sleep(60)"
+    )
+    script = tmp_path / "driver.py"
+    script.write_text(code)
+    driver = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE)
+    assert driver.stdout is not None
+    assert driver.stdout.readline() == b"up\n"
+    children = psutil.Process(driver.pid).children(recursive=True)
+    workers = [c for c in children if "spawn_main" in " ".join(c.cmdline())]
+    assert len(workers) == 1
+    driver.kill()
+    driver.communicate()
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
 
 
 def always_deadly(n: int) -> int:
