@@ -75,7 +75,8 @@ class Outcome:
         """Make the work folder, with the plan in it. Refuses one that holds another unfinished run."""
         if (self.work / PLAN_FILE).exists() and not self.target.overwrite:
             raise OutputError(
-                f"an unfinished run is at {self.work}: continue it with `bigcell resume {self.target.store}`, "
+                f"an unfinished run is at {self.work}: continue it with `bigcell resume {self.target.store}"
+                f"{f' --work {self.work_place}' if self.work_place else ''}`, "
                 "or start over with --overwrite"
             )
         _remove(self.work)  # also what a run that was killed while it tidied up has left

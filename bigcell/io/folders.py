@@ -6,13 +6,15 @@ import shutil
 from pathlib import Path
 
 from bigcell.core.errors import OutputError
-from bigcell.io.location import absolute, is_url
+from bigcell.io.location import absolute, is_url, without_credentials
 
 
 def check_place(path: str | Path, what: str, *, overwrite: bool) -> Path:
     """`path` as a place for a new zarr group of `what` ("images"), or an OutputError. Writes nothing."""
     if is_url(path):
-        raise OutputError(f"{what} cannot be written to the URL {path}; give a local path, then upload the folder")
+        raise OutputError(
+            f"{what} cannot be written to the URL {without_credentials(str(path))}; give a local path, then upload"
+        )
     final = Path(absolute(path))
     if final.exists() and not overwrite:
         raise OutputError(f"{final} exists already; give another path for the {what}, or allow overwriting")
