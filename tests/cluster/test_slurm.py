@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,14 @@ def emptied(seconds: float) -> bool:
     return not queued()
 
 
+@cache
+def slurm_answers() -> bool:
+    return shutil.which("squeue") is not None and not subprocess.run(["squeue", "-h"], capture_output=True).returncode
+
+
 @pytest.fixture(autouse=True)
 def an_empty_queue() -> Iterator[None]:
-    if shutil.which("squeue") is None or subprocess.run(["squeue", "-h"], capture_output=True).returncode:
+    if not slurm_answers():
         pytest.skip("no SLURM answers here: ./scripts/test --slurm sets one up")
     assert emptied(30), "jobs of an earlier test are still there"
     yield
