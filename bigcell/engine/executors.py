@@ -84,7 +84,7 @@ def _start(environment: dict[str, str]) -> None:
 
 
 def _end_with_parent() -> None:
-    """A process whose driver was killed would wait for ever for its next task."""
+    """A process whose driver was killed would go on with what it has, while another driver takes the run up."""
     parent = parent_process()
     if parent is not None:
         parent.join()

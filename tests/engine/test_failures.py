@@ -143,10 +143,13 @@ def test_the_others_of_a_dead_worker_are_done(kind: str) -> None:
 
 
 def test_workers_of_a_killed_driver_end(tmp_path: Path) -> None:
-    """They would wait for ever for a next task, or go on writing into what another driver has taken up."""
+    """At once: they would go on writing into what another driver has taken up."""
     code = (
         "import sys, time; from bigcell.engine.executors import ProcessExecutor\n"
-        "if __name__ == '__main__': next(ProcessExecutor(1).map(abs, [1])); print('up', flush=True); time.sleep(60)"
+        "if __name__ == '__main__':\n"
+        "    next(ProcessExecutor(1).map(time.sleep, [0, 60]))\n"
+        "    print('up', flush=True)\n"
+        "    time.sleep(60)\n"
     )
     script = tmp_path / "driver.py"
     script.write_text(code)
@@ -157,7 +160,8 @@ def test_workers_of_a_killed_driver_end(tmp_path: Path) -> None:
     workers = [c for c in children if "spawn_main" in " ".join(c.cmdline())]
     assert len(workers) == 1
     driver.kill()
-    driver.communicate()
+    driver.wait()
+    driver.stdout.close()
     assert psutil.wait_procs(workers, timeout=10)[1] == []
 
 
