@@ -49,6 +49,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "invert": {"invert": True, "cellprob_threshold": -4.0, "min_size": 0},
     "filters": {"sharpen_radius": 6.0, "smooth_radius": 0.7},
     "tile_norm": {"tile_norm_blocksize": 20, "tile_norm_smooth3D": 2},
+    "on_bad_chunk": {"on_bad_chunk": "fill"},
 }
 
 
