@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -122,10 +121,6 @@ class DiskScratch:
     def write_note(self, name: str, note: Mapping[str, Any]) -> None:
         """A JSON document of its own, at once or not at all."""
         self._place(f"{name}.json", json.dumps(note).encode())
-
-    def remove(self) -> None:
-        """Delete everything."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _place(self, name: str, content: bytes) -> None:
         path = self.folder / name
