@@ -18,8 +18,9 @@ from distributed.protocol.pickle import dumps
 
 from bigcell.cluster.devices import VISIBLE, visible_gpus
 from bigcell.core.errors import BlockError, PlanError
+from bigcell.engine.allocation import THRIFT
 from bigcell.engine.bunches import Bunches, Carried, Done
-from bigcell.engine.executors import MOST_DEATHS, THRIFT, WorkersLostError, thread_environment
+from bigcell.engine.executors import MOST_DEATHS, WorkersLostError, thread_environment
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

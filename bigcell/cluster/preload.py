@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
+from bigcell.cluster.devices import VISIBLE
 
 
 def dask_setup(worker: Any) -> None:

@@ -27,7 +27,8 @@ from bigcell.cluster.certificates import Certificates
 from bigcell.cluster.dask import QUIET, DaskExecutor, start_workers
 from bigcell.cluster.site import Allocation, Site
 from bigcell.core.errors import PlanError
-from bigcell.engine.executors import THREAD_VARIABLES, THRIFT
+from bigcell.engine.allocation import THRIFT
+from bigcell.engine.executors import THREAD_VARIABLES
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

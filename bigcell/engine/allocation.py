@@ -7,12 +7,19 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bigcell.engine.executors import THRIFT
-
+THRIFT = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "65536"}
+"""For a worker's environment before it starts. glibc: one heap for the many threads that decode chunks, and free
+memory goes back at once."""
 KEPT = 2**25
 """Bytes of the largest array whose memory is kept: the most that glibc allows."""
-_TRIM, _MAP = -1, -3  # malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+_TRIM, _MAP, _ARENAS = -1, -3, -8  # malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
 _THRIFTY = {_TRIM: 2**16, _MAP: 2**17}
+
+
+def hold_little() -> bool:
+    """What `THRIFT` does, for a process that has started already. False where the C library is not glibc."""
+    library = _library()
+    return library is not None and bool(library.mallopt(_ARENAS, 2) and library.mallopt(_TRIM, _THRIFTY[_TRIM]))
 
 
 @contextmanager
@@ -22,7 +29,8 @@ def memory_kept() -> Iterator[None]:
     For the network, whose layers ask for the same sizes tile after tile: asking the system for fresh pages each time
     takes a quarter of its time. Any other process, and another C library than glibc, is left as it is.
     """
-    library = _library()
+    is_worker = all(os.environ.get(name) == value for name, value in THRIFT.items())
+    library = _library() if is_worker else None
     if library is None:
         yield
         return
@@ -37,9 +45,7 @@ def memory_kept() -> Iterator[None]:
 
 
 def _library() -> ctypes.CDLL | None:
-    """The C library of a worker that was started with `THRIFT`."""
-    if any(os.environ.get(name) != value for name, value in THRIFT.items()):
-        return None
+    """The C library, if it is glibc."""
     try:
         library = ctypes.CDLL(None)
         return library if library.mallopt and library.malloc_trim else None

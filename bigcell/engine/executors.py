@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -14,6 +13,7 @@ from threading import Thread
 from typing import Any, Protocol, TypeVar
 
 from bigcell.core.errors import BlockError, SettingsError
+from bigcell.engine.allocation import THRIFT, hold_little
 from bigcell.engine.bunches import Bunches, Carried, Done
 from bigcell.engine.machine import cores
 
@@ -21,11 +21,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 THREAD_VARIABLES = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-THRIFT = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "65536"}
-"""For a worker's environment before it starts. glibc: one heap for the many threads that decode chunks, and free
-memory goes back at once."""
-
 
 MOST_DEATHS = 50
 """Workers of one map that may die; more are no accident."""
@@ -89,16 +84,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def hold_little() -> bool:
-    """What `THRIFT` does, for a process that has started already. False where the C library is not glibc."""
-    arena_max, trim_threshold = -8, -1  # malloc.h
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return False
-    return bool(mallopt(arena_max, 2) and mallopt(trim_threshold, 65536))
 
 
 @dataclass

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from bigcell.engine.executors import THRIFT
+from bigcell.engine.allocation import THRIFT
 
 CODE = """
 import resource
