@@ -26,6 +26,7 @@ from bigcell.engine.output import (
     check_same_input,
     execute,
     finished,
+    only_unfinished,
     read_record,
     work_folder,
 )
@@ -174,7 +175,7 @@ def resume(
     Of a run that had finished, the result is returned.
     """
     check_cluster(cluster)
-    name = labels or _only_unfinished(output, work)
+    name = labels or only_unfinished(output, work)
     folder = work_folder(output, name, work)
     done = None if (folder / PLAN_FILE).exists() else finished(output, name)
     if done is not None:
@@ -332,15 +333,6 @@ def _run(outcome: Outcome, inputs: _Inputs, workers: int, cluster: str | None, l
     kind = cluster or ("serial" if workers == 1 or len(outcome.plan.grid) == 1 else "local")
     with closing(choose_executor(kind, workers, outcome.work / "logs")) as executor:
         return execute(outcome, inputs.image, inputs.given, executor, listener)
-
-
-def _only_unfinished(output: str | Path, work: str | Path | None) -> str:
-    """The name of the only run under way for a store; "cells" if there is none."""
-    parent = work_folder(output, "any", work).parent
-    names = sorted(p.parent.name for p in parent.glob(f"*/{PLAN_FILE}"))
-    if len(names) > 1:
-        raise OutputError(f"several runs are unfinished for {output}: choose one of {', '.join(names)} with --labels")
-    return names[0] if names else "cells"
 
 
 def _flatten(result: Result) -> Result:

@@ -137,6 +137,8 @@ Output = Annotated[
     str | None,
     _option("--output", "PATH", "A store for the labels, a path, s3:// or gs://; the image's own by default."),
 ]
+RunStore = Annotated[str, typer.Argument(metavar="STORE", help="Where the labels go: --output, or the image.")]
+RunLabels = Annotated[str | None, _option("--labels", "NAME", "Which run, where there are several.")]
 Work = Annotated[
     str | None,
     _option("--work", "DIR", "Where the run keeps what it has done: beside the store, or here if that is a URL."),

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from bigcell.cli import options as o
 from bigcell.cli.progress import Progress, resumable, tell
 
 
 def resume(
-    output: Annotated[str, typer.Argument(metavar="STORE", help="Where the labels go: --output, or the image.")],
-    labels: Annotated[
-        str | None, typer.Option("--labels", metavar="NAME", help="Which run, where there are several.")
-    ] = None,
+    output: o.RunStore,
+    labels: o.RunLabels = None,
     work: o.Work = None,
     workers: o.Workers = None,
     cluster: o.Cluster = None,

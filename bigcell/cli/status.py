@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
 
 def status(
-    output: Annotated[str, typer.Argument(metavar="STORE", help="Where the labels go: --output, or the image.")],
-    labels: Annotated[
-        str | None, typer.Option("--labels", metavar="NAME", help="Which run, where there are several.")
-    ] = None,
+    output: o.RunStore,
+    labels: o.RunLabels = None,
     work: o.Work = None,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.", show_default=False)] = False,
 ) -> None:
@@ -37,6 +35,7 @@ def status(
 
 def lines(found: Status, output: str, now: float) -> Iterator[tuple[str, str]]:
     """Names and values, a line each."""
+    from bigcell.engine.events import region_text
     from bigcell.engine.report import size
 
     yield "run", f"{found.labels} in {output}: {found.state}"
@@ -57,7 +56,7 @@ def lines(found: Status, output: str, now: float) -> Iterator[tuple[str, str]]:
     if found.failed:
         yield "failed", f"{found.failed} tasks"
     for failure in found.failures:
-        place = ", ".join(f"{a}:{b}" for a, b in zip(*failure["box"], strict=True)) if failure["box"] else "-"
+        place = region_text(failure["box"]) or "-"
         yield "", f"{failure['stage']} of {failure['key']} ({place}): {failure['error']}"
     if found.state == "stopped":
         yield "go on", f"bigcell resume {output} --labels {found.labels}"

@@ -49,7 +49,6 @@ def choose_executor(cluster: str, workers: int, logs: Path | None = None) -> Exe
     `workers` is of this machine; how many jobs a queue is asked for stands in its site file. Workers of a queue write
     their logs to the folder `logs`.
     """
-    check_cluster(cluster)
     if cluster == "serial":
         return SerialExecutor()
     if cluster == "processes":
@@ -59,6 +58,7 @@ def choose_executor(cluster: str, workers: int, logs: Path | None = None) -> Exe
         from bigcell.cluster.site import read_site
 
         return QueueExecutor(*read_site(cluster), logs or Path("logs").absolute())
+    check_cluster(cluster)
     from bigcell.cluster.dask import DaskExecutor  # slow to import, and not needed for the others
 
     return DaskExecutor.local(workers) if cluster == "local" else DaskExecutor.at(cluster)

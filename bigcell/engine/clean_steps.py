@@ -97,8 +97,6 @@ def _holes(values, boxes, numbers, stays):  # type: ignore[no-untyped-def]
     for i in range(len(numbers)):
         box = boxes[i]
         crop = values[box[0, 0] : box[0, 1], box[1, 0] : box[1, 1], box[2, 0] : box[2, 1]]
-        if not _has_gap(crop, numbers[i]):
-            continue
         inside = enclosed_planes(crop == numbers[i])
         for z in range(crop.shape[0]):
             for y in range(crop.shape[1]):
@@ -114,22 +112,6 @@ def _holes(values, boxes, numbers, stays):  # type: ignore[no-untyped-def]
                     found[n, 2], found[n, 3] = y + box[1, 0], x + box[2, 0]
                     n += 1
     return found[:n, 0].copy(), found[:n, 1:].copy(), contested
-
-
-@njit(cache=True, nogil=True)
-def _has_gap(labels, name):  # type: ignore[no-untyped-def]
-    """Whether some row of `labels` has something else between two voxels of `name`: without, there is no hole."""
-    for z in range(labels.shape[0]):
-        for y in range(labels.shape[1]):
-            seen, left = False, False
-            for x in range(labels.shape[2]):
-                if labels[z, y, x] == name:
-                    if left:
-                        return True
-                    seen = True
-                else:
-                    left = seen
-    return False
 
 
 def _with_voxels(objects: Pieces, names: Array, place: Array) -> Pieces:

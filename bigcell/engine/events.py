@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -36,6 +36,15 @@ class TaskFailed:
     box: tuple[tuple[int, ...], ...]
     error: str
 
+    def __str__(self) -> str:
+        """One line.
+
+        >>> print(TaskFailed("follow", "7", ((0, 0, 64), (64, 64, 128)), "KeyError: 3"))
+        follow of 7 (0:64, 0:64, 64:128): KeyError: 3
+        """
+        place = region_text(self.box)
+        return f"{self.stage} of {self.key}{f' ({place})' if place else ''}: {self.error}"
+
 
 @dataclass(frozen=True)
 class StageFinished:
@@ -50,6 +59,11 @@ class Notice:
     """Something the user should know, in a sentence."""
 
     text: str
+
+
+def region_text(box: Sequence[Sequence[int]]) -> str:
+    """(start, stop) as slices; "" for ()."""
+    return ", ".join(f"{a}:{b}" for a, b in zip(*box, strict=True)) if box else ""
 
 
 Event = StageStarted | TaskDone | TaskFailed | StageFinished | Notice

@@ -56,25 +56,6 @@ Task = tuple[int, Any]
 """An item of a stage, and its place in it."""
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A task that was set aside. `box` is where it works, (start, stop) z, y, x in voxels; () where it has no place."""
-
-    stage: str
-    key: str
-    box: tuple[tuple[int, ...], ...]
-    error: str
-
-    def __str__(self) -> str:
-        """One line.
-
-        >>> print(Failure("follow", "7", ((0, 0, 64), (64, 64, 128)), "KeyError: 3"))
-        follow of 7 (0:64, 0:64, 64:128): KeyError: 3
-        """
-        place = ", ".join(f"{a}:{b}" for a, b in zip(*self.box, strict=True)) if self.box else ""
-        return f"{self.stage} of {self.key}{f' ({place})' if place else ''}: {self.error}"
-
-
 def attempt(job: Job, stage: str, task: Task) -> tuple[int, Note]:
     """Do one item, again if it fails. Returns its place and its result, or a note that `Failures` understands.
 
@@ -160,16 +141,16 @@ class Failures:
 
     stage: str
     listener: Listener
-    found: list[Failure] = field(default_factory=list)
+    found: list[TaskFailed] = field(default_factory=list)
 
     def took(self, key: str, note: dict[str, Any]) -> bool:
         """Whether `note` tells of a failure, which is then kept, and told. Raises BlockError when they are too many."""
         if FAILED not in note:
             return False
         box = tuple(tuple(int(v) for v in corner) for corner in note[FAILED]["box"])
-        failure = Failure(self.stage, key, box, note[FAILED]["error"])
+        failure = TaskFailed(self.stage, key, box, note[FAILED]["error"])
         self.found.append(failure)
-        self.listener(TaskFailed(self.stage, key, box, failure.error))
+        self.listener(failure)
         if len(self.found) >= MOST:
             raise BlockError(f"{len(self.found)} tasks failed, so the run is given up; {self._listed()}")
         return True

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bigcell.core.errors import InputError, OutputError
 from bigcell.core.settings import from_dict
-from bigcell.engine.output import PLAN_FILE, finished, work_folder
+from bigcell.engine.output import PLAN_FILE, finished, only_unfinished, work_folder
 from bigcell.engine.status import STATUS_FILE, Status, is_alive
 
 
@@ -17,7 +17,7 @@ def read_status(output: str | Path, labels: str | None = None, work: str | Path 
 
     `work`: where it works, if `segment` was told so.
     """
-    name = labels or _only(output, work)
+    name = labels or only_unfinished(output, work)
     folder = work_folder(output, name, work)
     if (folder / PLAN_FILE).exists():
         return _unfinished(folder, name)
@@ -44,11 +44,3 @@ def _unfinished(work: Path, name: str) -> Status:
         raise OutputError(f"{work / STATUS_FILE} cannot be read ({error}); `bigcell resume` writes it anew") from error
     dead = status.state == "running" and not is_alive(status.driver)
     return replace(status, state="stopped") if dead else status
-
-
-def _only(output: str | Path, work: str | Path | None) -> str:
-    parent = work_folder(output, "any", work).parent
-    names = sorted(p.parent.name for p in parent.glob(f"*/{PLAN_FILE}"))
-    if len(names) > 1:
-        raise OutputError(f"several runs are unfinished for {output}: choose one of {', '.join(names)} with --labels")
-    return names[0] if names else "cells"

@@ -29,8 +29,10 @@ def predict(job: Job, item: tuple[int]) -> dict[str, Any]:
     with memory_kept():
         flows = predict_cube(runners, image, job.lattice, item[0], job.plan.settings.flows)
     job.scratch.save_dense(f"flows/{item[0]}", flows)
-    tiles = sum(run.last - run.first for run in job.lattice.runs(item[0]))
-    return {"tiles": tiles, "notes": sorted({note for runner in runners for note in runner.notes})}
+    return {
+        "tiles": job.lattice.tiles_of(item[0]),
+        "notes": sorted({note for runner in runners for note in runner.notes}),
+    }
 
 
 def view_runners(plan: Plan) -> list[Any]:

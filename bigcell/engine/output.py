@@ -52,6 +52,15 @@ def work_folder(store: str | Path, name: str, work: str | Path | None = None) ->
     return Path(work or ".").expanduser().resolve() / own / name
 
 
+def only_unfinished(store: str | Path, work: str | Path | None = None) -> str:
+    """The name of the only run under way for `store`; "cells" if there is none."""
+    parent = work_folder(store, "any", work).parent
+    names = sorted(p.parent.name for p in parent.glob(f"*/{PLAN_FILE}"))
+    if len(names) > 1:
+        raise OutputError(f"several runs are unfinished for {store}: choose one of {', '.join(names)} with --labels")
+    return names[0] if names else "cells"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A plan, its inputs and the place for its labels: what `resume` reads back. `inputs` reopens the inputs.

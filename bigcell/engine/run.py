@@ -175,7 +175,7 @@ def predict(run: Run) -> None:
     for text in run.job.plan.notes:
         run.listener(Notice(text))
     lattice, voxels = run.job.lattice, _cube_voxels(run)
-    cubes = sorted(range(len(voxels)), key=lambda k: -sum(r.last - r.first for r in lattice.runs(k)))
+    cubes = sorted(range(len(voxels)), key=lambda k: -lattice.tiles_of(k))
     texts: set[str] = set()
     items = Items(len(cubes), lambda i: (cubes[i],), lambda i: str(cubes[i]))
     run.stage("predict", items, [voxels[k] for k in cubes], lambda _, note: texts.update(note["notes"]))

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from bigcell.core.errors import OutputError
-from bigcell.io.location import absolute, is_url, without_credentials
+from bigcell.io.location import absolute, group_is_there, is_url, without_credentials
 
 
 def check_place(path: str | Path, what: str, *, overwrite: bool) -> Path:
@@ -18,7 +18,7 @@ def check_place(path: str | Path, what: str, *, overwrite: bool) -> Path:
     final = Path(absolute(path))
     if final.exists() and not overwrite:
         raise OutputError(f"{final} exists already; give another path for the {what}, or allow overwriting")
-    if final.exists() and not any((final / name).exists() for name in ("zarr.json", ".zgroup")):
+    if final.exists() and not group_is_there(str(final)):
         raise OutputError(f"{final} is not a zarr group, so it will not be overwritten; give another path")
     if not final.parent.is_dir():
         raise OutputError(f"{final.parent} is not a folder; make it first")

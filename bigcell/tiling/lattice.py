@@ -218,6 +218,10 @@ class Lattice:
             total += self.extent[normal] * len(self.axes[rows].starts) * len(self.axes[columns].starts)
         return total
 
+    def tiles_of(self, cube: int) -> int:
+        """Tiles that the cube owns, all views."""
+        return sum(run.last - run.first for run in self.runs(cube))
+
     def input_voxels(self, view: int) -> int:
         """Voxels that go into the network for `view`, margins and padding included."""
         normal, rows, columns = VIEWS[view]
