@@ -18,13 +18,12 @@ import time
 from pathlib import Path
 
 import psutil
+from scale import as_zyx
 
 import bigcell
 from bigcell.engine.events import Event, StageStarted, TaskDone
 from bigcell.testing.flows import FlowLattice
 from bigcell.testing.virtual import VirtualVolume
-
-Zyx = tuple[int, int, int]
 
 
 class Curve:
@@ -75,8 +74,8 @@ def held() -> tuple[float, list[float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--extent", type=_zyx, default=(800, 800, 800))
-    parser.add_argument("--block", type=_zyx, default=(160, 160, 160))
+    parser.add_argument("--extent", type=as_zyx, default=(800, 800, 800))
+    parser.add_argument("--block", type=as_zyx, default=(160, 160, 160))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cluster", default="processes")
     parser.add_argument("--every", type=float, default=5.0)
@@ -96,11 +95,6 @@ def main() -> None:
     }
     run_for = {"gigabytes": round(z * y * x * 16 / 1e9, 2), "seconds": round(time.monotonic() - curve.begun)}
     print(json.dumps({**run_for, "objects": result.objects, **peaks, **planned, "grown": round(curve.grown(), 3)}))
-
-
-def _zyx(text: str) -> Zyx:
-    z, y, x = (int(n) for n in text.split(","))
-    return z, y, x
 
 
 if __name__ == "__main__":

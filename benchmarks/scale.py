@@ -23,22 +23,16 @@ import tempfile
 import time
 from math import isqrt
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import bigcell
 from bigcell.core.box import Box
-from bigcell.core.volume import ArrayVolume
-from bigcell.engine.job import Job
-from bigcell.engine.memory import MemoryLabels
-from bigcell.engine.request import Request, make_plan
-from bigcell.engine.run import Run, segment_volume
 from bigcell.engine.steps import STEPS, peak_bytes
 from bigcell.io.open import open_image
-from bigcell.io.scratch import DiskScratch
 from bigcell.metrics.matching import compare
 from bigcell.testing.flows import FlowLattice
+from bigcell.testing.idle import NOTES, drive_blocks
 from bigcell.testing.virtual import LatticeImage, VirtualVolume
 
 Zyx = tuple[int, int, int]
@@ -81,40 +75,20 @@ def _drive(options: argparse.Namespace) -> dict[str, object]:
         }
 
 
-IDLE: dict[str, dict[str, Any]] = {
-    "follow": {"foreground": 1, "escaped": 0, "reach": 1, "to": []},
-    "sinks": {"ends": 1},
-    "name": {"pieces": 1, "lost": 0},
-    "reduce": {"objects": 1, "kept": 1},
-    "check": {"unfit": 0, "unchecked": 0},
-    "fill": {"filled": 0, "unfilled": 0, "patches": []},
-    "number": {"count": 1, "small": 0},
-    "apply": {"labelled": 1, "sha256": "00" * 32},
-}
-"""What the steps that do nothing say they did."""
-
-
 def _loop(options: argparse.Namespace) -> dict[str, object]:
     """The loop over blocks of one voxel, twice: from the start, and with everything done."""
-    for stage, note in IDLE.items():
+    for stage, note in NOTES.items():
         STEPS[stage] = lambda job, item, note=note: dict(note)
     side = isqrt(options.blocks[0])
     with tempfile.TemporaryDirectory() as folder:
-        _idle_run(9, Path(folder) / "first")
+        drive_blocks(9, Path(folder) / "first")
         found: dict[str, object] = {"blocks": side**2}
         for what in ("start", "resume"):
             cpu, peak = time.process_time(), peak_bytes()
-            _idle_run(side, Path(folder) / "scratch")
+            drive_blocks(side, Path(folder) / "scratch")
             found[f"{what}_ms_per_block"] = round(1e3 * (time.process_time() - cpu) / side**2, 3)
             found[f"{what}_kb_per_block"] = round((peak_bytes() - peak) / 1e3 / side**2, 3)
         return found
-
-
-def _idle_run(side: int, folder: Path) -> None:
-    flows = ArrayVolume(np.zeros((4, 1, side, side), np.float32))
-    plan = make_plan(Request(block=(1, 1, 1)), None, flows)
-    labels = MemoryLabels(np.zeros((1, side, side), np.uint32))
-    segment_volume(Run(Job(plan, None, flows, DiskScratch(folder))), lambda count: labels)
 
 
 def _segment(count: int, options: argparse.Namespace, out: Path) -> tuple[FlowLattice, bigcell.Result]:
@@ -164,16 +138,16 @@ def _plan(options: argparse.Namespace) -> dict[str, object]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--blocks", type=int, nargs="+", default=[1000, 10_000, 100_000])
-    parser.add_argument("--block", type=_zyx, default=(1, 16, 16))
+    parser.add_argument("--block", type=as_zyx, default=(1, 16, 16))
     parser.add_argument("--cluster", default="processes")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--loop", action="store_true")
-    parser.add_argument("--plan", type=_zyx)
+    parser.add_argument("--plan", type=as_zyx)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _zyx(text: str) -> Zyx:
+def as_zyx(text: str) -> Zyx:
     z, y, x = (int(n) for n in text.split(","))
     return z, y, x
 

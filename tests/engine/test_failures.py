@@ -28,6 +28,7 @@ from bigcell.engine.request import Request, make_plan
 from bigcell.engine.steps import STEPS
 from bigcell.io.open import open_image
 from bigcell.io.scratch import MemoryScratch
+from bigcell.testing.files import files_of
 from bigcell.testing.flows import FlowLattice
 
 BLOCK = (18, 30, 34)
@@ -51,11 +52,6 @@ def fail_in(monkeypatch: pytest.MonkeyPatch, stage: str, errors: Iterator[Except
         return step(job, item)
 
     monkeypatch.setitem(STEPS, stage, failing)
-
-
-def files_of(path: Path) -> dict[str, bytes]:
-    skip = ("record.json", "zarr.json")
-    return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file() and p.name not in skip}
 
 
 def test_a_task_that_fails_twice_is_done(

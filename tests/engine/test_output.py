@@ -20,13 +20,8 @@ from bigcell.engine.events import StageStarted, TaskDone
 from bigcell.io.scratch import DiskScratch
 from bigcell.io.tables import read_objects
 from bigcell.provenance.journal import Journal
+from bigcell.testing.files import files_of
 from bigcell.testing.flows import FlowLattice
-
-
-def files_of(path: Path) -> dict[str, bytes]:
-    """Every file of the labels but the record, which holds timings (so do the group's attributes)."""
-    skip = ("record.json", "zarr.json", ".zattrs")
-    return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file() and p.name not in skip}
 
 
 def done_in(work: Path) -> set[tuple[str, str]]:

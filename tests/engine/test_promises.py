@@ -17,6 +17,7 @@ from bigcell.engine.executors import SerialExecutor
 from bigcell.engine.output import read_record
 from bigcell.engine.plan import Plan
 from bigcell.io.images import write_image
+from bigcell.testing.files import files_of
 from bigcell.testing.synthetic import sample_volume
 
 EXTENT = (10, 30, 34)
@@ -83,13 +84,6 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(image: Path, out: Path, block: tuple[int, int, int], option: dict[str, Any]) -> bigcell.Result:
     arguments = {"diameter": 13, "tile": 32, **option}
     return bigcell.segment(image, output=out, block=block, cluster="serial", **arguments)
-
-
-def files_of(folder: Path | None) -> dict[str, bytes]:
-    """Every file but the record, which names times and paths."""
-    assert folder is not None
-    names = (p for p in sorted(folder.rglob("*")) if p.is_file() and p.name not in ("record.json", "zarr.json"))
-    return {str(p.relative_to(folder)): p.read_bytes() for p in names}
 
 
 @pytest.mark.parametrize("name", OPTIONS)

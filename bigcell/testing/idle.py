@@ -1,0 +1,37 @@
+"""A run whose steps do nothing: what is left is the loop and the journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bigcell.core.volume import ArrayVolume
+from bigcell.engine.events import Listener, ignore
+from bigcell.engine.job import Job
+from bigcell.engine.memory import MemoryLabels
+from bigcell.engine.request import Request, make_plan
+from bigcell.engine.run import Run, segment_volume
+from bigcell.io.scratch import DiskScratch
+
+NOTES: dict[str, dict[str, Any]] = {
+    "follow": {"foreground": 1, "escaped": 0, "reach": 1, "to": []},
+    "sinks": {"ends": 1},
+    "name": {"pieces": 1, "lost": 0},
+    "reduce": {"objects": 1, "kept": 1},
+    "check": {"unfit": 0, "unchecked": 0},
+    "fill": {"filled": 0, "unfilled": 0, "patches": []},
+    "number": {"count": 1, "small": 0},
+    "apply": {"labelled": 1, "sha256": "ab" * 32},
+}
+"""What steps that do nothing say they did; to be put in the place of those in `bigcell.engine.steps.STEPS`."""
+
+
+def drive_blocks(side: int, folder: Path, listener: Listener = ignore) -> Run:
+    """A run over `side` x `side` blocks of one voxel, its scratch in `folder`."""
+    flows = ArrayVolume(np.zeros((4, 1, side, side), np.float32))
+    plan = make_plan(Request(block=(1, 1, 1)), None, flows)
+    run = Run(Job(plan, None, flows, DiskScratch(folder)), listener=listener)
+    segment_volume(run, lambda count: MemoryLabels(np.zeros((1, side, side), np.uint32)))
+    return run
