@@ -18,11 +18,17 @@ from numba import get_num_threads, njit, prange
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
 from bigcell.dynamics.lanes import follow_lanes, lanes_can_follow
-from bigcell.dynamics.paths import ONE, POSITION_BITS, path_cellpose, path_centre
+from bigcell.dynamics.paths import (
+    BACKGROUND,
+    ESCAPED,
+    ONE,
+    POSITION_BITS,
+    frame_parts,
+    landing,
+    path_cellpose,
+    path_centre,
+)
 from bigcell.dynamics.settings import DynamicsSettings, Sampling
-
-BACKGROUND, ESCAPED = -1, -2
-"""What `follow_core` leaves where no particle starts, and where one starts that goes on in another window."""
 
 
 @dataclass(frozen=True)
@@ -166,8 +172,7 @@ def _rule(extent: tuple[int, ...], settings: DynamicsSettings) -> Array:
 @njit(cache=True)
 def _path(flow, frame, rule, start, t):  # type: ignore[no-untyped-def]
     """One particle from `start`, by the path that the rule names."""
-    shape = (frame[0, 0], frame[0, 1], frame[0, 2], frame[0, 3])
-    bounds = ((frame[1, 0], frame[1, 1], frame[1, 2]), (frame[2, 0], frame[2, 1], frame[2, 2]))
+    shape, bounds = frame_parts(frame)
     if rule[2] == 0:
         return path_centre(flow, shape, bounds, rule[1] > 0, start, t, rule[0])
     return path_cellpose(flow, shape, bounds, rule[1] > 0, start, t, rule[0])
@@ -204,6 +209,4 @@ def _follow_core(flow, mask, ends, frame, rule, how):  # type: ignore[no-untyped
                 continue
             start = ((a + frame[3, 0]) * 4096, (b + frame[3, 1]) * 4096, (c + frame[3, 2]) * 4096)
             z, y, x, _, out = _path(flow, frame, rule, start, 0)
-            i, j, k = (z + half) >> 12, (y + half) >> 12, (x + half) >> 12
-            outside = min(i, j, k) < 0 or i >= frame[0, 0] or j >= frame[0, 1] or k >= frame[0, 2]
-            ends[a, b, c] = ESCAPED if out or outside else (i * frame[0, 1] + j) * frame[0, 2] + k
+            ends[a, b, c] = ESCAPED if out else landing(frame[0], (z, y, x), half)

@@ -16,7 +16,8 @@ import torch
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
-from bigcell.dynamics.follow import BACKGROUND, ESCAPED, Particles, rounding
+from bigcell.dynamics.follow import Particles, rounding
+from bigcell.dynamics.paths import BACKGROUND, ESCAPED
 from bigcell.dynamics.settings import DynamicsSettings
 
 BATCH = 1 << 21

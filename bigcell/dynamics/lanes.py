@@ -14,7 +14,7 @@ from numba import njit, prange
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
 from bigcell.dynamics.apart import lerp, pair_at, state_at, state_put
-from bigcell.dynamics.paths import ROUND, path_centre
+from bigcell.dynamics.paths import BACKGROUND, ESCAPED, ROUND, frame_parts, landing, path_centre
 
 FASTEST = 4095
 """Largest component of flow, a little under four voxels a step, that 32 bits can follow."""
@@ -39,7 +39,7 @@ def lanes_can_follow(flow: Array, window: Box) -> bool:
 
 @njit(cache=True, parallel=True)
 def follow_lanes(flow, mask, ends, frame, niter, threads):  # type: ignore[no-untyped-def]
-    """Ends, raster places in the window, of all voxels of `mask`; -1 outside it, -2 where the window was left.
+    """Ends, raster places in the window, of all voxels of `mask`; `BACKGROUND` outside it, `ESCAPED` for those that left.
 
     `flow` (3, voxels), `frame` as in `bigcell.dynamics.follow`; threads take rows in turns, as cells may all lie on one
     side.
@@ -58,7 +58,7 @@ def _rows(flow, mask, ends, frame, niter, turn):  # type: ignore[no-untyped-def]
         a, b = row // rows, row % rows
         for c in range(length):
             if not mask[a, b, c]:
-                ends[row * length + c] = -1
+                ends[row * length + c] = BACKGROUND
                 continue
             state[Z, n], state[Y, n] = (a + frame[3, 0]) * 4096, (b + frame[3, 1]) * 4096
             state[X, n], state[WHO, n] = (c + frame[3, 2]) * 4096, row * length + c
@@ -103,16 +103,12 @@ def _end(flow, frame, particle, steps):  # type: ignore[no-untyped-def]
     """Where one particle counts, `steps` after its anchor."""
     now = (np.int64(particle[Z]), np.int64(particle[Y]), np.int64(particle[X]))
     if particle[HOW] == LEFT:
-        return -2
-    shape = (frame[0, 0], frame[0, 1], frame[0, 2], frame[0, 3])
+        return ESCAPED
+    shape, bounds = frame_parts(frame)
     if particle[HOW] > 1 and steps % particle[HOW]:
-        bounds = ((frame[1, 0], frame[1, 1], frame[1, 2]), (frame[2, 0], frame[2, 1], frame[2, 2]))
         z, y, x, _, _ = path_centre(flow, shape, bounds, False, now, 0, steps % particle[HOW])
         now = (z, y, x)
-    i, j, k = (now[0] + 2048) >> 12, (now[1] + 2048) >> 12, (now[2] + 2048) >> 12
-    if min(i, j, k) < 0 or i >= shape[0] or j >= shape[1] or k >= shape[2]:
-        return -2
-    return (i * shape[1] + j) * shape[2] + k
+    return landing(shape, now, 2048)
 
 
 @njit(cache=True, inline="always")

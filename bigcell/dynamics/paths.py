@@ -13,6 +13,8 @@ from numba import njit
 
 POSITION_BITS = 12
 ONE = 1 << POSITION_BITS
+BACKGROUND, ESCAPED = -1, -2
+"""In the place of an end: where no particle starts, and where one starts that goes on in another window."""
 ROUND = 8
 """Steps after which a path looks anew whether it comes back to where it is."""
 
@@ -150,3 +152,19 @@ def path_cellpose(flow, shape, bounds, flat, start, t, niter):  # type: ignore[n
         elif t - begun == ROUND:
             az, ay, ax, begun = z, y, x, t
     return z, y, x, t, False
+
+
+@njit(cache=True, inline="always")
+def frame_parts(frame):  # type: ignore[no-untyped-def]
+    """Shape and bounds, as the paths take them, of a frame of `bigcell.dynamics.follow`."""
+    shape = (frame[0, 0], frame[0, 1], frame[0, 2], frame[0, 3])
+    return shape, ((frame[1, 0], frame[1, 1], frame[1, 2]), (frame[2, 0], frame[2, 1], frame[2, 2]))
+
+
+@njit(cache=True, inline="always")
+def landing(shape, end, half):  # type: ignore[no-untyped-def]
+    """The raster place in the window where a path ends; `ESCAPED` beyond it. `half`: added before the fraction goes."""
+    i, j, k = (end[0] + half) >> 12, (end[1] + half) >> 12, (end[2] + half) >> 12
+    if min(i, j, k) < 0 or i >= shape[0] or j >= shape[1] or k >= shape[2]:
+        return ESCAPED
+    return (i * shape[1] + j) * shape[2] + k

@@ -10,7 +10,8 @@ from numba import njit
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
 from bigcell.dynamics.backend import choose_follow
-from bigcell.dynamics.follow import BACKGROUND, ESCAPED, Particles, foreground_flow_into
+from bigcell.dynamics.follow import Particles, foreground_flow_into
+from bigcell.dynamics.paths import BACKGROUND, ESCAPED
 from bigcell.dynamics.sinks import EndHistogram
 from bigcell.dynamics.window import logit_threshold
 from bigcell.engine.job import Job

@@ -6,8 +6,6 @@ from scipy.ndimage import map_coordinates
 
 from bigcell.core.box import Box
 from bigcell.dynamics.follow import (
-    BACKGROUND,
-    ESCAPED,
     Particles,
     as_planes,
     flow_array,
@@ -15,6 +13,7 @@ from bigcell.dynamics.follow import (
     follow_core,
     foreground_flow,
 )
+from bigcell.dynamics.paths import BACKGROUND, ESCAPED
 from bigcell.dynamics.settings import DynamicsSettings, Sampling
 from bigcell.dynamics.window import integer_flows
 from bigcell.testing.flows import FlowLattice

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
-from bigcell.dynamics.follow import BACKGROUND, ESCAPED, Particles, follow, follow_core
+from bigcell.dynamics.follow import Particles, follow, follow_core
 from bigcell.dynamics.lanes import BATCH, FASTEST, lanes_can_follow
+from bigcell.dynamics.paths import BACKGROUND, ESCAPED
 from bigcell.dynamics.settings import DynamicsSettings
 
 
