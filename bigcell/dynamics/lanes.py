@@ -39,7 +39,7 @@ def lanes_can_follow(flow: Array, window: Box) -> bool:
 
 @njit(cache=True, parallel=True)
 def follow_lanes(flow, mask, ends, frame, niter, threads):  # type: ignore[no-untyped-def]
-    """Ends, raster places in the window, of all voxels of `mask`; `BACKGROUND` outside it, `ESCAPED` for those that left.
+    """Ends, raster places in the window, of all voxels of `mask`; `BACKGROUND` outside it, `ESCAPED` for who left.
 
     `flow` (3, voxels), `frame` as in `bigcell.dynamics.follow`; threads take rows in turns, as cells may all lie on one
     side.
