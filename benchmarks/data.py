@@ -44,7 +44,6 @@ SETS = {
     "planes_many": Cells((16, 2048, 2048), 24, flows=False, stack=True),
     "planes_large": Cells((4, 4096, 4096), 24, flows=False, stack=True),
     "whole": Cells((256, 512, 512), 24, store=True),
-    "half": Cells((128, 256, 256), 12, store=True),
     "small3": Cells((32, 48, 48), 12),
     "small2": Cells((1, 96, 96), 14),
 }
@@ -132,8 +131,6 @@ def _network(folder: Path, part: int) -> None:
     weights = weights_from_seed({k: tuple(v.shape) for k, v in network.state_dict().items()}, seed=5)
     state = {name: torch.from_numpy(value) for name, value in weights.items()}
     torch.save(state, folder / "cpnet.pt")
-    small = {name: torch.full((1,), 15.0) for name in ("diam_mean", "diam_labels")}
-    torch.save({**state, **small}, folder / "cpnet_15.pt")  # for cells half as large: nothing is resampled
     rng = np.random.default_rng(9)
     for name, shape in (("plane", (1, 1024 // part, 1024 // part, 2)), ("volume", (128 // part,) * 3 + (2,))):
         _save(folder, name, rng.random(shape, np.float32))

@@ -21,7 +21,7 @@ def main() -> None:
     what, folder, block, diameter, out = sys.argv[1:]
     given: dict[str, Any] = {"flows": Path(folder, "flows.zarr")}
     if what == "network":
-        model = Path(folder).with_name("network") / "cpnet_15.pt"
+        model = Path(folder).with_name("network") / "cpnet.pt"
         given = {"image": Path(folder, "image.zarr"), "model": str(model), "diameter": float(diameter)}
         given |= {"precision": "float32"}
     shape = tuple(int(n) for n in block.split(","))

@@ -54,7 +54,7 @@ def main() -> None:
 
     image = zarr.open_array(Path(folder, "image.zarr", "0"), mode="r")
     image = zarr.array(np.asarray(image).reshape(image.shape[-3:]), store=Path(home, "image.zarr"), chunks=(64, 64, 64))
-    steps, model = [], {"gpu": False, "pretrained_model": str(Path(folder).with_name("network") / "cpnet_15.pt")}
+    steps, model = [], {"gpu": False, "pretrained_model": str(Path(folder).with_name("network") / "cpnet.pt")}
     if what == "exact":
         steps, model = [(known_flows, {"store": str(Path(folder, "flows.zarr", "0"))})], {}
     else:

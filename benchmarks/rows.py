@@ -151,16 +151,14 @@ ROWS = {
         "pipeline, exact flows, 256 x 512 x 512", "whole", "exact", "exact", ((4, 20),), 0.5, "", seams, (256, 30)
     ),
     "pipeline_network": Row(
-        "pipeline, CPnet float32, 128 x 256 x 256",
-        "half",
+        "pipeline, CPnet float32, 256 x 512 x 512",
+        "whole",
         "network",
         "network",
         ((3, 3),),
         0,
         "float32",
         None,
-        (128, 15),
+        (256, 30),
     ),
 }
-"""By name. The pipeline with a network is the other one at half its size, cells and blocks with it: on two cores the
-reference needs more than an hour for the whole."""
