@@ -3,9 +3,9 @@
     python benchmarks/compare.py [--only ROW ...] [--quick] [--cached-peers] [--out benchmarks/results]
 
 Every work runs in a process of its own, in the order theirs, ours, ours, theirs (a peer that needs over a minute runs
-once, and so does bigcell over five minutes); the best time counts. `--quick` takes a quarter of the data's length along every axis: to see that all runs, not
-for figures. `--cached-peers` takes what a peer answered before, where neither its script nor its data changed: for
-development; published figures come from a run without it.
+once, and so does bigcell over five minutes); the best time counts. `--quick` takes a quarter of the data's length along
+every axis: to see that all runs, not for figures. `--cached-peers` takes what a peer answered before, where neither its
+script nor its data changed: for development; published figures come from a run without it.
 """
 
 from __future__ import annotations
