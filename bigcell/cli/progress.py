@@ -12,29 +12,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 
 from bigcell.core.errors import BlockError
+from bigcell.core.words import duration, short, word
 from bigcell.engine.events import Event, StageFinished, StageStarted, TaskDone, TaskFailed
 
 if TYPE_CHECKING:
     from bigcell.engine.run import Result
 
-WORDS = {
-    "statistics": "contrast",
-    "refine": "contrast, fine",
-    "predict": "network",
-    "follow": "following flows",
-    "drain": "across blocks",
-    "settle": "across blocks",
-    "sinks": "cell centres",
-    "name": "naming cells",
-    "reduce": "counting",
-    "check": "checking flows",
-    "fill": "closing holes",
-    "overlap": "comparing planes",
-    "link": "linking planes",
-    "number": "numbering",
-    "apply": "writing labels",
-    "coarsen": "pyramid",
-}
 EVERY = 5.0  # seconds between two lines of a log
 WORTH_A_LINE = 1.0  # seconds that a stage must take to be told of in a log
 
@@ -90,7 +73,7 @@ class Progress:
         self._voxels += event.voxels
         now = self._now()
         seconds = max(now - self._begun, 1e-9)
-        speed = f"{_short(self._voxels / seconds)} voxels/s" if self._voxels else ""
+        speed = f"{short(self._voxels / seconds)} voxels/s" if self._voxels else ""
         if self._shown is not None:
             self._shown.set_postfix_str(speed, refresh=False)
             self._shown.update()
@@ -126,12 +109,6 @@ class Progress:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._close()
-
-
-def duration(seconds: float) -> str:
-    from bigcell.engine.report import duration as said
-
-    return said(seconds)
 
 
 def tell(result: Result) -> None:
@@ -172,21 +149,3 @@ def _bars(out: TextIO) -> Any:
     from tqdm import tqdm
 
     return tqdm
-
-
-def word(stage: str) -> str:
-    """What people call a stage."""
-    return WORDS.get(stage, stage)
-
-
-def _short(count: float) -> str:
-    """A number with three figures.
-
-    >>> _short(12_345_678), _short(40)
-    ('12.3 M', '40')
-    """
-    for unit in ("", "k", "M"):
-        if count < 1000:
-            return f"{count:.3g} {unit}".rstrip()
-        count /= 1000
-    return f"{count:.3g} G"

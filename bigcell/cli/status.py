@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bigcell.cli import options as o
-from bigcell.cli.progress import duration, word
+from bigcell.core.words import duration, size, word
 
 if TYPE_CHECKING:
     from bigcell.engine.status import Status
@@ -36,7 +36,6 @@ def status(
 def lines(found: Status, output: str, now: float) -> Iterator[tuple[str, str]]:
     """Names and values, a line each."""
     from bigcell.engine.events import region_text
-    from bigcell.engine.report import size
 
     yield "run", f"{found.labels} in {output}: {found.state}"
     if found.state == "finished":

@@ -5,43 +5,11 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
+from bigcell.core.words import duration, shape, size
 from bigcell.preprocess.normalize import describe
 
 if TYPE_CHECKING:
     from bigcell.engine.plan import Plan
-
-
-def size(count: float) -> str:
-    """A number of bytes in a unit that reads well.
-
-    >>> size(1536), size(2.5e9)
-    ('1.54 kB', '2.5 GB')
-    """
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} PB"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    >>> duration(42), duration(3725), duration(200000)
-    ('42 s', '1 h 2 min', '2 d 7 h')
-    """
-    minutes, hours = seconds / 60, seconds / 3600
-    if minutes < 2:
-        return f"{seconds:.0f} s"
-    if hours < 1:
-        return f"{minutes:.0f} min"
-    if hours < 48:
-        return f"{int(hours)} h {int(minutes % 60)} min"
-    return f"{int(hours // 24)} d {int(hours % 24)} h"
-
-
-def shape(values: tuple[int, ...]) -> str:
-    return " x ".join(str(v) for v in values)
 
 
 def _views(plan: Plan) -> str:

@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 from bigcell.core.errors import PlanError, SettingsError
+from bigcell.core.words import shape, size
 from bigcell.engine.budget import estimate
 from bigcell.engine.machine import cores, free_memory
 from bigcell.engine.plan import Plan
-from bigcell.engine.report import shape, size
 
 SHARE = 0.85
 """The share of the free memory that workers may take."""

@@ -17,7 +17,7 @@ from matplotlib.patheffects import withStroke
 from bigcell.core.axes import Spacing
 from bigcell.core.errors import OutputError
 from bigcell.core.volume import Array
-from bigcell.viewers.colours import blend, outlines, stretch
+from bigcell.report.colours import blend, outlines, stretch
 
 DPI = 120
 LONG_SIDE = 1000  # pixels that the longer side of all panels together gets

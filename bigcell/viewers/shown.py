@@ -18,7 +18,7 @@ from bigcell.io.location import absolute, attributes_of, is_url, ome_of, open_gr
 from bigcell.io.ngff import ImageInfo, um_per
 from bigcell.io.open import ZarrVolume, open_image, read_info
 from bigcell.io.tables import find_object
-from bigcell.viewers.colours import window
+from bigcell.report.colours import window
 
 TABLE = "objects.parquet"
 SECONDS = {"second": 1.0, "millisecond": 1e-3, "microsecond": 1e-6, "minute": 60.0, "hour": 3600.0, "day": 86400.0}

@@ -14,7 +14,7 @@ import numpy as np
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.io.ngff import ImageInfo, um_per
-from bigcell.viewers.colours import channel_colours, hex_colour
+from bigcell.report.colours import channel_colours, hex_colour
 from bigcell.viewers.shown import SECONDS, Found, Shown
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "float32", "bool")
