@@ -21,6 +21,7 @@ WORDS = {
     "number": "numbering",
     "apply": "writing labels",
     "coarsen": "pyramid",
+    "table": "object table",
 }
 
 

@@ -65,7 +65,7 @@ def attempt(job: Job, stage: str, task: Task) -> tuple[int, Note]:
     said = ""
     for tries in range(1, TRIES + 1):
         try:
-            return place, perform(job, stage, item)[1]
+            return place, perform(job, stage, item, tries)[1]
         except Exception as error:  # anything: this is where one block is kept from stopping a million others
             if is_final(error):
                 raise _as_ours(error) from error
@@ -172,8 +172,9 @@ class Failures:
 def _place(job: Job, stage: str, item: Any) -> tuple[tuple[int, ...], ...]:
     """Where in the volume an item works, as far as there is such a place."""
     box = next((part for part in item if isinstance(part, Box)), None)
-    if stage in ("coarsen", "number", "link") or (stage == "statistics" and job.plan.settings.normalize.by == "tile"):
-        return ()  # of a layer, a coarse level, a group of tiles
+    by_tile = stage == "statistics" and job.plan.settings.normalize.by == "tile"
+    if by_tile or stage in ("coarsen", "number", "link", "table"):
+        return ()  # of a group of tiles, a coarse level, a layer, a range of ids
     if stage == "predict":
         box = job.grids.source_box(job.lattice.region(item[0]))
     elif box is None:

@@ -16,10 +16,13 @@ from bigcell.core.volume import Array, Volume
 from bigcell.dynamics.follow import flow_array
 from bigcell.dynamics.window import integer_flows_into
 from bigcell.engine.bad_chunks import read_sound
+from bigcell.engine.foreground import NOTHING, clear_outside, foreground_parts, is_lively, sees
 from bigcell.engine.plan import Plan
 from bigcell.flows.smooth import smooth_flows, smoothing_window
 from bigcell.io.flows import FlowStore
 from bigcell.io.scratch import Scratch
+from bigcell.io.tables import ObjectTable
+from bigcell.preprocess.foreground import Foreground
 from bigcell.preprocess.rescale import GridPair, flows_to_image
 from bigcell.provenance.journal import Journal
 from bigcell.tiling.grid import BlockGrid
@@ -55,7 +58,7 @@ class Labels(Protocol):
 class Job:
     """`image` is segmented by the plan's model, or `given` holds flows from elsewhere; `scratch` is the work place.
 
-    `offsets` (ids before each layer of blocks) and `labels` are filled in as the run goes on.
+    `offsets` (ids before each layer of blocks, and in all), `labels` and `table` are filled in as the run goes on.
     Flows are also written to `kept`, where there is such a store.
     """
 
@@ -65,6 +68,7 @@ class Job:
     scratch: Scratch
     offsets: tuple[int, ...] = ()
     labels: Labels | None = None
+    table: ObjectTable | None = None
     kept: FlowStore | None = None
 
     @cached_property
@@ -84,6 +88,17 @@ class Job:
         return Box.of(self.plan.extent)
 
     @property
+    def foreground(self) -> Foreground | None:
+        """Where there may be cells; None for everywhere."""
+        note = self.plan.foreground
+        return None if note is None else note.load(self.scratch)
+
+    def is_lively(self, block: int) -> bool:
+        """Whether a block is worked on at all; the others hold nothing, and have no entries in the scratch."""
+        foreground = self.foreground
+        return foreground is None or is_lively(foreground, self.grid.core(block))
+
+    @property
     def journal(self) -> Journal:
         return Journal(self.scratch)
 
@@ -93,7 +108,23 @@ class Job:
         return read_sound(self.image, box, self.plan.settings.on_bad_chunk, self.scratch)
 
     def flows(self, window: Box) -> Array:
-        """Integer flows (4, *window) int16 on the volume's own grid, smoothed if asked, from scratch or elsewhere."""
+        """Integer flows (4, *window) int16 on the volume's own grid, smoothed if asked, from scratch or elsewhere.
+
+        Outside the foreground they are those of background that does not move, and nothing is read for them.
+        """
+        foreground = self.foreground
+        if foreground is None or foreground.covers(window):
+            return self._all_flows(window)
+        flows = flow_array((4, *window.shape))
+        flows[3] = NOTHING
+        for slab in _slabs(window):
+            for part in foreground_parts(foreground, self.grid, slab):
+                values = self._all_flows(part)
+                clear_outside(values, foreground, part)
+                flows[(slice(None), *part.relative_to(window).slices)] = values
+        return flows
+
+    def _all_flows(self, window: Box) -> Array:
         sigma = self.plan.settings.flows.smooth
         if not any(sigma):
             return self._raw_flows(window)
@@ -103,9 +134,11 @@ class Job:
     def _raw_flows(self, window: Box) -> Array:
         if self.given is not None:
             return self._given_flows(window)
-        box = self.grids.network_box(window)
+        box, foreground = self.grids.network_box(window), self.foreground
         total = flow_array((4, *box.shape))
         for cube in self.lattice.covering(box):
+            if foreground is not None and not sees(self.plan, foreground, cube):
+                continue  # never run
             footprint = self.lattice.footprint(cube)
             part = footprint & box
             if not part.is_empty:

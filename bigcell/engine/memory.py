@@ -11,9 +11,9 @@ from bigcell.core.box import Box
 from bigcell.core.volume import Array, Volume
 from bigcell.engine.events import Listener, ignore
 from bigcell.engine.job import Job
-from bigcell.engine.objects import table_columns
+from bigcell.engine.number_steps import part_columns
 from bigcell.engine.plan import Plan
-from bigcell.engine.run import Result, Run, object_rows, segment_volume
+from bigcell.engine.run import Result, Run, segment_volume
 from bigcell.io.scratch import MemoryScratch
 from bigcell.stitch.number import smallest_dtype
 
@@ -61,6 +61,4 @@ def segment_in_memory(plan: Plan, image: Volume | None, given: Volume | None, li
         return held[0]
 
     count = segment_volume(run, place)
-    rows = [table_columns(first, rows, plan.extent) for first, rows in object_rows(run)]
-    table = {name: np.concatenate([r[name] for r in rows]) for name in rows[0]}
-    return Result(count, labels=held[0].array, table=table, stages=run.stages)
+    return Result(count, labels=held[0].array, table=part_columns(run.job, 0, count), stages=run.stages)

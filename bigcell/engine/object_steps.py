@@ -1,4 +1,4 @@
-"""Steps from ends to objects: sinks, labels named by sink, rows of the blocks that own the sinks, final numbers."""
+"""Steps from ends to objects: sinks, labels named by sink, rows of the blocks that own the sinks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bigcell.engine.end_table import hash_table, name_ends, renumber
 from bigcell.engine.follow_steps import load_ends
 from bigcell.engine.job import Job
 from bigcell.stitch.number import keep_sized
-from bigcell.stitch.pieces import FIELDS, Pieces, owners, reduce_owned
+from bigcell.stitch.pieces import FIELDS, Pieces, reduce_owned
 
 
 def sinks(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
@@ -58,21 +58,6 @@ def reduce(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
     kept = objects if job.plan.links else keep_sized(objects, job.plan.settings.sizes)
     save_pieces(job, f"objects/{block}", kept)
     return {"objects": len(objects), "kept": len(kept)}
-
-
-def number(job: Job, item: tuple[int, tuple[int, ...], tuple[str, ...]]) -> dict[str, Any]:
-    """Rank the objects of one layer of blocks in raster order of their sinks, and leave their table rows in order.
-
-    `item`: the layer, its blocks, and the entries that hold its objects or what other layers add to them.
-    """
-    layer, blocks, entries = item
-    every = Pieces.sum([load_pieces(job, entry) for entry in entries])
-    rows = keep_sized(every, job.plan.settings.sizes) if job.plan.links else every
-    belong, rank = owners(rows.name, job.grid), np.arange(1, len(rows) + 1)
-    for k in blocks:
-        job.scratch.save(f"ranks/{k}", {"name": rows.name[belong == k], "rank": rank[belong == k]})
-    save_pieces(job, f"rows/{layer}", rows)
-    return {"count": len(rows), "small": len(every) - len(rows)}
 
 
 def save_pieces(job: Job, entry: str, pieces: Pieces) -> None:

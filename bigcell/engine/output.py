@@ -17,9 +17,8 @@ from bigcell.engine.bad_chunks import bad_chunks
 from bigcell.engine.events import Listener, ignore
 from bigcell.engine.executors import Executor
 from bigcell.engine.job import Job
-from bigcell.engine.objects import table_columns
 from bigcell.engine.plan import Plan
-from bigcell.engine.run import Result, Run, object_rows, segment_volume
+from bigcell.engine.run import Result, Run, segment_volume, write_table
 from bigcell.engine.settings import output_chunks
 from bigcell.engine.status import StatusFile
 from bigcell.io.flows import FlowStore, publish_flows
@@ -27,7 +26,7 @@ from bigcell.io.location import absolute, group_is_there, is_url, joined, read_b
 from bigcell.io.open import ZarrVolume
 from bigcell.io.publish import publish
 from bigcell.io.scratch import DiskScratch
-from bigcell.io.tables import ObjectTableWriter
+from bigcell.io.tables import ObjectTable
 from bigcell.io.targets import LabelTarget
 from bigcell.io.write import LabelStore, create_labels, reopen_labels
 from bigcell.provenance.fingerprint import difference
@@ -231,13 +230,9 @@ def _open_labels(run: Run, outcome: Outcome, image: Volume | None, given: Volume
 
 
 def _write_table(run: Run, path: Path, image: Volume | None, given: Volume | None) -> Path:
-    """The object table, streamed a layer of blocks at a time."""
+    """The object table, a folder of parts."""
     like = image if image is not None else given
-    plan = run.job.plan
-    with ObjectTableWriter(path, spacing=plan.spacing, origin_um=getattr(like, "origin_um", (0, 0, 0))) as table:
-        for first, rows in object_rows(run):
-            if len(rows):
-                table.write(table_columns(first, rows, plan.extent))
+    write_table(run, ObjectTable(path, run.job.plan.spacing, getattr(like, "origin_um", (0.0, 0.0, 0.0))))
     return path
 
 

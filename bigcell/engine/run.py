@@ -23,11 +23,11 @@ from bigcell.engine.failures import Failures, survive
 from bigcell.engine.intensity import settle_contrast
 from bigcell.engine.items import Items, Pending
 from bigcell.engine.job import Job, Labels
-from bigcell.engine.object_steps import load_pieces
+from bigcell.engine.number_steps import table_parts
 from bigcell.engine.reach import Reach
 from bigcell.io.flows import create_flows
+from bigcell.io.tables import ObjectTable
 from bigcell.stitch.clean import CLEAN_LIMIT
-from bigcell.stitch.pieces import Pieces
 
 Note = dict[str, Any]
 """The small result of a task."""
@@ -287,7 +287,7 @@ def number_objects(run: Run, patches: Patches) -> int:
 
     run.stage("number", Items(len(layers), make), take=counted)
     offsets = np.concatenate([[0], np.cumsum(counts)])
-    run.job = replace(run.job, offsets=tuple(int(o) for o in offsets[:-1]))
+    run.job = replace(run.job, offsets=tuple(int(o) for o in offsets))
     return int(offsets[-1])
 
 
@@ -332,10 +332,10 @@ def write_labels(run: Run, patches: Patches) -> None:
         run.stage("coarsen", items, coarse.sizes)
 
 
-def object_rows(run: Run) -> Iterable[tuple[int, Pieces]]:
-    """The rows of the object table in order of id, a layer at a time: (first id, rows)."""
-    for layer, offset in enumerate(run.job.offsets):
-        yield offset + 1, load_pieces(run.job, f"rows/{layer}")
+def write_table(run: Run, table: ObjectTable) -> None:
+    """The object table, when all objects have their numbers."""
+    run.job = replace(run.job, table=table)
+    run.stage("table", table_parts(run.job.offsets[-1]))
 
 
 def _cube_voxels(run: Run) -> list[int]:

@@ -20,6 +20,7 @@ link       layer        objects, what they share, the layer before     linked ob
 number     layer        objects of the layer's blocks                  their ranks, rows of the object table
 apply      region       labels named by sink, filled voxels, ranks     final labels and their pyramid
 coarsen    level,region labels of the level before                     labels of a coarse level
+table      part         rows of the objects in a range of ids          a file of the object table
 ========== ============ ============================================== ==========================================
 
 Every item carries the numbers of the blocks it depends on, so a task needs to know nothing but its own item.
@@ -43,6 +44,7 @@ from bigcell.engine import (
     label_steps,
     link_steps,
     network_steps,
+    number_steps,
     object_steps,
 )
 from bigcell.engine.job import Job
@@ -64,9 +66,10 @@ STEPS: dict[str, Step] = {
     "fill": clean_steps.fill,
     "overlap": link_steps.overlap,
     "link": link_steps.link,
-    "number": object_steps.number,
+    "number": number_steps.number,
     "apply": label_steps.apply,
     "coarsen": label_steps.coarsen,
+    "table": number_steps.table,
 }
 
 
@@ -79,13 +82,20 @@ def key_of(item: Any) -> str:
     return str(item[0])
 
 
-def perform(job: Job, stage: str, item: Any) -> tuple[str, dict[str, Any]]:
-    """Do one item of `stage` and note it in the journal. Returns its key and its small result."""
+def perform(job: Job, stage: str, item: Any, tries: int = 1) -> tuple[str, dict[str, Any]]:
+    """Do one item of `stage` and note it in the journal. Returns its key and its small result.
+
+    Beside what the step says the note holds its seconds, when it was done (since 1970), the most memory that this
+    process has held, and `tries` where this is not the first.
+    """
     _slow_down()
     begun = time.perf_counter()
     result = STEPS[stage](job, item)
     result["seconds"] = round(time.perf_counter() - begun, 3)
     result["peak"] = peak_bytes()
+    result["at"] = round(time.time(), 1)
+    if tries > 1:
+        result["tries"] = tries
     job.journal.mark(stage, key_of(item), result)
     return key_of(item), result
 

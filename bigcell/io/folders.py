@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -44,6 +45,21 @@ def put_in_place(building: Path, final: Path) -> None:
         final.rename(old)
     building.rename(final)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def bring_folder(source: Path, place: Path) -> None:
+    """Move a folder of files to `place`, where it appears at once: a folder that is there is whole, and stays."""
+    if not place.exists():
+        try:
+            source.rename(place)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            fresh = place.with_name(f".{place.name}.coming")
+            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.copytree(source, fresh)
+            fresh.rename(place)
+    shutil.rmtree(source, ignore_errors=True)
 
 
 def _sweep(building: Path) -> None:

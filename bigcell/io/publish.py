@@ -14,7 +14,7 @@ from zarr.storage import LocalStore
 
 from bigcell.core.errors import OutputError
 from bigcell.io import remote_labels
-from bigcell.io.folders import put_in_place, retired_place
+from bigcell.io.folders import bring_folder, put_in_place, retired_place
 from bigcell.io.location import attributes_of, joined, ome_of, open_group, open_store, read_bytes
 from bigcell.io.targets import LabelTarget, final_path
 from bigcell.io.write import LabelStore
@@ -25,8 +25,9 @@ RESERVED = {"ome", "multiscales", "image-label", "omero", "labels"}
 def publish(store: LabelStore, *, attributes: Mapping[str, Any], files: Mapping[str, Path]) -> Path | str:
     """Give the built labels their final name and list them in the store. Returns the path, or the URL.
 
-    `attributes` are added to those of the labels' group (``{"bigcell": record}``), `files` are moved into its folder
-    under the given names. Doing it again is harmless, and mends a publication that was cut off at any point.
+    `attributes` are added to those of the labels' group (``{"bigcell": record}``), `files`, and folders of files, are
+    moved into its folder under the given names. Doing it again is harmless, and mends a publication that was cut off
+    at any point.
     """
     if taken := RESERVED & set(attributes):
         raise ValueError(f"attributes {sorted(taken)} belong to OME-Zarr; keep records under a key of our own")
@@ -83,7 +84,9 @@ def _complete(building: Path, attributes: Mapping[str, Any], files: Mapping[str,
     for name, source in files.items():
         # Beside the levels, where people look. Readers that ask for nodes by name (all that we know) never see them;
         # only zarr's listing of this group's members warns. Tables elsewhere could be parted from their labels.
-        if source.exists():
+        if source.is_dir():
+            bring_folder(source, building / name)
+        elif source.exists():
             shutil.move(source, building / name)
         elif not (building / name).exists():
             raise OutputError(f"{source} is missing and was to be kept with the labels; run the last step again")

@@ -129,10 +129,20 @@ def settle(
         group = zarr.open_group(open_store(pending, writing=True), mode="r+", use_consolidated=False)
         if not overwrite and PUBLISHING not in group.attrs and group_is_there(home):
             raise OutputError(f"{home} appeared while the labels were made; choose another name, or allow overwriting")
-        _upload_all(home, files)
+        uploads = _with_contents(files)
+        _upload_all(home, uploads)
         group.attrs.update({**attributes, PUBLISHING: True})
         _copy_group(pending, home)
-        _clean_up(home, pending, prefix, tuple(files))
+        _clean_up(home, pending, prefix, tuple(uploads))
+
+
+def _with_contents(files: Mapping[str, Path]) -> dict[str, Path]:
+    """`files` with what is in folders in the place of those."""
+    uploads = {name: source for name, source in files.items() if not source.is_dir()}
+    for name, source in files.items():
+        if source.is_dir():
+            uploads |= {f"{name}/{part.name}": part for part in sorted(source.iterdir())}
+    return uploads
 
 
 def _upload_all(home: str, files: Mapping[str, Path]) -> None:

@@ -1,17 +1,20 @@
-"""The object table: one row a cell in one Parquet file, written in pieces, read whole or one cell at a time."""
+"""The object table: one row a cell, in a folder of Parquet files by ranges of ids; read whole, in parts or one cell.
+
+Arrow is imported where it is used: it takes 30 MB, which a worker that writes no part of a table does without.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import uuid
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.errors import InputError, OutputError
@@ -31,87 +34,54 @@ COLUMNS: dict[str, Any] = {
     name: {**MEASURED, **DERIVED}[name]
     for name in ("id", "voxels", "volume_um3", *BOX, *ZYX, "z_um", "y_um", "x_um", "touches_border")
 }
+ROWS_A_PART = 131_072
+"""Rows of a file, but for the last one: what a worker holds that writes one (40 MB), and a reader of some columns."""
 ROWS_A_GROUP = 8192
+"""Rows that are read to find one cell."""
 KEY = b"bigcell"
 
 
-class ObjectTableWriter:
-    """Writes the table at `path` piece by piece; it appears under that name only when it is whole.
+@dataclass(frozen=True)
+class ObjectTable:
+    """The table that is made in `folder`: its files are named by number and are written each by itself.
 
     `spacing` and `origin_um` (the place of the centre of voxel (0, 0, 0)) give volumes and positions in µm, which are
-    NaN where the voxel size is not known. Memory holds one row group, however many cells there are.
+    NaN where the voxel size is not known. Rows go by ascending id, in a part and from part to part.
 
-    >>> with ObjectTableWriter(path, spacing=Spacing(2, 1, 1)) as table:     # doctest: +SKIP
-    ...     table.write({"id": [1], "voxels": [8], ...})
+    >>> table = ObjectTable("objects.parquet", Spacing(2, 1, 1))
+    >>> table.write_part(0, {"id": [1], "voxels": [8], ...})     # doctest: +SKIP
+    PosixPath('objects.parquet/part-00000.parquet')
     """
 
-    def __init__(self, path: str | Path, *, spacing: Spacing, origin_um: Sequence[float] = (0.0, 0.0, 0.0)) -> None:
-        self.path = Path(path)
-        self.spacing = spacing
-        self.origin_um = tuple(float(o) for o in origin_um)
-        self.rows = 0
-        self._building = self.path.with_name(f".{self.path.name}.building")
-        self._waiting: list[dict[str, Array]] = []
-        try:
-            self._file: Any = pq.ParquetWriter(self._building, self._schema(), compression="zstd")
-        except OSError as error:
-            raise OutputError(f"{self._building} cannot be written ({error}); give another folder") from error
+    folder: str | Path
+    spacing: Spacing
+    origin_um: tuple[float, ...] = (0.0, 0.0, 0.0)
 
-    def write(self, rows: Mapping[str, Any]) -> None:
-        """Add cells: a column for each name in `MEASURED`, all of one length, in any order of ids."""
+    def write_part(self, number: int, rows: Mapping[str, Any]) -> Path:
+        """Write file `number`: a column for each name in `MEASURED`, all of one length. It appears when it is whole,
+        and takes the place of one that is there; the folder is made, the one above it is not."""
         if set(rows) != set(MEASURED):
             raise ValueError(f"columns {sorted(rows)} were given, wanted {sorted(MEASURED)}")
-        piece = {name: _exact(name, np.asarray(rows[name]), kind) for name, kind in MEASURED.items()}
-        lengths = {column.shape for column in piece.values()}
+        columns = {name: _exact(name, np.asarray(rows[name]), kind) for name, kind in MEASURED.items()}
+        lengths = {column.shape for column in columns.values()}
         if len(lengths) != 1 or len(next(iter(lengths))) != 1:
             raise ValueError(f"columns of shapes {sorted(lengths)} were given, wanted one length for all")
-        self._waiting.append({**piece, **self._derived(piece)})
-        if sum(len(p["id"]) for p in self._waiting) >= ROWS_A_GROUP:
-            self._flush()
+        if (columns["id"][1:] <= columns["id"][:-1]).any():
+            raise ValueError("ids were given out of order; wanted them ascending")
+        return self._place(f"part-{number:05}.parquet", self._encoded({**columns, **self._derived(columns)}))
 
-    def close(self) -> Path:
-        """Finish the file and give it its name."""
-        if self._file is not None:
-            self._flush()
-            self._file.close()
-            self._file = None
-            os.replace(self._building, self.path)
-        return self.path
-
-    def discard(self) -> None:
-        """Stop without a table; one that was there before stays."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-            self._building.unlink(missing_ok=True)
-
-    def __enter__(self) -> ObjectTableWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
-
-    def _derived(self, piece: Mapping[str, Array]) -> dict[str, Array]:
+    def _derived(self, columns: Mapping[str, Array]) -> dict[str, Array]:
         known = 1.0 if self.spacing.known else np.nan
-        derived = {"volume_um3": piece["voxels"] * (self.spacing.voxel_um3 * known)}
+        derived = {"volume_um3": columns["voxels"] * (self.spacing.voxel_um3 * known)}
         for axis, size, origin in zip(ZYX, self.spacing.zyx, self.origin_um, strict=True):
-            derived[f"{axis}_um"] = (piece[axis] * size + origin) * known
+            derived[f"{axis}_um"] = (columns[axis] * size + origin) * known
         return derived
 
-    def _flush(self) -> None:
-        if not self._waiting:
-            return
-        joined = {name: np.concatenate([piece[name] for piece in self._waiting]) for name in COLUMNS}
-        self._waiting.clear()
-        self.rows += len(joined["id"])
-        self._file.write_table(pa.table(joined, schema=self._schema()))
+    def _encoded(self, columns: Mapping[str, Array]) -> Any:
+        """The file as bytes, made in memory: what the disk refuses is then told by the disk."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
 
-    def _schema(self) -> Any:
         about = {
             "spacing_um": list(self.spacing.zyx),
             "spacing_known": self.spacing.known,
@@ -120,34 +90,63 @@ class ObjectTableWriter:
             "bounding_box": "half-open: min <= voxel < max",
         }
         fields = [pa.field(name, pa.from_numpy_dtype(kind)) for name, kind in COLUMNS.items()]
-        return pa.schema(fields, metadata={KEY: json.dumps(about, ensure_ascii=False).encode()})
+        schema = pa.schema(fields, metadata={KEY: json.dumps(about, ensure_ascii=False).encode()})
+        sink = pa.BufferOutputStream()
+        table = pa.table({name: columns[name] for name in COLUMNS}, schema=schema)
+        pq.write_table(table, sink, row_group_size=ROWS_A_GROUP, compression="zstd", use_dictionary=False)
+        return sink.getvalue()
+
+    def _place(self, name: str, content: Any) -> Path:
+        folder = Path(self.folder)
+        fresh = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")  # beside: the folder holds nothing but parts
+        try:
+            folder.mkdir(exist_ok=True)
+            fresh.write_bytes(content)
+            os.replace(fresh, folder / name)
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            raise OutputError(
+                f"{folder} cannot be written ({error}); make room, or give another folder, then continue with "
+                "`bigcell resume`"
+            ) from error
+        return folder / name
 
 
 def read_objects(path: str | Path) -> dict[str, Array]:
     """Every column of the table at `path`, as arrays of one length."""
-    table = _open(path).read()
-    return {name: _as_array(table, name) for name in table.column_names}
+    parts = list(read_parts(path))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def read_parts(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Array]]:
+    """The table at `path` part after part, by ascending id: `columns` of it (all), as arrays of one length.
+
+    One part at a time is held, however many cells there are.
+    """
+    if unknown := set(columns or ()) - set(COLUMNS):
+        raise InputError(f"the object table has no columns {sorted(unknown)}; it has {', '.join(COLUMNS)}")
+    for file in _files(path):
+        table = _open(file).read(columns=None if columns is None else list(columns))
+        yield {name: _as_array(table, name) for name in table.column_names}
 
 
 def find_object(path: str | Path, id: int) -> dict[str, Any]:
-    """The row of one cell as plain numbers. Only the row groups whose ids reach from below `id` to above are read."""
-    file = _open(path)
-    place = file.schema_arrow.get_field_index("id")
-    for group in range(file.num_row_groups):
-        known = file.metadata.row_group(group).column(place).statistics
-        if known is not None and known.has_min_max and not known.min <= id <= known.max:
-            continue
-        at = np.flatnonzero(_as_array(file.read_row_group(group, columns=["id"]), "id") == id)
-        if len(at):
-            row: dict[str, Any] = file.read_row_group(group).slice(int(at[0]), 1).to_pylist()[0]
-            return row
-    raise InputError(f"{path} has no object {id}; give an id that is in the table")
+    """The row of one cell as plain numbers. Read are the ends of a few files, and the rows around `id`.
+
+    Raises InputError where there is no such cell.
+    """
+    files = _files(path)
+    at = bisect_left(files, id, key=_last_id)
+    row = _find_in(_open(files[at]), id) if at < len(files) else None
+    if row is None:
+        raise InputError(f"{path} has no object {id}; give an id that is in the table")
+    return row
 
 
 def table_spacing(path: str | Path) -> tuple[Spacing, tuple[float, float, float]]:
     """The voxel size that the table was written with, and the place of voxel (0, 0, 0) in µm."""
     try:
-        about = json.loads(_open(path).schema_arrow.metadata[KEY])
+        about = json.loads(_open(_files(path)[0]).schema_arrow.metadata[KEY])
         z, y, x = (float(v) for v in about["origin_um"])
         size_z, size_y, size_x = (float(v) for v in about["spacing_um"])
         return Spacing(size_z, size_y, size_x, known=bool(about["spacing_known"])), (z, y, x)
@@ -157,7 +156,21 @@ def table_spacing(path: str | Path) -> tuple[Spacing, tuple[float, float, float]
         ) from error
 
 
-def _open(path: str | Path) -> Any:
+def _files(path: str | Path) -> list[Path]:
+    """The files of a table in order. Earlier runs wrote one file, which is read as the only part."""
+    place = Path(path)
+    if not place.is_dir():
+        return [place]
+    files = sorted(place.glob("part-*.parquet"))
+    if not files:
+        raise InputError(f"{path} holds no part of a table (part-00000.parquet, ...); it may be incomplete")
+    return files
+
+
+def _open(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         file = pq.ParquetFile(path)
     except FileNotFoundError as error:
@@ -168,6 +181,34 @@ def _open(path: str | Path) -> Any:
     if missing:
         raise InputError(f"{path} has no column {missing[0]!r}; wanted a table of objects that bigcell wrote")
     return file
+
+
+def _last_id(path: Path) -> int:
+    """The highest id in a file, 0 where it has no rows."""
+    file = _open(path)
+    return max((_ids_of(file, group)[1] for group in range(file.num_row_groups)), default=0)
+
+
+def _find_in(file: Any, id: int) -> dict[str, Any] | None:
+    """The row of a cell, of the row groups whose ids reach from below it to above."""
+    for group in range(file.num_row_groups):
+        first, last = _ids_of(file, group)
+        if not first <= id <= last:
+            continue
+        at = np.flatnonzero(_as_array(file.read_row_group(group, columns=["id"]), "id") == id)
+        if len(at):
+            row: dict[str, Any] = file.read_row_group(group).slice(int(at[0]), 1).to_pylist()[0]
+            return row
+    return None
+
+
+def _ids_of(file: Any, group: int) -> tuple[int, int]:
+    """The lowest and the highest id of a row group, from the end of the file; what was not noted there is read."""
+    known = file.metadata.row_group(group).column(file.schema_arrow.get_field_index("id")).statistics
+    if known is not None and known.has_min_max:
+        return int(known.min), int(known.max)
+    ids = _as_array(file.read_row_group(group, columns=["id"]), "id")
+    return (int(ids.min()), int(ids.max())) if len(ids) else (0, 0)
 
 
 def _exact(name: str, values: Array, kind: Any) -> Array:

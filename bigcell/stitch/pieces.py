@@ -36,7 +36,7 @@ class Pieces:
         empty, three = np.zeros(0, np.int64), np.zeros((0, 3), np.int64)
         return cls(empty, empty, three, three, three, empty)
 
-    def take(self, which: Array) -> Pieces:
+    def take(self, which: Array | slice) -> Pieces:
         return Pieces(*(getattr(self, f)[which] for f in FIELDS))
 
     @classmethod
@@ -53,21 +53,23 @@ class Pieces:
     @classmethod
     def sum(cls, parts: Sequence[Pieces]) -> Pieces:
         """Pieces of the same object added up. Integer sums: the order of `parts` does not matter."""
-        if not parts:
-            return cls.none()
-        every = [np.concatenate([getattr(p, f) for p in parts]) for f in FIELDS]
-        name, inverse = np.unique(every[0], return_inverse=True)
-        voxels = np.zeros(len(name), np.int64)
-        total = np.zeros((len(name), 3), np.int64)
-        low = np.full((len(name), 3), np.iinfo(np.int64).max)
-        high = np.zeros((len(name), 3), np.int64)
-        gap = np.zeros(len(name), np.int64)
-        np.add.at(voxels, inverse, every[1])
-        np.add.at(total, inverse, every[2])
-        np.minimum.at(low, inverse, every[3])
-        np.maximum.at(high, inverse, every[4])
-        np.bitwise_or.at(gap, inverse, every[5])
-        return cls(name, voxels, total, low, high, gap)
+        every = cls.join(parts)
+        every = every.take(np.argsort(every.name, kind="stable"))
+        new = np.ones(len(every), bool)
+        new[1:] = every.name[1:] != every.name[:-1]
+        if new.all():
+            return every
+        first = np.flatnonzero(new)
+        ways = (np.add, np.add, np.minimum, np.maximum, np.bitwise_or)
+        added = [way.reduceat(getattr(every, f), first) for way, f in zip(ways, FIELDS[1:], strict=True)]
+        return cls(every.name[first], *added)
+
+    @classmethod
+    def join(cls, parts: Sequence[Pieces]) -> Pieces:
+        """All rows of `parts`, one after the other as they are."""
+        if len(parts) < 2:
+            return parts[0] if parts else cls.none()
+        return cls(*(np.concatenate([getattr(p, f) for p in parts]) for f in FIELDS))
 
     def may_have_holes(self, grid: BlockGrid) -> Array:
         """Which objects, whole but measured block by block, may shut something in within a plane: such a hole is a gap

@@ -11,9 +11,10 @@ from bigcell.core.volume import ArrayVolume
 from bigcell.engine.events import Notice
 from bigcell.engine.job import Job
 from bigcell.engine.memory import MemoryLabels
+from bigcell.engine.number_steps import load_rows
 from bigcell.engine.object_steps import save_pieces
 from bigcell.engine.plan import Plan
-from bigcell.engine.run import Run, clean_objects, number_objects, object_rows, write_labels
+from bigcell.engine.run import Run, clean_objects, number_objects, write_labels
 from bigcell.io.scratch import MemoryScratch
 from bigcell.stitch.pieces import Pieces
 
@@ -39,7 +40,7 @@ def finish_labels(labels: np.ndarray, flows: np.ndarray, plan: Plan) -> tuple[np
     count = number_objects(run, patches)
     run.job = Job(plan, None, None, job.scratch, offsets=run.job.offsets, labels=out)
     write_labels(run, patches)
-    rows = Pieces.sum([r for _, r in object_rows(run)])
+    rows = load_rows(run.job, 0, count)
     assert len(rows) == count
     return out.array, rows, told
 

@@ -343,7 +343,7 @@ def full(*_: object, **__: object) -> Any:
     [
         "zarr.storage._local._put",  # labels
         "bigcell.io.scratch._append",  # the journal
-        "bigcell.engine.output.ObjectTableWriter.write",
+        "bigcell.io.tables.ObjectTable._place",
         "bigcell.engine.output.publish",
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import warnings
 from pathlib import Path
@@ -72,6 +73,56 @@ def test_records_and_tables_come_along(make_store, tmp_path):
         open_ome_zarr(path, version="0.5")
         open_ome_zarr(final, version="0.5")
         open_image(final)
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """A table of two parts, made anew by every call."""
+
+    def make(text="new"):
+        folder = tmp_path / "work" / "objects.parquet"
+        folder.mkdir(parents=True)
+        for name in ("part-00000.parquet", "part-00001.parquet"):
+            (folder / name).write_text(text)
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_folder_of_parts_comes_along(make_store, parts, monkeypatch, elsewhere):
+    path, _ = make_store("zyx")
+    store, folder = built(path, 1), parts()
+    if elsewhere:  # the work folder is on another disk
+        rename = Path.rename
+
+        def refuse(a, b):
+            if a.parent.name == "work":
+                raise OSError(errno.EXDEV, "Invalid cross-device link")
+            return rename(a, b)
+
+        monkeypatch.setattr(Path, "rename", refuse)
+        (store.target.building / ".objects.parquet.coming").mkdir()  # left by a move that was cut off
+    final = publish(store, attributes={}, files={"objects.parquet": folder})
+    held = {p.name: p.read_text() for p in (final / "objects.parquet").iterdir()}
+    assert held == {"part-00000.parquet": "new", "part-00001.parquet": "new"}
+    assert not folder.exists()
+    assert not [p for p in final.iterdir() if p.name.endswith(".coming")]
+    publish(built(path, 2, overwrite=True), attributes={}, files={"objects.parquet": parts("newer")})
+    assert (final / "objects.parquet" / "part-00001.parquet").read_text() == "newer"
+
+
+def test_a_table_that_has_come_stays_whole(make_store, parts, monkeypatch):
+    """Cut off between moving the table and naming the labels, with a late worker that writes one part once more."""
+    path, _ = make_store("zyx")
+    store, files = built(path, 1), {"objects.parquet": parts()}
+    with monkeypatch.context() as cut:
+        cut.setattr(publishing, "put_in_place", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            publish(store, attributes={}, files=files)
+    (parts("late") / "part-00000.parquet").unlink()
+    final = publish(store, attributes={}, files=files)
+    assert [p.read_text() for p in (final / "objects.parquet").iterdir()] == ["new", "new"]
 
 
 def test_again_is_harmless(make_store, tmp_path):

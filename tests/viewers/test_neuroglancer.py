@@ -15,7 +15,7 @@ import zarr
 
 from bigcell.core.axes import Spacing
 from bigcell.core.errors import InputError
-from bigcell.io.tables import ObjectTableWriter
+from bigcell.io.tables import ObjectTable
 from bigcell.viewers.neuroglancer import view
 from bigcell.viewers.shown import contrast, find_in, find_shown
 
@@ -133,8 +133,8 @@ def test_the_table_is_asked_first(make_store: Any) -> None:
     store = make_store()
     row = {"id": 40, "voxels": 9, "z": 8.0, "y": 9.0, "x": 10.0, "touches_border": False}
     row |= {f"{a}_{end}": v for a, n in zip("zyx", (8, 9, 10), strict=True) for end, v in (("min", n), ("max", n + 1))}
-    with ObjectTableWriter(store / "labels" / "cells" / "objects.parquet", spacing=Spacing(2, 0.5, 0.5)) as table:
-        table.write({name: [value] for name, value in row.items()})
+    table = ObjectTable(store / "labels" / "cells" / "objects.parquet", Spacing(2, 0.5, 0.5))
+    table.write_part(0, {name: [value] for name, value in row.items()})
     assert state_of(store, object_id=40)["position"] == [10, 9, 8], "the table says so, though the labels do not"
     with pytest.raises(InputError, match="has no object 41"):
         view(store, object_id=41)
