@@ -48,14 +48,14 @@ class Journal:
 
     def finished(self, stage: str) -> Finished:
         """The results of the tasks of `stage` that are done, by key."""
-        return Finished(dict(_whole(self.log.lines(f"done/{stage}"))))
+        return Finished(dict(whole_lines(self.log.lines(f"done/{stage}"))))
 
     def has_begun(self, stage: str) -> bool:
         """Whether any task of `stage` is done."""
-        return any(True for _ in _whole(self.log.lines(f"done/{stage}")))
+        return any(True for _ in whole_lines(self.log.lines(f"done/{stage}")))
 
 
-def _whole(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+def whole_lines(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
     """Keys and results of the lines that were written to their end: no part of a JSON object is one itself."""
     for line in lines:
         key, _, result = line.partition(b" ")

@@ -1,0 +1,157 @@
+"""What the journal tells of a run, added up: seconds, objects and retries of blocks, throughput and memory over time.
+
+Lines are read one by one and every task counts once, whichever driver it was done for. What is held does not grow with
+the run, but for a bit a task.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bigcell.core.volume import Array
+from bigcell.engine.plan import Plan
+from bigcell.engine.steps import STEPS
+from bigcell.io.scratch import Scratch
+from bigcell.provenance.journal import whole_lines
+from bigcell.report.blockmap import BlockSums
+from bigcell.report.facts import Stage
+from bigcell.report.timeline import BUSY, Session, Timeline
+
+DRIVERS = "drivers"
+"""The log of the scratch that says when drivers began."""
+BY_BLOCK = frozenset({"follow", "settle", "sinks", "name", "reduce", "check", "fill", "overlap"})
+"""Stages whose tasks are named by their block."""
+OF_ALL = BY_BLOCK - {"settle", "reduce"} | {"statistics", "predict", "keep", "apply"}
+"""Stages that go over every voxel of the volume."""
+MOST_SESSIONS = 50
+NEAR = 60.0
+"""Where there are more drivers than that, those that began within so many seconds count as one."""
+LARGEST = 1 << 33
+"""Numbers of tasks up to here are told apart by a bit each."""
+
+
+@dataclass
+class Account:
+    """Sums over the journal of a run of `plan`."""
+
+    plan: Plan
+    stages: dict[str, Stage] = field(default_factory=dict)
+    sessions: list[Session] = field(default_factory=list)
+    blocks: BlockSums = field(init=False)
+
+    def __post_init__(self) -> None:
+        extent, grid = self.plan.extent, self.plan.grid
+        block, counts = (tuple(int(n) for n in v) for v in (grid.shape, grid.counts))
+        self.blocks = BlockSums(extent, (block[0], block[1], block[2]), (counts[0], counts[1], counts[2]))
+
+    @classmethod
+    def of(cls, plan: Plan, scratch: Scratch) -> Account:
+        """All that the journal in `scratch` tells."""
+        account = cls(plan)
+        account.sessions = [Session(at, Timeline()) for at in _starts(scratch)]
+        for stage in STEPS:
+            account._read(stage, whole_lines(scratch.lines(f"done/{stage}")))
+        account.sessions = [s for i, s in enumerate(account.sessions) if i == 0 or s.line.stop > 0]
+        return account
+
+    def _read(self, stage: str, lines: Iterable[tuple[str, bytes]]) -> None:
+        seen, tasks, work, peak, retries = Seen(), 0, 0.0, 0, 0
+        spans: dict[int, tuple[float, float]] = {}
+        for key, line in lines:
+            if not seen.first(key):
+                continue
+            note = json.loads(line)
+            seconds, held, tries = float(note.get("seconds", 0)), int(note.get("peak", 0)), int(note.get("tries", 1))
+            tasks, work, peak, retries = tasks + 1, work + seconds, max(peak, held), retries + tries - 1
+            self._place(stage, key, note, seconds, tries - 1)
+            if "at" in note and self.sessions:
+                self._time(stage, float(note["at"]), seconds, held, spans)
+        if tasks:
+            elapsed = sum(stop - start for start, stop in spans.values())
+            voxels = self.plan.voxels if stage in OF_ALL else 0
+            self.stages[stage] = Stage(stage, tasks, tasks, work, round(elapsed, 2), voxels, peak, retries)
+
+    def _time(self, stage: str, at: float, seconds: float, peak: int, spans: dict[int, tuple[float, float]]) -> None:
+        number = max(0, bisect_right(self.sessions, at, key=lambda s: s.began) - 1)
+        session = self.sessions[number]
+        stop = max(0.0, at - session.began)
+        start = max(0.0, stop - seconds)
+        session.line.add(stage, start, stop, 1.0)
+        session.line.add(BUSY, start, stop, stop - start)
+        session.line.mark(stop, peak)
+        before = spans.get(number, (start, stop))
+        spans[number] = (min(before[0], start), max(before[1], stop))
+
+    def _place(self, stage: str, key: str, note: dict[str, Any], seconds: float, retries: int) -> None:
+        """Count a task where it worked, if that is one place."""
+        if stage == "predict":
+            box = self.plan.grids.source_box(self.plan.lattice.region(int(key)))
+            self.blocks.spread(box.start, box.stop, seconds, retries)
+            return
+        if stage == "statistics":
+            stage = "follow" if self.plan.settings.normalize.by != "tile" else ""
+        elif stage == "drain":
+            stage, key = "follow", key.rpartition("-")[2]
+        if stage not in BY_BLOCK or not key.isdecimal() or int(key) >= len(self.plan.grid):
+            return
+        cell = self.blocks.cell(int(key))
+        self.blocks.seconds[cell] += seconds
+        self.blocks.retries[cell] += retries
+        self.blocks.objects[cell] += note.get("kept", 0) - note.get("unfit", 0)
+
+
+class Seen:
+    """Which keys of a stage were met: a bit each for numbers, which nearly all are.
+
+    >>> seen = Seen()
+    >>> [seen.first(key) for key in ("7", "1-7", "7", "1-7", "8")]
+    [True, True, False, False, True]
+    """
+
+    def __init__(self) -> None:
+        self._bits: Array = np.zeros(1024, np.uint8)
+        self._others: set[str] = set()
+
+    def first(self, key: str) -> bool:
+        """Whether `key` is met for the first time."""
+        if not key.isdecimal() or int(key) >= LARGEST:
+            new = key not in self._others
+            self._others.add(key)
+            return new
+        place, bit = int(key) >> 3, 1 << (int(key) & 7)
+        if place >= len(self._bits):
+            self._bits = np.concatenate([self._bits, np.zeros(place + 1, np.uint8)])
+        new = not self._bits[place] & bit
+        self._bits[place] |= bit
+        return new
+
+
+def begin_session(scratch: Scratch, now: float) -> None:
+    """Put down that a driver began."""
+    scratch.append(DRIVERS, json.dumps({"at": round(now, 1)}).encode())
+
+
+def _starts(scratch: Scratch) -> list[float]:
+    """When drivers began, in order; of very many those that began together are one."""
+    found = sorted(_times(scratch.lines(DRIVERS)))
+    if len(found) > MOST_SESSIONS:
+        apart: list[float] = []
+        for at in found:
+            if not apart or at - apart[-1] > NEAR:
+                apart.append(at)
+        found = apart[:MOST_SESSIONS]
+    return found
+
+
+def _times(lines: Iterable[bytes]) -> Iterator[float]:
+    for line in lines:
+        try:
+            yield float(json.loads(line)["at"])
+        except (ValueError, KeyError, TypeError):  # torn by the death of its writer
+            continue
