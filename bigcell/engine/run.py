@@ -14,8 +14,7 @@ import numpy as np
 
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
-from bigcell.dynamics.settings import GROW_STEPS, SINK_HALO
-from bigcell.engine import label_steps
+from bigcell.engine import label_steps, tasks
 from bigcell.engine.bad_chunks import bad_chunk_notice, bad_chunks
 from bigcell.engine.events import Listener, Notice, StageFinished, StageStarted, TaskDone, ignore
 from bigcell.engine.executors import Executor, SerialExecutor
@@ -60,6 +59,21 @@ def _forget(key: str, note: Note) -> None:
 
 
 @dataclass
+class Whole:
+    """All of a stage, of which parts are done by turns: tasks and voxels in all, and what came of the parts so far.
+
+    `resumed`: whether the journal may hold some from before.
+    """
+
+    stage: str
+    total: int
+    voxels: int
+    failures: Failures
+    resumed: bool = True
+    done: int = 0
+
+
+@dataclass
 class Run:
     """One run of a job on an executor. `job` grows as stages add to it.
 
@@ -82,27 +96,36 @@ class Run:
 
         `voxels`: how many each item stands for, for those who watch.
         """
-        tasks, begun = Items.of(items), time.perf_counter()
-        sizes = np.full(len(tasks), voxels) if isinstance(voxels, int) else np.asarray(voxels)
-        assert len(sizes) == len(tasks), (name, len(sizes), len(tasks))
+        held = Items.of(items)
+        sizes = np.full(len(held), voxels) if isinstance(voxels, int) else np.asarray(voxels)
+        whole = Whole(name, len(held), int(sizes.sum()), Failures(name, self.listener))
+        self.part(whole, held, sizes, take)
+        whole.failures.settle(len(held))
+
+    def part(self, whole: Whole, items: Items, sizes: Array, take: Take = _forget) -> bool:
+        """As `stage`, of some of its items: `sizes` are the voxels of each. Whether none of them failed."""
+        name, begun, failed = whole.stage, time.perf_counter(), len(whole.failures.found)
+        assert len(sizes) == len(items), (name, len(sizes), len(items))
         count = self._counted(name, take)
-        todo = self._missing(name, tasks, count)
-        self.listener(StageStarted(name, len(tasks), len(tasks) - len(todo), int(sizes.sum())))
+        todo = self._missing(name, items, count) if whole.resumed else range(len(items))
+        self.listener(StageStarted(name, whole.total, whole.done + len(items) - len(todo), whole.voxels))
         if len(todo):
             self.executor.begin(name)
-        failures = Failures(name, self.listener)
-        for i, note in survive(self.executor, self.job, name, Pending(tasks, todo)):
-            key = tasks.key(i)
-            if failures.took(key, note):
+        for i, note in survive(self.executor, self.job, name, Pending(items, todo)):
+            key = items.key(i)
+            if whole.failures.took(key, note):
                 continue
             count(key, note)
             self.listener(TaskDone(name, key, int(sizes[i]), note["seconds"], note["peak"]))
+        failed = len(whole.failures.found) - failed
+        whole.done += len(items) - failed
         seconds, entry = time.perf_counter() - begun, self.stages[name]
-        entry["tasks"] += len(tasks)
+        entry["tasks"] += len(items)
         entry["run"] += len(todo)
         entry["seconds"] = round(entry["seconds"] + seconds, 2)
-        failures.settle(len(tasks))
-        self.listener(StageFinished(name, seconds))
+        if not failed:
+            self.listener(StageFinished(name, seconds))
+        return not failed
 
     def _counted(self, name: str, take: Take) -> Callable[[str, Note], None]:
         """Adds a result up, then gives it to `take`."""
@@ -165,20 +188,19 @@ def tell_bad_chunks(run: Run) -> None:
 
 
 def measure(run: Run) -> None:
-    """What is black and what is white everywhere, from as many passes over the image as it takes."""
+    """What is black and what is white everywhere, from as many passes over the image as it takes. Then tell what was
+    decided beforehand."""
     for text in settle_contrast(run.job, run.stage):
+        run.listener(Notice(text))
+    for text in run.job.plan.notes:
         run.listener(Notice(text))
 
 
 def predict(run: Run) -> None:
-    """Run the network over every tile, once. Cubes of many tiles come first, so that no worker is left with one."""
-    for text in run.job.plan.notes:
-        run.listener(Notice(text))
-    lattice, voxels = run.job.lattice, _cube_voxels(run)
-    cubes = sorted(range(len(voxels)), key=lambda k: -lattice.tiles_of(k))
+    """Run the network over every tile, once."""
     texts: set[str] = set()
-    items = Items(len(cubes), lambda i: (cubes[i],), lambda i: str(cubes[i]))
-    run.stage("predict", items, [voxels[k] for k in cubes], lambda _, note: texts.update(note["notes"]))
+    items, voxels = tasks.predict_tasks(run.job, range(len(run.job.lattice.cubes)))
+    run.stage("predict", items, voxels, lambda _, note: texts.update(note["notes"]))
     for text in sorted(texts):
         run.listener(Notice(text))
 
@@ -205,40 +227,36 @@ def follow_all(run: Run) -> Reach:
     run.stage("follow", _each(run), run.sizes, arrived)
     if mail:
         waiting = sorted(mail)
-        returns = _deliver(run, mail)
-        run.stage("settle", [(k, tuple(returns[k])) for k in waiting], take=arrived)
-    return Reach.of(run.job.grid, reach)
+        run.stage("settle", tasks.settle_tasks(waiting, _deliver(run, mail)), take=arrived)
+    return Reach.of(run.job.grid, reach, planar=run.job.plan.is_planar)
 
 
-def _deliver(run: Run, mail: dict[int, list[int]]) -> dict[int, list[str]]:
+def _deliver(run: Run, sent: dict[int, list[int]]) -> tasks.Returns:
     """Follow voxels from block to block until all have arrived. Returns, for each block, what came back to it."""
-    returns: dict[int, list[str]] = {k: [] for k in mail}
+    returns: tasks.Returns = {}
     turn = 1
-    while mail:
-        senders: dict[int, list[int]] = {}
-        for sender, receivers in sorted(mail.items()):
+    while sent:
+        mail: tasks.Mail = {}
+        for sender, receivers in sorted(sent.items()):
             for receiver in receivers:
-                senders.setdefault(receiver, []).append(sender)
+                mail.setdefault(receiver, []).append(sender)
         notes: dict[str, Note] = {}
-        items = [(f"{turn}-{k}", turn, k, tuple(sorted(senders[k]))) for k in sorted(senders)]
+        items = tasks.drain_tasks(turn, mail)
         run.stage("drain", items, take=notes.__setitem__)
         for key, _, block, _ in items:
             for home in notes[key]["homes"]:
-                returns[home].append(f"{turn}-{block}")
-        mail = {block: notes[key]["to"] for key, _, block, _ in items if notes[key]["to"]}
+                returns.setdefault(home, []).append(f"{turn}-{block}")
+        sent = {block: notes[key]["to"] for key, _, block, _ in items if notes[key]["to"]}
         turn += 1
     return returns
 
 
 def find_objects(run: Run, reach: Reach) -> None:
     """Sinks, labels named by them, and the rows of whole objects at the blocks that own their sinks."""
-    grid = run.job.grid
-    near = _each(run, lambda k: (k, reach.blocks_into(grid.core(k).grow(SINK_HALO))))
-    run.stage("sinks", near, run.sizes)
-    reached = _each(run, lambda k: (k, tuple(grid.touching(grid.core(k).grow(int(reach.ways[k]))))))
-    run.stage("name", reached, run.sizes)
-    held = _each(run, lambda k: (k, reach.blocks_into(grid.core(k).grow(GROW_STEPS))))
-    run.stage("reduce", held)
+    job, blocks = run.job, run.blocks
+    run.stage("sinks", tasks.sinks_tasks(job, reach, blocks), run.sizes)
+    run.stage("name", tasks.name_tasks(job, reach, blocks), run.sizes)
+    run.stage("reduce", tasks.reduce_tasks(job, reach, blocks))
 
 
 def clean_objects(run: Run) -> Patches:
@@ -255,16 +273,12 @@ def clean_objects(run: Run) -> Patches:
     if plan.settings.clean.fill_holes:
         run.stage("fill", _each(run), run.sizes, lay_out)
         _tell_left_out(run, run.sums["fill"]["unfilled"], "looked through for holes")
-    return {block: tuple(sorted(entries, key=_by_sender)) for block, entries in patches.items()}
-
-
-def _by_sender(entry: str) -> list[int]:
-    return [int(part) for part in entry.split("-")]
+    return {block: tuple(sorted(entries, key=tasks.by_number)) for block, entries in patches.items()}
 
 
 def _each(run: Run, make: Callable[[int], Any] = lambda k: (k,)) -> Items:
     """One item for each block."""
-    return Items(len(run.blocks), make)
+    return tasks.of_blocks(run.blocks, make)
 
 
 def _tell_left_out(run: Run, count: int, what: str) -> None:
@@ -336,10 +350,3 @@ def write_table(run: Run, table: ObjectTable) -> None:
     """The object table, when all objects have their numbers."""
     run.job = replace(run.job, table=table)
     run.stage("table", table_parts(run.job.offsets[-1]))
-
-
-def _cube_voxels(run: Run) -> list[int]:
-    """Volume voxels that each network task stands for (their regions tile the network's grid)."""
-    lattice = run.job.lattice
-    share = run.job.plan.voxels / max(1, int(np.prod(lattice.extent)))
-    return [round(lattice.region(k).size * share) for k in range(len(lattice.cubes))]
