@@ -11,6 +11,7 @@ from bigcell.core.axes import Spacing
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.settings import from_dict
 from bigcell.engine.budget import Budget
+from bigcell.engine.foreground import ForegroundNote
 from bigcell.engine.settings import RunSettings
 from bigcell.flows.settings import NetworkCost
 from bigcell.preprocess.rescale import GridPair
@@ -31,7 +32,8 @@ class Plan:
 
     `image` and `flows` identify the inputs, `model_diameter` is the size of a cell on the network's grid in voxels,
     `model_kind` the family that the checkpoint was recognised as.
-    `engine` is the version of the algorithm: runs of different versions are not mixed.
+    `engine` is the version of the algorithm: runs of different versions are not mixed. `foreground`: where there may be
+    cells (None: everywhere).
     """
 
     extent: Zyx
@@ -51,6 +53,7 @@ class Plan:
     flows: dict[str, Any] = field(default_factory=dict)
     keep_flows: bool = False
     engine: int = 2
+    foreground: ForegroundNote | None = None
     budget: Budget | None = None
 
     def __post_init__(self) -> None:
@@ -116,6 +119,11 @@ class Plan:
         return "filled" if self.settings.clean.fill_holes else self.sound
 
     @property
+    def share(self) -> float:
+        """The part of the blocks that is worked on: those without foreground are skipped."""
+        return 1.0 if self.foreground is None else min(1.0, self.foreground.blocks / len(self.grid))
+
+    @property
     def voxels(self) -> int:
         z, y, x = self.extent
         return z * y * x
@@ -125,6 +133,8 @@ class Plan:
         """Equal for plans that give the same labels in the same blocks; costs do not count."""
         values = self.to_json()
         del values["budget"], values["notes"], values["network"], values["model_kind"]
+        if self.foreground is None:  # plans of before there was such a thing keep their id
+            del values["foreground"]
         return fingerprint(values)
 
     def to_json(self) -> dict[str, Any]:

@@ -108,7 +108,8 @@ class Foreground:
     def _lengths(self, axis: int) -> Array:
         """Voxels of the cells along an axis: the last one ends with the volume."""
         count, side = self.cells.shape[axis], self.side[axis]
-        return np.minimum(side, self.extent[axis] - side * np.arange(count))
+        lengths: Array = np.minimum(side, self.extent[axis] - side * np.arange(count))
+        return lengths
 
 
 def cell_side(extent: Zyx, anisotropy: float) -> Zyx:
