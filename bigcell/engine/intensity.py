@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ from bigcell.engine.intensity_steps import (
     regions_of,
     seen_channels,
     seen_dtype,
+    totals,
 )
 from bigcell.engine.job import Job
 from bigcell.preprocess.levels import BLANK
-from bigcell.preprocess.local import complete, even_out
+from bigcell.preprocess.local import complete, even_out, nearest_of
 from bigcell.preprocess.normalize import constant, settle
 from bigcell.preprocess.statistics import Ranges, Search, ranges_of
 
@@ -53,22 +55,31 @@ def settle_contrast(job: Job, stage: Stage) -> list[str]:
 
 def _counted_levels(job: Job, stage: Stage) -> Iterator[tuple[Levels, list[str]]]:
     """Levels (regions, 1, 1) float32 of each channel from counts, and what there is to say."""
-    plan, names, blocks = job.plan, seen_channels(job.plan), range(len(job.grid))
+    plan, names, blocks = job.plan, seen_channels(job.plan), _blocks(job)
     stage("statistics", ((k,) for k in blocks), [job.grid.core(k).size for k in blocks])
-    searches = [first_search(plan)] * len(names)
-    ends = _joined_ends(job, len(names), len(searches[0].ranks))
-    searches = _advanced(job, "statistics/", searches)
+    searches = [first_search(job)] * len(names)
+    ends = _joined_ends(job, blocks, len(names), len(searches[0].ranks))
+    searches = _advanced(job, blocks, "statistics/", searches)
     turn = 1
     while not searches[0].done:
         stage("refine", [_refine_item(job, turn, k, searches) for k in blocks], 0)
-        searches = _advanced(job, f"refine/{turn}-", searches)
+        searches = _advanced(job, blocks, f"refine/{turn}-", searches)
         turn += 1
-    percentile = plan.settings.normalize.percentile
-    total = plan.voxels // len(searches[0].ranks)
+    percentile, total = plan.settings.normalize.percentile, totals(job)
+    measured = np.flatnonzero(total)
+    nearest = nearest_of(measured, len(total))
     for c, name in enumerate(names):
-        ranges = ranges_of(searches[c], ends[c], seen_dtype(plan), total, percentile)
+        every = ranges_of(searches[c], ends[c], seen_dtype(plan), total, percentile)
+        ranges = Ranges(*(getattr(every, f.name)[measured] for f in fields(Ranges)))
         low, high = (v.astype(np.float32)[:, None, None] for v in settle(ranges))
-        yield (low, high), _constant(ranges, name, first=c == 0) or _told(ranges, (low, high), name, percentile)
+        told = _constant(ranges, name, first=c == 0) or _told(ranges, (low, high), name, percentile, measured)
+        yield (low[nearest], high[nearest]), told
+
+
+def _blocks(job: Job) -> Sequence[int]:
+    """The blocks that hold foreground."""
+    blocks, foreground = range(len(job.grid)), job.foreground
+    return blocks if foreground is None else [k for k in blocks if foreground.holds(job.grid.core(k))]
 
 
 def _refine_item(job: Job, turn: int, k: int, searches: list[Search]) -> tuple[str, int, tuple[Search, ...]]:
@@ -76,10 +87,10 @@ def _refine_item(job: Job, turn: int, k: int, searches: list[Search]) -> tuple[s
     return f"{turn}-{k}", k, tuple(s.part(part) for s in searches)
 
 
-def _advanced(job: Job, prefix: str, searches: list[Search]) -> list[Search]:
+def _advanced(job: Job, blocks: Sequence[int], prefix: str, searches: list[Search]) -> list[Search]:
     """The searches one digit further, by the counts of all blocks."""
     tables = [np.zeros((*s.slots.shape, 1 << s.digit), np.int64) for s in searches]
-    for k in range(len(job.grid)):
+    for k in blocks:
         part, held = regions_of(job.plan, job.grid.core(k)), job.scratch.load(f"{prefix}{k}")
         for c, table in enumerate(tables):
             counts = held[f"counts{c}"]
@@ -87,10 +98,10 @@ def _advanced(job: Job, prefix: str, searches: list[Search]) -> list[Search]:
     return [search.advance(table) for search, table in zip(searches, tables, strict=True)]
 
 
-def _joined_ends(job: Job, channels: int, regions: int) -> Array:
+def _joined_ends(job: Job, blocks: Sequence[int], channels: int, regions: int) -> Array:
     """The extremes (channels, regions, 2) of all blocks together."""
     ends = np.tile([np.inf, -np.inf], (channels, regions, 1))
-    for k in range(len(job.grid)):
+    for k in blocks:
         part, held = regions_of(job.plan, job.grid.core(k)), job.scratch.load(f"statistics/{k}")
         for c in range(channels):
             ends[c, part, 0] = np.minimum(ends[c, part, 0], held[f"ends{c}"][:, 0])
@@ -111,7 +122,7 @@ def _constant(ranges: Ranges, name: str, *, first: bool) -> list[str]:
     return [f"channel {name!r} is {value:g} everywhere; it is taken as empty"]
 
 
-def _told(ranges: Ranges, levels: Levels, name: str, percentile: tuple[float, float]) -> list[str]:
+def _told(ranges: Ranges, levels: Levels, name: str, percentile: tuple[float, float], planes: Array) -> list[str]:
     flat = np.flatnonzero(ranges.high <= ranges.low)
     if not len(flat):
         return []
@@ -119,7 +130,8 @@ def _told(ranges: Ranges, levels: Levels, name: str, percentile: tuple[float, fl
     if len(ranges.low) == 1:
         black, white = levels[0].item(), levels[1].item()
         return [f"{both} both {ranges.low.item():g}; {black:g} is taken as black and {white:g} as white"]
-    return [f"{both} the same in {len(flat)} of {len(ranges.low)} planes (first {flat[0]}); there the maximum is white"]
+    where = f"{len(flat)} of {len(ranges.low)} planes (first {planes[flat[0]]})"
+    return [f"{both} the same in {where}; there the maximum is white"]
 
 
 def _tile_levels(job: Job, stage: Stage) -> Iterator[tuple[Levels, list[str]]]:

@@ -91,12 +91,17 @@ def has_levels_by_plane(plan: Plan) -> bool:
     return plan.extent[0] > 1 and not s.norm3D and s.by in ("plane", "tile")
 
 
-def first_search(plan: Plan) -> stats.Search:
+def totals(job: Job) -> Array:
+    """How many voxels percentiles are taken of, foreground only: in the volume, or in each of its planes; int64."""
+    (z, y, x), foreground = job.plan.extent, job.foreground
+    planes = np.full(z, y * x, np.int64) if foreground is None else foreground.planes
+    return planes if job.plan.settings.normalize.by == "plane" else planes.sum(keepdims=True)
+
+
+def first_search(job: Job) -> stats.Search:
     """The search for percentiles before the first pass: over the volume, or over its planes."""
-    s, (z, y, x) = plan.settings.normalize, plan.extent
-    if s.by == "plane":
-        return stats.Search.start(seen_dtype(plan), z, y * x, s.percentile, digit=8)
-    return stats.Search.start(seen_dtype(plan), 1, z * y * x, s.percentile)
+    s = job.plan.settings.normalize
+    return stats.Search.start(seen_dtype(job.plan), totals(job), s.percentile, digit=8 if s.by == "plane" else 16)
 
 
 def regions_of(plan: Plan, box: Box) -> slice:
@@ -108,15 +113,33 @@ def statistics(job: Job, item: tuple[int]) -> dict[str, Any]:
     """First pass over a block: counts and extremes, channel by channel. Of tiles: their percentiles, by groups."""
     if job.plan.settings.normalize.by == "tile":
         return _measure_group(job, item[0])
-    box = job.grid.core(item[0])
-    search = first_search(job.plan).part(regions_of(job.plan, box))
+    box, inside = _measured(job, item[0])
+    search = first_search(job).part(regions_of(job.plan, box))
     entry = {}
     for c, channel in enumerate(seen(job, box)):
         values = channel.reshape(len(search.ranks), -1)
-        entry[f"counts{c}"] = stats.count(values, search).astype(np.uint32)
-        entry[f"ends{c}"] = stats.extremes(values)
+        entry[f"counts{c}"] = _count(values, inside, search)
+        entry[f"ends{c}"] = stats.extremes(values) if inside is None else stats.extremes_inside(values, inside)
     job.scratch.save(f"statistics/{item[0]}", entry)
     return {}
+
+
+def _measured(job: Job, block: int) -> tuple[Box, Array | None]:
+    """The part of a block that has all its foreground in it, and which of its voxels that is, a row for each region of
+    the search; None for all of them."""
+    core, foreground = job.grid.core(block), job.foreground
+    if foreground is None or foreground.covers(core):
+        return core, None
+    box = foreground.bounds(core)
+    if job.plan.settings.normalize.by != "plane":
+        return box, foreground.mask(box).reshape(1, -1)
+    box = Box((core.start[0], *box.start[1:]), (core.stop[0], *box.stop[1:]))  # the core's planes are its regions
+    return box, foreground.mask(box).reshape(box.shape[0], -1)
+
+
+def _count(values: Array, inside: Array | None, search: stats.Search) -> Array:
+    counts = stats.count(values, search) if inside is None else stats.count_inside(values, inside, search)
+    return counts.astype(np.uint32)
 
 
 def _measure_group(job: Job, number: int) -> dict[str, Any]:
@@ -132,9 +155,9 @@ def _measure_group(job: Job, number: int) -> dict[str, Any]:
 def refine(job: Job, item: tuple[str, int, tuple[stats.Search, ...]]) -> dict[str, Any]:
     """A later pass over a block: counts of the next digit of the wanted values, channel by channel."""
     key, number, searches = item
-    image = seen(job, job.grid.core(number))
+    box, inside = _measured(job, number)
     entry = {}
-    for c, (channel, search) in enumerate(zip(image, searches, strict=True)):
-        entry[f"counts{c}"] = stats.count(channel.reshape(len(search.ranks), -1), search).astype(np.uint32)
+    for c, (channel, search) in enumerate(zip(seen(job, box), searches, strict=True)):
+        entry[f"counts{c}"] = _count(channel.reshape(len(search.ranks), -1), inside, search)
     job.scratch.save(f"refine/{key}", entry)
     return {}

@@ -116,12 +116,12 @@ def complete(low: Array, high: Array) -> tuple[Array, Array]:
     full = span > EMPTY * span.max()
     source = np.empty((*full.shape, 2), np.int64)
     _nearest_tiles(full, source)
-    plane = _nearest(np.flatnonzero(full.any((1, 2))), len(full))
+    plane = nearest_of(np.flatnonzero(full.any((1, 2))), len(full))
     pick = (plane[:, None, None], source[plane, ..., 0], source[plane, ..., 1])
     return low[pick], high[pick]
 
 
-def _nearest(some: Array, count: int) -> Array:
+def nearest_of(some: Array, count: int) -> Array:
     """For each of `count` planes the nearest of `some` (ascending); of two as near, the first."""
     every = np.arange(count)
     above = some[np.minimum(np.searchsorted(some, every), len(some) - 1)]

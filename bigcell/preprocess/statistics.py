@@ -7,6 +7,7 @@ known of a wanted one. Counts of parts add up to those of the whole, so the resu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -75,7 +76,7 @@ class Search:
     """What is known of the wanted order statistics of every region, after some passes.
 
     `prefixes`, `ranks` (regions, WANTED) int64: the digits found so far, and the rank (from 0) of the wanted value
-    among those that begin with them. `total` values a region. `bits` of a key, of which `known` are found, `digit` at
+    among those that begin with them. `bits` of a key, of which `known` are found, `digit` at
     a time.
     """
 
@@ -87,14 +88,12 @@ class Search:
 
     @classmethod
     def start(
-        cls, dtype: np.dtype[Any], regions: int, total: int, percentiles: tuple[float, float], digit: int = 16
+        cls, dtype: np.dtype[Any], totals: Sequence[int] | Array, percentiles: tuple[float, float], digit: int = 16
     ) -> Search:
-        """Nothing known yet: `regions` of `total` values each."""
-        below = [position(total, p)[0] for p in percentiles]
-        ranks = [min(i + k, total - 1) for i in below for k in (0, 1)]
+        """Nothing known yet of regions of `totals` values each; what is found of one without values means nothing."""
+        ranks = np.array([_ranks(int(total), percentiles) for total in totals], np.int64)
         bits = key_bits(dtype)
-        shape = (regions, WANTED)
-        return cls(np.zeros(shape, np.int64), np.broadcast_to(np.array(ranks, np.int64), shape), bits, min(digit, bits))
+        return cls(np.zeros_like(ranks), ranks, bits, min(digit, bits))
 
     @property
     def done(self) -> bool:
@@ -117,10 +116,16 @@ class Search:
         """One digit more, from the counts (regions, k, 2^digit) of all parts added up."""
         place = (self.slots[:, None, :] == self.prefixes[:, :, None]).argmax(2)
         below = np.cumsum(np.take_along_axis(table, place[:, :, None], 1), 2)
-        digits = (below <= self.ranks[:, :, None]).sum(2)
+        digits = np.minimum((below <= self.ranks[:, :, None]).sum(2), (1 << self.digit) - 1)
         before = np.take_along_axis(below, np.maximum(digits - 1, 0)[:, :, None], 2)[:, :, 0]
         ranks = self.ranks - np.where(digits > 0, before, 0)
         return Search((self.prefixes << self.digit) | digits, ranks, self.bits, self.digit, self.known + self.digit)
+
+
+def _ranks(total: int, percentiles: tuple[float, float]) -> list[int]:
+    """The ranks (from 0) of the values that two percentiles of `total` values lie between."""
+    below = [position(total, p)[0] for p in percentiles] if total else [0, 0]
+    return [max(0, min(i + k, total - 1)) for i in below for k in (0, 1)]
 
 
 def count(values: Array, search: Search) -> Array:
@@ -130,6 +135,15 @@ def count(values: Array, search: Search) -> Array:
     table = np.zeros((len(slots), slots.shape[1], 1 << search.digit), np.int64)
     shift = search.bits - search.known - search.digit
     _count(seen.reshape(len(slots), -1), kind, 1 << (search.bits - 1), slots, shift, search.digit, table)
+    return table
+
+
+def count_inside(values: Array, inside: Array, search: Search) -> Array:
+    """As `count`, but only of the values (regions, ...) that are `inside` (bool, of the same shape)."""
+    table = np.zeros((*search.slots.shape, 1 << search.digit), np.int64)
+    for r in np.flatnonzero(inside.reshape(len(values), -1).any(1)):
+        counts = count(values[r][inside[r]][None], search.part(slice(r, r + 1)))
+        table[r, : counts.shape[1]] = counts[0]
     return table
 
 
@@ -155,6 +169,14 @@ def extremes(values: Array) -> Array:
     return ends.astype(np.float32 if ends.dtype.kind == "f" else ends.dtype).astype(np.float64)
 
 
+def extremes_inside(values: Array, inside: Array) -> Array:
+    """As `extremes`, but only of the values that are `inside`; infinity and minus infinity where there are none."""
+    ends = np.tile([np.inf, -np.inf], (len(values), 1))
+    for r in np.flatnonzero(inside.reshape(len(values), -1).any(1)):
+        ends[r] = extremes(values[r][inside[r]][None])[0]
+    return ends
+
+
 def position(total: int, percentile: float) -> tuple[int, float]:
     """Where a percentile lies among `total` sorted values, as numpy's linear rule has it: rank from 0, and the rest.
 
@@ -177,11 +199,11 @@ class Ranges:
 
 
 def ranges_of(
-    search: Search, ends: Array, dtype: np.dtype[Any], total: int, percentiles: tuple[float, float]
+    search: Search, ends: Array, dtype: np.dtype[Any], totals: Sequence[int] | Array, percentiles: tuple[float, float]
 ) -> Ranges:
-    """The percentiles of a finished `search`, with the `extremes` (regions, 2) of the regions."""
+    """The percentiles of a finished `search`, with the `extremes` (regions, 2) of the regions, of `totals` values."""
     found, (least, most) = values_of(search.prefixes, dtype), ends.T
-    parts = [position(total, p)[1] for p in percentiles]
+    parts = [np.array([position(int(total), p)[1] for total in totals]) for p in percentiles]
     low, high = (found[:, k] + (found[:, k + 1] - found[:, k]) * part for k, part in zip((0, 2), parts, strict=True))
     return Ranges(low, high, least, most)
 
