@@ -5,19 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputError, PlanError
 from bigcell.core.volume import Volume
+from bigcell.engine.account import begin_session
 from bigcell.engine.bad_chunks import bad_chunks
-from bigcell.engine.events import Listener, ignore
+from bigcell.engine.events import Listener, Notice, ignore
 from bigcell.engine.executors import Executor
 from bigcell.engine.job import Job
 from bigcell.engine.plan import Plan
+from bigcell.engine.reporting import REPORT_FILE, Sources, Subject, gather, write_report
 from bigcell.engine.run import Result, Run, segment_volume, write_table
 from bigcell.engine.settings import output_chunks
 from bigcell.engine.status import StatusFile
@@ -65,7 +69,7 @@ class Outcome:
     """A plan, its inputs and the place for its labels: what `resume` reads back. `inputs` reopens the inputs.
 
     `request` is what was asked for, `kept` the path where flows are to be kept ("" for nowhere), `work_place` the
-    folder to work in ("" for the usual one).
+    folder to work in ("" for the usual one), `report` whether a page about the run is put beside the labels.
     """
 
     plan: Plan
@@ -74,6 +78,7 @@ class Outcome:
     request: dict[str, Any] = field(default_factory=dict)
     kept: str = ""
     work_place: str = ""
+    report: bool = True
 
     @property
     def work(self) -> Path:
@@ -94,6 +99,7 @@ class Outcome:
             "inputs": self.inputs,
             "request": self.request,
             "kept": self.kept,
+            "report": self.report,
         }
         DiskScratch(self.work).write_note(PLAN_FILE.removesuffix(".json"), values)
 
@@ -103,8 +109,8 @@ class Outcome:
         try:
             values = json.loads((work / PLAN_FILE).read_text())
             target = LabelTarget(**values["target"])
-            planned, kept = Plan.from_json(values["plan"]), values["kept"]
-            return cls(planned, target, values["inputs"], values["request"], kept, work_place)
+            planned, kept, report = Plan.from_json(values["plan"]), values["kept"], bool(values.get("report", True))
+            return cls(planned, target, values["inputs"], values["request"], kept, work_place, report)
         except FileNotFoundError as error:
             raise OutputError(
                 f"there is no unfinished run at {work}; start one with `bigcell segment`, or say by --work where it is"
@@ -120,9 +126,9 @@ def execute(
 
     Bad input found on the way leaves nothing behind; anything else leaves the work folder for `resume`.
     """
-    status = listener = StatusFile(outcome.work, outcome.target.name, listener)
+    status = StatusFile(outcome.work, outcome.target.name, listener)
     try:
-        return _execute(outcome, image, given, executor, listener)
+        return _execute(outcome, image, given, executor, status)
     except OSError as error:
         status.stop()
         if isinstance(error, BigcellError):
@@ -136,11 +142,12 @@ def execute(
 
 
 def _execute(
-    outcome: Outcome, image: Volume | None, given: Volume | None, executor: Executor, listener: Listener
+    outcome: Outcome, image: Volume | None, given: Volume | None, executor: Executor, status: StatusFile
 ) -> Result:
     scratch = DiskScratch(outcome.work / "scratch" / outcome.plan.id[:12])
+    begin_session(scratch, time.time())
     kept = FlowStore.at(outcome.kept, outcome.plan.extent) if outcome.kept else None
-    run = Run(Job(outcome.plan, image, given, scratch, kept=kept), executor, listener)
+    run = Run(Job(outcome.plan, image, given, scratch, kept=kept), executor, status)
     try:
         count = segment_volume(run, lambda n: _open_labels(run, outcome, image, given, n))
     except ChunkError:  # may be mended, or come back
@@ -156,7 +163,10 @@ def _execute(
         _publish_flows(outcome, kept, image)
     record_file = outcome.work / RECORD_FILE
     record_file.write_text(json.dumps(record.to_json(), indent=1))
-    path = publish(store, attributes={"bigcell": record.to_json()}, files={TABLE_FILE: table, RECORD_FILE: record_file})
+    files = {TABLE_FILE: table, RECORD_FILE: record_file}
+    if outcome.report:
+        files |= _report(outcome, run, record, status)
+    path = publish(store, attributes={"bigcell": record.to_json()}, files=files)
     discard(outcome)
     return Result(count, path=path, counts=record.result, stages=run.stages)
 
@@ -245,6 +255,21 @@ def _publish_flows(outcome: Outcome, kept: FlowStore, image: Volume | None) -> N
         "store": outcome.target.store,
     }
     publish_flows(kept, spacing=outcome.plan.spacing, origin_um=getattr(image, "origin_um", (0, 0, 0)), about=about)
+
+
+def _report(outcome: Outcome, run: Run, record: RunRecord, status: StatusFile) -> dict[str, Path]:
+    """The page about the run; a notice where it cannot be made, which is no reason to lose the labels."""
+    labels, about = run.job.labels, replace(status.values, state="finished")
+    assert labels is not None
+    objects = int(record.result["objects"])
+    subject = Subject(outcome.plan, outcome.target.home, record.versions, objects, about, record.stages)
+    image = run.job.read_image if run.job.image is not None else None
+    sources = Sources(run.job.scratch, outcome.work / TABLE_FILE, partial(labels.read, 0), image)
+    try:
+        return {REPORT_FILE: write_report(gather(subject, sources), outcome.work / REPORT_FILE)}
+    except Exception as error:
+        status(Notice(f"the report could not be made ({type(error).__name__}: {error}); the labels are not affected"))
+        return {}
 
 
 def _record(outcome: Outcome, run: Run, count: int) -> RunRecord:

@@ -102,6 +102,11 @@ class StatusFile:
             self._write()
         self._then(event)
 
+    @property
+    def values(self) -> Status:
+        """What there is to say now."""
+        return self._values
+
     def stop(self) -> None:
         """The last word of a run that did not finish."""
         self._set(state="stopped", updated=self._now())

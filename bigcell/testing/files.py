@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-RECORDS = ("record.json", "zarr.json", ".zattrs")
-"""The record, which names times and paths, and the attributes of the group, which hold it too."""
+RECORDS = ("record.json", "report.html", "zarr.json", ".zattrs")
+"""The record and the report, which name times and paths, and the attributes of the group, which hold the record too."""
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
