@@ -10,7 +10,7 @@ WORDS = {
     "predict": "network",
     "follow": "following flows",
     "drain": "across blocks",
-    "settle": "across blocks",
+    "settle": "across blocks, home",
     "sinks": "cell centres",
     "name": "naming cells",
     "reduce": "counting",

@@ -119,7 +119,7 @@ def _rows(subject: Subject, account: Account | None) -> tuple[tuple[str, str], .
     um, source = plan.spacing, (plan.image or plan.flows).get("source", "an array in memory")
     rows = [
         ("image" if plan.image else "flows", without_credentials(str(source))),
-        ("volume", f"{shape(plan.extent)} voxels (z, y, x), {plan.dtype}, {', '.join(plan.channels)}"),
+        ("volume", f"{shape(plan.extent)} voxels (z, y, x), {plan.dtype}, channels {', '.join(plan.channels)}"),
         ("voxel", f"{um.z:g} x {um.y:g} x {um.x:g} µm" if um.known else "size unknown"),
         ("labels", without_credentials(subject.home)),
     ]

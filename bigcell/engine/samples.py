@@ -185,7 +185,7 @@ def _picture(
     z, y, x = box.start
     where = f"z {z}, y {y} to {box.stop[1]}, x {x} to {box.stop[2]}"
     many = len(np.unique(labels[labels > 0]))
-    here = "at a face of blocks" if at_face else "anywhere"
+    here = "a face of blocks" if at_face else "a random place"
     content = b64encode(png(np.rint(drawn * 255).astype(np.uint8))).decode()
     return Picture(content, shape, f"{where}: {many} object{'' if many == 1 else 's'}, {here}")
 

@@ -110,8 +110,8 @@ def _stages(stages: Sequence[Stage]) -> str:
         (
             word(s.name),
             f"{s.tasks}" if s.tasks == s.total else f"{s.tasks} of {s.total}",
-            duration(s.elapsed) if s.elapsed else "–",
-            duration(s.work) if s.work else "–",
+            _seconds(s.elapsed),
+            _seconds(s.work),
             short(s.voxels * s.tasks / s.total / s.elapsed) if s.voxels and s.elapsed and s.total else "–",
             size(s.peak_bytes) if s.peak_bytes else "–",
             str(s.retries),
@@ -120,6 +120,15 @@ def _stages(stages: Sequence[Stage]) -> str:
     ]
     about = "Elapsed: from the first task to the last, pauses left out. Work: the seconds of all tasks together."
     return _section("Stages", about, _table("Every task counted once, whichever driver it was done for.", names, rows))
+
+
+def _seconds(count: float) -> str:
+    """As people say it; short times, which are many here, with a tenth.
+
+    >>> _seconds(0.43), _seconds(42.0), _seconds(0)
+    ('0.4 s', '42 s', '–')
+    """
+    return "–" if not count else f"{count:.1f} s" if count < 10 else duration(count)
 
 
 def _map(blocks: BlockMap) -> str:
