@@ -19,6 +19,7 @@ from bigcell.cli.inspect import inspect
 from bigcell.cli.masks import masks
 from bigcell.cli.models import models
 from bigcell.cli.plan import plan
+from bigcell.cli.report import report
 from bigcell.cli.rerun import rerun
 from bigcell.cli.resume import resume
 from bigcell.cli.segment import segment
@@ -79,7 +80,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for verb in (inspect, convert, plan, segment, masks, view, status, resume, rerun):
+for verb in (inspect, convert, plan, segment, masks, view, status, report, resume, rerun):
     app.command()(verb)
 app.add_typer(models, name="models")
 
