@@ -24,7 +24,8 @@ def follow_block(job: Job, item: tuple[int]) -> dict[str, Any]:
     """Follow the foreground voxels of a block. Those that leave its window are mailed to the block they are in."""
     block, dynamics = item[0], job.plan.settings.dynamics
     core = job.grid.core(block)
-    window, mask, flow = _flow_around(job, core.grow(dynamics.halo))
+    empty = job.foreground is not None and not job.foreground.holds(core)  # others may come here all the same
+    window, mask, flow = _flow_around(job, core if empty else core.grow(dynamics.halo))
     inner = mask[core.relative_to(window).slices].copy()
     ends, away = choose_follow().core(flow, inner, window, core, job.plan.extent, dynamics)
     del flow, mask

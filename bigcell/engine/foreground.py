@@ -29,6 +29,7 @@ NOTHING = np.int16(-(1 << 15))
 """The logit outside the foreground: below any threshold."""
 
 _held: dict[str, Foreground] = {}
+_lively: dict[tuple[str, BlockGrid], Array] = {}
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def note_of(plan: Plan, foreground: Foreground, source: dict[str, Any]) -> Foreg
         foreground.side,
         foreground.cells.size,
         foreground.voxels,
-        blocks=int(np.count_nonzero(lively(foreground, plan.grid))),
+        blocks=len(lively(foreground, plan.grid)),
         cubes=len(cubes),
         tiles=sum(plan.lattice.tiles_of(k) for k in cubes),
     )
@@ -83,8 +84,13 @@ def is_lively(foreground: Foreground, core: Box) -> bool:
 
 
 def lively(foreground: Foreground, grid: BlockGrid) -> Array:
-    """The blocks of a grid that have to be worked on, (blocks,) bool."""
-    return np.fromiter((is_lively(foreground, grid.core(k)) for k in range(len(grid))), bool, len(grid))
+    """The numbers of the blocks of a grid that have to be worked on, ascending, (n,) int64."""
+    key = (foreground.sha256, grid)
+    if key not in _lively:
+        _lively.clear()
+        every = np.fromiter((is_lively(foreground, grid.core(k)) for k in range(len(grid))), bool, len(grid))
+        _lively[key] = np.flatnonzero(every)
+    return _lively[key]
 
 
 def sees(plan: Plan, foreground: Foreground, cube: int) -> bool:
@@ -96,6 +102,17 @@ def sees(plan: Plan, foreground: Foreground, cube: int) -> bool:
         high.append(b if same else min(n, ceil((b + 0.5) * n / m - 0.5) + 1))
     decided = Box(tuple(low), tuple(high))
     return foreground.holds(smoothing_window(decided, plan.extent, plan.settings.flows.smooth))
+
+
+def skipped_notice(plan: Plan) -> str:
+    """What to tell of what is skipped."""
+    note = plan.foreground
+    assert note is not None
+    tiles = f", and {plan.lattice.tiles - note.tiles} of {plan.lattice.tiles} network tiles," if plan.model else ""
+    return (
+        f"{len(plan.grid) - note.blocks} of {len(plan.grid)} blocks{tiles} have to do with no foreground and are "
+        f"skipped; {note.voxels / plan.voxels:.1%} of the volume is foreground"
+    )
 
 
 def foreground_parts(foreground: Foreground, grid: BlockGrid, window: Box) -> Iterator[Box]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from bigcell.core.volume import Array, Volume
 from bigcell.dynamics.follow import flow_array
 from bigcell.dynamics.window import integer_flows_into
 from bigcell.engine.bad_chunks import read_sound
-from bigcell.engine.foreground import NOTHING, clear_outside, foreground_parts, is_lively, sees
+from bigcell.engine.foreground import NOTHING, clear_outside, foreground_parts, is_lively, lively, sees
 from bigcell.engine.plan import Plan
 from bigcell.flows.smooth import smooth_flows, smoothing_window
 from bigcell.io.flows import FlowStore
@@ -98,6 +99,19 @@ class Job:
         foreground = self.foreground
         return foreground is None or is_lively(foreground, self.grid.core(block))
 
+    def lively(self, blocks: range) -> Sequence[int]:
+        """Those of `blocks` that are worked on."""
+        if self.foreground is None:
+            return blocks
+        every = lively(self.foreground, self.grid)
+        first, last = np.searchsorted(every, [blocks.start, blocks.stop])
+        return array("q", every[first:last].tobytes())
+
+    def sees(self, cube: int) -> bool:
+        """Whether the network is run for a cube of tiles."""
+        foreground = self.foreground
+        return foreground is None or sees(self.plan, foreground, cube)
+
     @property
     def journal(self) -> Journal:
         return Journal(self.scratch)
@@ -134,11 +148,9 @@ class Job:
     def _raw_flows(self, window: Box) -> Array:
         if self.given is not None:
             return self._given_flows(window)
-        box, foreground = self.grids.network_box(window), self.foreground
+        box = self.grids.network_box(window)
         total = flow_array((4, *box.shape))
-        for cube in self.lattice.covering(box):
-            if foreground is not None and not sees(self.plan, foreground, cube):
-                continue  # never run
+        for cube in filter(self.sees, self.lattice.covering(box)):
             footprint = self.lattice.footprint(cube)
             part = footprint & box
             if not part.is_empty:

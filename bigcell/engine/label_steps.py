@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from math import ceil
 from typing import Any
 
@@ -52,17 +53,23 @@ def apply(job: Job, item: tuple[str, Box, tuple[tuple[int, tuple[str, ...]], ...
     assert job.labels is not None
     values = np.zeros(region.shape, job.labels.dtype)
     for block, patches in blocks:
-        core = job.grid.core(block)
-        part = core & region
-        local = job.scratch.load_dense(f"labels/{block}", part.relative_to(core))
-        if local.any():
-            ids = _final_ids(job, job.scratch.load(f"pieces/{block}")["name"])
-            final = np.concatenate([[0], ids]).astype(job.labels.dtype)
-            values[part.relative_to(region).slices] = final[local]
+        if job.is_lively(block):
+            _put(job, block, values, region)
         for patch in patches:
-            _lay_over(job, f"patches/{patch}", core, values, region)
+            _lay_over(job, f"patches/{patch}", job.grid.core(block), values, region)
     _write_levels(job.labels, region, values)
     return {"labelled": int(np.count_nonzero(values)), "sha256": _digest(values)}
+
+
+def _put(job: Job, block: int, values: Array, region: Box) -> None:
+    """Put the labels of a block into those of a region."""
+    core = job.grid.core(block)
+    part = core & region
+    local = job.scratch.load_dense(f"labels/{block}", part.relative_to(core))
+    if local.any():
+        ids = _final_ids(job, job.scratch.load(f"pieces/{block}")["name"])
+        final = np.concatenate([[0], ids]).astype(values.dtype)
+        values[part.relative_to(region).slices] = final[local]
 
 
 def _lay_over(job: Job, patch: str, core: Box, values: Array, region: Box) -> None:
@@ -91,6 +98,12 @@ def _digest(values: Array) -> str:
     for plane in values:
         digest.update(np.ascontiguousarray(plane, dtype="<u8").data)
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=8)
+def empty_digest(shape: tuple[int, ...]) -> bytes:
+    """The digest of a region without a label, which needs no task."""
+    return bytes.fromhex(_digest(np.broadcast_to(np.uint64(0), shape)))
 
 
 def _final_ids(job: Job, names: Array) -> Array:

@@ -50,9 +50,9 @@ class NamedLabels:
     @classmethod
     def read(cls, tables: Tables, box: Box) -> NamedLabels:
         """From all blocks that the box meets."""
-        job, blocks = tables.job, list(tables.job.grid.touching(box))
+        job, blocks = tables.job, list(filter(tables.job.is_lively, tables.job.grid.touching(box)))
         known = [tables.names(f"pieces/{k}") for k in blocks]
-        names = np.unique(np.concatenate(known))
+        names = np.unique(np.concatenate([np.zeros(0, np.int64), *known]))
         values = np.zeros(box.shape, np.int32)
         for block, held in zip(blocks, known, strict=True):
             core = job.grid.core(block)

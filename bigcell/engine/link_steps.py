@@ -6,6 +6,7 @@ the one before it has been: what is carried on is the objects of its last plane.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -64,11 +65,14 @@ def _distinct(names: Array, values: Array) -> tuple[Array, Array]:
     return once, np.append(0, number + 1)[values]
 
 
-def link(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
-    """The linked object that each object of a layer of blocks belongs to, and what the layer adds to each of those."""
-    layer, blocks = item
+def link(job: Job, item: tuple[int, Sequence[int], Sequence[int]]) -> dict[str, Any]:
+    """The linked object that each object of a layer of blocks belongs to, and what the layer adds to each of those.
+
+    `item`: the layer, its blocks, and those that pairs were counted in.
+    """
+    layer, blocks, counted = item
     objects = Pieces.sum([load_pieces(job, f"{job.plan.final}/{k}") for k in blocks])
-    shared = _joined([_load_pairs(job, k) for k in blocks])
+    shared = _joined([_load_pairs(job, k) for k in counted])
     below = job.scratch.load(f"chains/{layer - 1}") if layer else None
     roots = _roots(objects, shared, below, job.plan.settings.stitch_threshold)
     _carry_on(job, layer, objects, roots, shared)

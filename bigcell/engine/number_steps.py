@@ -5,6 +5,7 @@ A part holds a range of ids, which are the same whatever the blocks were: so are
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ ROWS_AN_ENTRY = ROWS_A_PART
 """Rows of a layer that are kept together until they are written, so that a part reads little that is not its own."""
 
 
-def number(job: Job, item: tuple[int, tuple[int, ...], tuple[str, ...]]) -> dict[str, Any]:
+def number(job: Job, item: tuple[int, Sequence[int], tuple[str, ...]]) -> dict[str, Any]:
     """Rank the objects of one layer of blocks in raster order of their sinks, and leave their table rows in order.
 
     `item`: the layer, its blocks, and the entries that hold its objects or what other layers add to them.
@@ -35,7 +36,7 @@ def number(job: Job, item: tuple[int, tuple[int, ...], tuple[str, ...]]) -> dict
     return {"count": len(rows), "small": len(every) - len(rows)}
 
 
-def _save_ranks(job: Job, blocks: tuple[int, ...], names: Array) -> None:
+def _save_ranks(job: Job, blocks: Sequence[int], names: Array) -> None:
     """Leave, for each block, the ranks 1..n among `names`, which are in order, of those that it owns."""
     belong = owners(names, job.grid)
     order = np.argsort(belong, kind="stable")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from bigcell.engine.bad_chunks import bad_chunk_notice, bad_chunks
 from bigcell.engine.events import Listener, Notice, StageFinished, StageStarted, TaskDone, ignore
 from bigcell.engine.executors import Executor, SerialExecutor
 from bigcell.engine.failures import Failures, survive
+from bigcell.engine.foreground import skipped_notice
 from bigcell.engine.intensity import settle_contrast
 from bigcell.engine.items import Items, Pending
 from bigcell.engine.job import Job, Labels
@@ -27,6 +29,7 @@ from bigcell.engine.reach import Reach
 from bigcell.io.flows import create_flows
 from bigcell.io.tables import ObjectTable
 from bigcell.stitch.clean import CLEAN_LIMIT
+from bigcell.tiling.grid import BlockGrid
 
 Note = dict[str, Any]
 """The small result of a task."""
@@ -154,17 +157,20 @@ class Run:
         return missing
 
     @property
-    def blocks(self) -> range:
-        return range(len(self.job.grid))
+    def blocks(self) -> Sequence[int]:
+        """The blocks that are worked on, ascending: all, but for those that have nothing to do with the foreground."""
+        return self.job.lively(range(len(self.job.grid)))
 
     @property
     def sizes(self) -> Array:
-        """Voxels of each block."""
-        return self.job.grid.sizes
+        """Voxels of each of them."""
+        sizes, blocks = self.job.grid.sizes, self.blocks
+        return sizes if isinstance(blocks, range) else sizes[blocks]
 
 
 def segment_volume(run: Run, make_labels: MakeLabels) -> int:
     """From image (or given flows) to final labels: the whole road. Returns the number of objects."""
+    tell_skipped(run)
     if run.job.given is None:
         measure(run)
         predict(run)
@@ -178,6 +184,12 @@ def segment_volume(run: Run, make_labels: MakeLabels) -> int:
     run.job = replace(run.job, labels=make_labels(count))
     write_labels(run, patches)
     return count
+
+
+def tell_skipped(run: Run) -> None:
+    """Say how much is skipped because there is no foreground."""
+    if run.job.plan.foreground is not None:
+        run.listener(Notice(skipped_notice(run.job.plan)))
 
 
 def tell_bad_chunks(run: Run) -> None:
@@ -217,7 +229,7 @@ def keep_flows(run: Run) -> None:
 
 def follow_all(run: Run) -> Reach:
     """Follow every foreground voxel to its end. Returns how far the voxels of each block went."""
-    reach, mail = np.zeros(len(run.blocks), np.int32), dict[int, list[int]]()
+    reach, mail = np.full(len(run.job.grid), -1, np.int32), dict[int, list[int]]()  # -1: skipped, no voxel comes of it
 
     def arrived(key: str, note: Note) -> None:
         reach[int(key)] = note["reach"]
@@ -292,9 +304,10 @@ def number_objects(run: Run, patches: Patches) -> int:
     counts = np.zeros(len(layers), np.int64)
     linked = link_planes(run, patches) if run.job.plan.links else None
 
-    def make(i: int) -> tuple[int, range, tuple[str, ...]]:
-        own = (f"{run.job.plan.final}/{k}" for k in layers[i])
-        return i, layers[i], tuple(own if linked is None else linked[i])
+    def make(i: int) -> tuple[int, Sequence[int], tuple[str, ...]]:
+        blocks = run.job.lively(layers[i])
+        own = (f"{run.job.plan.final}/{k}" for k in blocks)
+        return i, blocks, tuple(own if linked is None else linked[i])
 
     def counted(key: str, note: Note) -> None:
         counts[int(key)] = note["count"]
@@ -312,15 +325,17 @@ def link_planes(run: Run, patches: Patches) -> dict[int, list[str]]:
     def shared(k: int) -> tuple[int, tuple[tuple[int, tuple[str, ...]], ...]]:
         return k, tuple((j, patches.get(j, ())) for j in grid.touching(grid.core(k).grow((1, 0, 0))))
 
-    run.stage("overlap", _each(run, shared), run.sizes)
+    labelled = np.union1d(run.blocks, np.array(list(patches), np.int64)).tolist()  # a hole may hold a skipped block
+    run.stage("overlap", tasks.of_blocks(labelled, shared), grid.sizes[labelled])
     entries: dict[int, list[str]] = {i: [] for i in range(len(grid.layers))}
 
     def added(key: str, note: Note) -> None:
         for first in note["layers"]:
             entries[first].append(f"linked/{first}-{key}")
 
-    for i, blocks in enumerate(grid.layers):  # each needs what the one before it carried on
-        run.stage("link", [(i, blocks)], take=added)
+    for i, layer in enumerate(grid.layers):  # each needs what the one before it carried on
+        pairs = labelled[bisect_left(labelled, layer.start) : bisect_left(labelled, layer.stop)]
+        run.stage("link", [(i, run.job.lively(layer), pairs)], take=added)
     return entries
 
 
@@ -338,12 +353,26 @@ def write_labels(run: Run, patches: Patches) -> None:
     def written(key: str, note: Note) -> None:
         digests[int(key)] = np.frombuffer(bytes.fromhex(note["sha256"]), np.uint8)
 
-    run.stage("apply", Items(len(regions), make), regions.sizes, written)
+    chosen = _regions_to_write(run, regions, patches)
+    run.stage("apply", tasks.of_blocks(chosen, make), regions.sizes[np.asarray(chosen, np.int64)], written)
+    if len(chosen) < len(regions):
+        for i in np.setdiff1d(range(len(regions)), chosen).tolist():
+            digests[i] = np.frombuffer(label_steps.empty_digest(regions.core(i).shape), np.uint8)
     run.digests = digests.tobytes()
     for level in range(label_steps.levels_in_pass(labels), len(labels.levels)):
         coarse = label_steps.regions(labels, level)
         items = [(f"{level}-{i}", level, coarse.core(i)) for i in range(len(coarse))]
         run.stage("coarsen", items, coarse.sizes)
+
+
+def _regions_to_write(run: Run, regions: BlockGrid, patches: Patches) -> Sequence[int]:
+    """Those of the regions that anything may be labelled in."""
+    grid, every = run.job.grid, range(len(regions))
+    if run.job.foreground is None:
+        return every
+    labelled = np.zeros(len(grid), bool)
+    labelled[[*run.blocks, *patches]] = True
+    return [i for i in every if any(labelled[k] for k in grid.touching(regions.core(i)))]
 
 
 def write_table(run: Run, table: ObjectTable) -> None:

@@ -26,8 +26,8 @@ def of_blocks(blocks: Sequence[int], make: Callable[[int], Any] = lambda k: (k,)
 
 def predict_tasks(job: Job, cubes: Sequence[int]) -> tuple[Items, list[int]]:
     """Cubes of many tiles first, so that no worker is left with one; and the volume's voxels that each stands for, as
-    their regions tile the network's grid."""
-    lattice = job.lattice
+    their regions tile the network's grid. Those that see no foreground are left out."""
+    lattice, cubes = job.lattice, list(filter(job.sees, cubes))
     share = job.plan.voxels / max(1, int(np.prod(lattice.extent)))
     order = sorted(cubes, key=lambda k: (-lattice.tiles_of(k), k))
     return of_blocks(order), [round(lattice.region(k).size * share) for k in order]
