@@ -43,11 +43,23 @@ def is_queue(cluster: str) -> bool:
     return cluster.partition(":")[0] in QUEUES
 
 
-def choose_executor(cluster: str, workers: int, logs: Path | None = None) -> Executor:
+def check_watched(cluster: str | None, path: str | Path | None) -> Path | None:
+    """Where dask's performance report goes, if it is wanted. Refused where no dask works, or it could not be made."""
+    if path is None:
+        return None
+    if cluster in ("serial", "processes"):
+        raise SettingsError(f"cluster {cluster!r} is not dask's, so there is no performance report: choose local")
+    from bigcell.cluster.watching import check_watching
+
+    return check_watching(path)
+
+
+def choose_executor(cluster: str, workers: int, logs: Path | None = None, watched: Path | None = None) -> Executor:
     """`cluster`: serial, processes, local (dask on this machine), a queue, or the address of a running dask scheduler.
 
     `workers` is of this machine; how many jobs a queue is asked for stands in its site file. Workers of a queue write
-    their logs to the folder `logs`.
+    their logs to the folder `logs`. `watched`: where dask's performance report goes (see `check_watched`); of a queue
+    there is one of the network's jobs and one of the others.
     """
     if cluster == "serial":
         return SerialExecutor()
@@ -57,8 +69,8 @@ def choose_executor(cluster: str, workers: int, logs: Path | None = None) -> Exe
         from bigcell.cluster.queue import QueueExecutor
         from bigcell.cluster.site import read_site
 
-        return QueueExecutor(*read_site(cluster), logs or Path("logs").absolute())
+        return QueueExecutor(*read_site(cluster), logs or Path("logs").absolute(), watched)
     check_cluster(cluster)
     from bigcell.cluster.dask import DaskExecutor  # slow to import, and not needed for the others
 
-    return DaskExecutor.local(workers) if cluster == "local" else DaskExecutor.at(cluster)
+    return DaskExecutor.local(workers, watched=watched) if cluster == "local" else DaskExecutor.at(cluster, watched)

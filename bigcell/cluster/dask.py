@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 import dask
@@ -17,6 +18,7 @@ from distributed import Client, LocalCluster, Nanny, as_completed
 from distributed.protocol.pickle import dumps
 
 from bigcell.cluster.devices import VISIBLE, visible_gpus
+from bigcell.cluster.watching import watch
 from bigcell.core.errors import BlockError, PlanError
 from bigcell.engine.allocation import THRIFT
 from bigcell.engine.bunches import Bunches, Carried, Done
@@ -47,14 +49,26 @@ class DaskExecutor:
     """Tasks on the workers of a dask scheduler. Each worker runs one at a time.
 
     `expected`: workers that will come, if not all are there yet. `gpus`: those that have a GPU, if only some have.
+    `watched`: where dask's performance report goes, if it is wanted.
     """
 
-    def __init__(self, client: Client, owned: tuple[Any, ...] = (), *, expected: int = 0, gpus: int = 0) -> None:
+    def __init__(
+        self,
+        client: Client,
+        owned: tuple[Any, ...] = (),
+        *,
+        expected: int = 0,
+        gpus: int = 0,
+        watched: Path | None = None,
+    ) -> None:
         self._client, self._owned, self._expected, self._gpus = client, owned, expected, gpus
         self._needs: dict[str, float] | None = None
+        self._end_watch = watch(client, watched) if watched is not None else None
 
     @classmethod
-    def local(cls, workers: int, memory_limit: int = 0, gpus: Sequence[str] | None = None) -> DaskExecutor:
+    def local(
+        cls, workers: int, memory_limit: int = 0, gpus: Sequence[str] | None = None, watched: Path | None = None
+    ) -> DaskExecutor:
         """`workers` processes that share this machine's cores, each restarted if it passes `memory_limit` (0: none).
 
         Each of the first ones has one of `gpus` for itself (None: those there are) and runs the network; others see
@@ -77,16 +91,16 @@ class DaskExecutor:
             )
             try:
                 start_workers(cluster, [_with_device(cluster.new_spec, devices, i) for i in range(workers)])
-                return cls(Client(cluster), (cluster,), gpus=len(devices))
+                return cls(Client(cluster), (cluster,), gpus=len(devices), watched=watched)
             except BaseException:
                 cluster.close()
                 raise
 
     @classmethod
-    def at(cls, address: str) -> DaskExecutor:
+    def at(cls, address: str, watched: Path | None = None) -> DaskExecutor:
         """The workers of the scheduler at `address` (``tcp://host:port``). They must see the same files."""
         try:
-            return cls(Client(address, timeout="10s"))
+            return cls(Client(address, timeout="10s"), watched=watched)
         except OSError as error:
             raise PlanError(f"no dask scheduler answers at {address}; start one, or use --cluster local") from error
 
@@ -128,6 +142,9 @@ class DaskExecutor:
 
     def close(self) -> None:
         """Leave the scheduler; end the workers that were started here."""
+        end, self._end_watch = self._end_watch, None
+        if end is not None:
+            end()
         self._client.close()
         for part in self._owned:
             part.close()

@@ -51,10 +51,13 @@ log = logging.getLogger(__name__)
 
 
 class QueueExecutor:
-    """Tasks in the jobs of a queue. `logs` is the folder of what their workers write, one file a job."""
+    """Tasks in the jobs of a queue. `logs` is the folder of what their workers write, one file a job.
 
-    def __init__(self, system: str, site: Site, logs: Path) -> None:
-        self._system, self._site, self._logs = system, site, logs
+    `watched`: where dask's performance reports go, if they are wanted; the kind of jobs is added to the name.
+    """
+
+    def __init__(self, system: str, site: Site, logs: Path, watched: Path | None = None) -> None:
+        self._system, self._site, self._logs, self._watched = system, site, logs, watched
         self._held: Allocation | None = None
         self._lent: DaskExecutor | None = None
         self._cluster: Any = None
@@ -87,7 +90,8 @@ class QueueExecutor:
             self._system, job_arguments(self._system, self._site, wanted, kind, self._logs), security
         )
         self._held = wanted
-        self._lent = DaskExecutor(Client(cluster), (cluster,), expected=self.workers)
+        watched = self._watched.with_stem(f"{self._watched.stem}-{kind}") if self._watched else None
+        self._lent = DaskExecutor(Client(cluster), (cluster,), expected=self.workers, watched=watched)
         self._submit(cluster, wanted)
         self._await_worker(cluster)
         cluster.loop.add_callback(_keep, cluster)
