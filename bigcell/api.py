@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from bigcell.cluster.choose import HERE, check_cluster, check_queue, choose_executor
+from bigcell.cluster.choose import HERE, check_cluster, check_queue, check_watched, choose_executor
 from bigcell.core.errors import OutputError, PlanError, SettingsError
 from bigcell.core.settings import from_dict
 from bigcell.core.volume import ArrayVolume, Volume
@@ -82,8 +82,10 @@ def segment(
     overwrite: bool = False,
     keep_flows: str | Path | None = None,
     work: str | Path | None = None,
+    report: bool = True,
     workers: int | None = None,
     cluster: str | None = None,
+    performance_report: str | Path | None = None,
     listener: Listener = ignore,
     **options: Unpack[Options],
 ) -> Result:
@@ -99,6 +101,8 @@ def segment(
     None takes as many as cores and memory allow.
     `work`: a local folder for what the run leaves on the way; beside the store, or in the current folder if that is
     elsewhere. `keep_flows`: a new OME-Zarr for the flows, from which `masks` makes labels with other thresholds.
+    `report`: whether a page about the run (``report.html``) is put beside the labels. `performance_report`: a file for
+    dask's own report, of runs on dask.
 
     >>> import numpy as np
     >>> from bigcell import flows_from_labels
@@ -108,10 +112,13 @@ def segment(
     1
     """
     check_cluster(cluster)
+    watched = check_watched(cluster, performance_report)
     inputs, request = _prepare(image, options)
     if keep_flows is not None:
         _check_keeping(inputs, output, keep_flows, overwrite)
     if output is None and inputs.home is None:
+        if watched is not None:
+            raise SettingsError("an array is segmented in memory, without dask; leave out performance_report")
         planned, _ = _planned(inputs, request, 1)
         return _flatten(segment_in_memory(planned, inputs.image, inputs.given, listener))
     store = _store(inputs, output)
@@ -122,9 +129,9 @@ def segment(
     elif planned.budget is not None:
         check_queue(cluster, planned.budget.worker, network=bool(planned.model))
     kept = absolute(keep_flows) if keep_flows is not None else ""
-    outcome = Outcome(planned, target, inputs.reopen, asdict(request), kept, str(work or ""))
+    outcome = Outcome(planned, target, inputs.reopen, asdict(request), kept, str(work or ""), report)
     outcome.save()
-    return _run(outcome, inputs, count, cluster, listener)
+    return _run(outcome, inputs, count, cluster, listener, watched)
 
 
 def masks(
@@ -167,14 +174,16 @@ def resume(
     work: str | Path | None = None,
     workers: int | None = None,
     cluster: str | None = None,
+    performance_report: str | Path | None = None,
     listener: Listener = ignore,
 ) -> Result:
     """Take up an unfinished run whose labels go to the store `output`. Finished tasks are not done again.
 
     `work`: where the run worked, if `segment` was told so. The labels are byte for byte those of an undisturbed run.
-    Of a run that had finished, the result is returned.
+    Of a run that had finished, the result is returned. `performance_report`: as for `segment`, from here on.
     """
     check_cluster(cluster)
+    watched = check_watched(cluster, performance_report)
     name = labels or only_unfinished(output, work)
     folder = work_folder(output, name, work)
     done = None if (folder / PLAN_FILE).exists() else finished(output, name)
@@ -184,7 +193,7 @@ def resume(
     inputs = _reopen(outcome.inputs)
     _check_unchanged(outcome.plan, inputs)
     count = usable_workers(outcome.plan, workers)
-    return _run(outcome, inputs, count, cluster, listener)
+    return _run(outcome, inputs, count, cluster, listener, watched)
 
 
 def rerun(
@@ -329,9 +338,17 @@ def _store(inputs: _Inputs, output: str | Path | None) -> str | Path:
     return source
 
 
-def _run(outcome: Outcome, inputs: _Inputs, workers: int, cluster: str | None, listener: Listener) -> Result:
-    kind = cluster or ("serial" if workers == 1 or len(outcome.plan.grid) == 1 else "local")
-    with closing(choose_executor(kind, workers, outcome.work / "logs")) as executor:
+def _run(
+    outcome: Outcome,
+    inputs: _Inputs,
+    workers: int,
+    cluster: str | None,
+    listener: Listener,
+    watched: Path | None = None,
+) -> Result:
+    alone = (workers == 1 or len(outcome.plan.grid) == 1) and watched is None
+    kind = cluster or ("serial" if alone else "local")
+    with closing(choose_executor(kind, workers, outcome.work / "logs", watched)) as executor:
         return execute(outcome, inputs.image, inputs.given, executor, listener)
 
 

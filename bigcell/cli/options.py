@@ -143,6 +143,12 @@ Work = Annotated[
     str | None,
     _option("--work", "DIR", "Where the run keeps what it has done: beside the store, or here if that is a URL."),
 ]
+Report = Annotated[
+    bool, _option("--report/--no-report", None, "Put a page about the run, report.html, beside the labels (default).")
+]
+PerformanceReport = Annotated[
+    str | None, _option("--performance-report", "FILE.html", "Also write dask's own report, of runs on dask.")
+]
 KeepFlows = Annotated[
     str | None, _option("--keep-flows", "PATH", "Also write the flows to this new OME-Zarr, for `bigcell masks`.")
 ]

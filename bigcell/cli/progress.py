@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -118,6 +119,8 @@ def tell(result: Result) -> None:
         print(f"labels   {result.path}")
         store, _, name = str(result.path).rpartition("/labels/")
         print(f"table    {result.path}/objects.parquet")
+        if (Path(result.path) / "report.html").exists():
+            print(f"report   {result.path}/report.html")
         if "://" not in store:  # a view is made of local folders
             print(f"look     bigcell view {store} --labels {name}")
 

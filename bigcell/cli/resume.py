@@ -12,10 +12,19 @@ def resume(
     work: o.Work = None,
     workers: o.Workers = None,
     cluster: o.Cluster = None,
+    performance_report: o.PerformanceReport = None,
 ) -> None:
     """Go on with a run that was stopped or failed. What was finished is not done again; the labels are the same."""
     from bigcell import api
 
     with resumable(output, work), Progress() as listener:
-        result = api.resume(output, labels=labels, work=work, workers=workers, cluster=cluster, listener=listener)
+        result = api.resume(
+            output,
+            labels=labels,
+            work=work,
+            workers=workers,
+            cluster=cluster,
+            performance_report=performance_report,
+            listener=listener,
+        )
     tell(result)

@@ -20,6 +20,7 @@ def segment(
     overwrite: o.Overwrite = False,
     keep_flows: o.KeepFlows = None,
     work: o.Work = None,
+    report: o.Report = True,
     level: o.Level = 0,
     time: o.Time = 0,
     region: o.Region = None,
@@ -59,6 +60,7 @@ def segment(
     on_bad_chunk: o.OnBadChunk = None,
     workers: o.Workers = None,
     cluster: o.Cluster = None,
+    performance_report: o.PerformanceReport = None,
     picture: Annotated[
         str | None, typer.Option("--picture", metavar="PNG", help="Also write slices with outlines to this file.")
     ] = None,
@@ -82,8 +84,10 @@ def segment(
             overwrite=overwrite,
             keep_flows=keep_flows,
             work=work,
+            report=report,
             workers=workers,
             cluster=cluster,
+            performance_report=performance_report,
             listener=listener,
             **arguments,
         )
