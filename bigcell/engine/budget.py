@@ -13,6 +13,7 @@ import numpy as np
 
 from bigcell.engine.allocation import KEPT
 from bigcell.engine.machine import cores
+from bigcell.engine.scratch_cost import choose_order
 from bigcell.preprocess.cost import pass_bytes, table_bytes
 
 if TYPE_CHECKING:
@@ -41,7 +42,11 @@ FOREGROUND = 0.6
 
 @dataclass(frozen=True)
 class Budget:
-    """Bytes unless said otherwise. `seconds` is of all stages on `workers`, 0 where nothing was calibrated."""
+    """Bytes unless said otherwise. `seconds` is of all stages on `workers`, 0 where nothing was calibrated.
+
+    `slab`: layers of blocks that are taken down the road together, so that `scratch` is what stands at any one time;
+    0 where every stage is done with before the next begins.
+    """
 
     worker: int
     driver: int
@@ -50,6 +55,7 @@ class Budget:
     files: int
     seconds: float = 0.0
     workers: int = 1
+    slab: int = 0
 
 
 def estimate(plan: Plan, *, workers: int = 1) -> Budget:
@@ -65,10 +71,10 @@ def estimate(plan: Plan, *, workers: int = 1) -> Budget:
         base += TORCH + plan.network.held
     worker = int(base + max(peaks))
     driver = int(DRIVER + BLOCK_NOTE * len(plan.grid) + _intensity_tables(plan))
-    scratch = int(plan.voxels * 2.0) + (int(prod(plan.grids.network) * KEPT_FLOWS) if plan.model else 0)
+    slab, scratch = choose_order(plan, workers)
     output = int(plan.voxels * (0.5 + KEPT_FLOWS * plan.keep_flows))
     files = 9 * len(plan.grid) + 2 * (len(plan.lattice.cubes) if plan.model else 0)
-    return Budget(worker, driver, scratch, output, files, 0.0, workers)
+    return Budget(worker, driver, scratch, output, files, 0.0, workers, slab)
 
 
 def _intensity_bytes(plan: Plan) -> float:

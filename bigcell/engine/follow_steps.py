@@ -21,12 +21,16 @@ AWAY = 64
 
 
 def follow_block(job: Job, item: tuple[int]) -> dict[str, Any]:
-    """Follow the foreground voxels of a block. Those that leave its window are mailed to the block they are in."""
+    """Follow the foreground voxels of a block. Those that leave its window are mailed to the block they are in.
+
+    The result tells, among others, the longest `step` that a flow in the window leads along the axis of the layers.
+    """
     block, dynamics = item[0], job.plan.settings.dynamics
     core = job.grid.core(block)
     empty = job.foreground is not None and not job.foreground.holds(core)  # others may come here all the same
     window, mask, flow = _flow_around(job, core if empty else core.grow(dynamics.halo))
     inner = mask[core.relative_to(window).slices].copy()
+    step = _longest(flow[job.grid.layer_axis])
     ends, away = choose_follow().core(flow, inner, window, core, job.plan.extent, dynamics)
     del flow, mask
     moved = np.zeros((np.count_nonzero(inner), 3), _way_dtype(job))
@@ -39,7 +43,7 @@ def follow_block(job: Job, item: tuple[int]) -> dict[str, Any]:
     del counts
     _save_ends(job, block, inner, moved, reach)
     to = _post(job, 1, block, away, np.full(len(rank), block), rank)
-    return {"foreground": len(moved), "escaped": len(rank), "reach": 0 if to else reach, "to": to}
+    return {"foreground": len(moved), "escaped": len(rank), "reach": 0 if to else reach, "step": step, "to": to}
 
 
 def drain(job: Job, item: tuple[str, int, int, tuple[int, ...]]) -> dict[str, Any]:
@@ -128,6 +132,10 @@ def _moves(ends, place, moved, counts):  # type: ignore[no-untyped-def]
                     counts[end] += 1
                 n += 1
     return reach[0]
+
+
+def _longest(flow: Array) -> int:
+    return max(int(flow.max()), -int(flow.min()))
 
 
 def _triple(values: Array) -> tuple[int, ...]:

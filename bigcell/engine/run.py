@@ -26,7 +26,8 @@ from bigcell.engine.items import Items, Pending
 from bigcell.engine.job import Job, Labels
 from bigcell.engine.number_steps import table_parts
 from bigcell.engine.reach import Reach
-from bigcell.io.flows import create_flows
+from bigcell.engine.rolling import roll, slab_layers
+from bigcell.io.flows import FlowStore, create_flows
 from bigcell.io.tables import ObjectTable
 from bigcell.stitch.clean import CLEAN_LIMIT
 from bigcell.tiling.grid import BlockGrid
@@ -62,21 +63,6 @@ def _forget(key: str, note: Note) -> None:
 
 
 @dataclass
-class Whole:
-    """All of a stage, of which parts are done by turns: tasks and voxels in all, and what came of the parts so far.
-
-    `resumed`: whether the journal may hold some from before.
-    """
-
-    stage: str
-    total: int
-    voxels: int
-    failures: Failures
-    resumed: bool = True
-    done: int = 0
-
-
-@dataclass
 class Run:
     """One run of a job on an executor. `job` grows as stages add to it.
 
@@ -101,11 +87,11 @@ class Run:
         """
         held = Items.of(items)
         sizes = np.full(len(held), voxels) if isinstance(voxels, int) else np.asarray(voxels)
-        whole = Whole(name, len(held), int(sizes.sum()), Failures(name, self.listener))
+        whole = tasks.Whole(name, len(held), int(sizes.sum()), Failures(name, self.listener))
         self.part(whole, held, sizes, take)
         whole.failures.settle(len(held))
 
-    def part(self, whole: Whole, items: Items, sizes: Array, take: Take = _forget) -> bool:
+    def part(self, whole: tasks.Whole, items: Items, sizes: Array, take: Take = _forget) -> bool:
         """As `stage`, of some of its items: `sizes` are the voxels of each. Whether none of them failed."""
         name, begun, failed = whole.stage, time.perf_counter(), len(whole.failures.found)
         assert len(sizes) == len(items), (name, len(sizes), len(items))
@@ -173,13 +159,15 @@ def segment_volume(run: Run, make_labels: MakeLabels) -> int:
     tell_skipped(run)
     if run.job.given is None:
         measure(run)
-        predict(run)
     if run.job.kept is not None:
-        keep_flows(run)
-    reach = follow_all(run)
+        make_kept(run, run.job.kept)
+    layers = slab_layers(run)
+    if layers:
+        roll(run, layers)
+    else:
+        find_by_stage(run)
     tell_bad_chunks(run)
-    find_objects(run, reach)
-    patches = clean_objects(run)
+    patches = fill_holes(run)
     count = number_objects(run, patches)
     run.job = replace(run.job, labels=make_labels(count))
     write_labels(run, patches)
@@ -217,14 +205,22 @@ def predict(run: Run) -> None:
         run.listener(Notice(text))
 
 
-def keep_flows(run: Run) -> None:
-    """Write the flows to a store of their own, for masks with other thresholds later."""
-    assert run.job.kept is not None
+def make_kept(run: Run, kept: FlowStore) -> None:
+    """A store for the flows, for masks with other thresholds later."""
     if b"flows" not in run.job.scratch.lines("made"):
-        create_flows(run.job.kept)
+        create_flows(kept)
         run.job.scratch.append("made", b"flows")
-    regions = list(run.job.kept.regions())
-    run.stage("keep", enumerate(regions), [box.size for box in regions])
+
+
+def find_by_stage(run: Run) -> None:
+    """From image or flows to the objects of each block, stage after stage."""
+    if run.job.given is None:
+        predict(run)
+    if run.job.kept is not None:
+        regions = list(run.job.kept.regions())
+        run.stage("keep", tasks.keep_tasks(range(len(regions)), regions), [box.size for box in regions])
+    find_objects(run, follow_all(run))
+    check_objects(run)
 
 
 def follow_all(run: Run) -> Reach:
@@ -271,8 +267,14 @@ def find_objects(run: Run, reach: Reach) -> None:
     run.stage("reduce", tasks.reduce_tasks(job, reach, blocks))
 
 
-def clean_objects(run: Run) -> Patches:
-    """Drop what does not fit its flows, close holes. Returns where the voxels of holes stand."""
+def check_objects(run: Run) -> None:
+    """Drop what does not fit its flows."""
+    if run.job.plan.flow_threshold:
+        run.stage("check", _each(run), run.sizes)
+
+
+def fill_holes(run: Run) -> Patches:
+    """Give objects what their holes hold. Returns where the voxels of holes stand."""
     plan, patches = run.job.plan, dict[int, list[str]]()
 
     def lay_out(_: str, note: Note) -> None:
@@ -280,7 +282,6 @@ def clean_objects(run: Run) -> Patches:
             patches.setdefault(block, []).extend(entries)
 
     if plan.flow_threshold:
-        run.stage("check", _each(run), run.sizes)
         _tell_left_out(run, run.sums["check"]["unchecked"], "checked against their flows")
     if plan.settings.clean.fill_holes:
         run.stage("fill", _each(run), run.sizes, lay_out)

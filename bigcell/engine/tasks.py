@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bigcell.core.box import Box
 from bigcell.dynamics.settings import GROW_STEPS, SINK_HALO
+from bigcell.engine.failures import Failures
 from bigcell.engine.items import Items
 from bigcell.engine.job import Job
 from bigcell.engine.reach import Reach
@@ -17,6 +19,21 @@ Mail = dict[int, list[int]]
 """Blocks, each with the blocks that have mail for it."""
 Returns = dict[int, list[str]]
 """Blocks that have sent mail, each with what has come back: "turn-block" of those it comes from."""
+
+
+@dataclass
+class Whole:
+    """All of a stage, of which parts are done by turns: tasks and voxels in all, and what came of the parts so far.
+
+    `resumed`: whether the journal may hold some from before.
+    """
+
+    stage: str
+    total: int
+    voxels: int
+    failures: Failures
+    resumed: bool = True
+    done: int = 0
 
 
 def of_blocks(blocks: Sequence[int], make: Callable[[int], Any] = lambda k: (k,)) -> Items:

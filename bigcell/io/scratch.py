@@ -35,6 +35,7 @@ class Scratch(Protocol):
     def load(self, name: str) -> dict[str, Array]: ...
     def save_dense(self, name: str, array: Array) -> None: ...
     def load_dense(self, name: str, box: Box) -> Array: ...
+    def remove(self, name: str) -> None: ...
     def append(self, name: str, line: bytes) -> None: ...
     def lines(self, name: str) -> Iterator[bytes]: ...
 
@@ -57,6 +58,10 @@ class MemoryScratch:
     def load_dense(self, name: str, box: Box) -> Array:
         array: Array = self.entries[name]
         return array[(slice(None),) * (array.ndim - 3) + box.slices]
+
+    def remove(self, name: str) -> None:
+        """Take an entry away, if it is there."""
+        self.entries.pop(name, None)
 
     def append(self, name: str, line: bytes) -> None:
         self.entries.setdefault(name, []).append(line)
@@ -102,6 +107,12 @@ class DiskScratch:
                 values[(*part[:-3], *wanted.relative_to(box).slices)] = held[inner]
         return values
 
+    def remove(self, name: str) -> None:
+        """Take an entry away, if it is there: removing it twice is harmless."""
+        with _refusals(self.folder):
+            for kind in ("arrays", "dense"):
+                (self.folder / f"{name}.{kind}").unlink(missing_ok=True)
+
     def append(self, name: str, line: bytes) -> None:
         """Add a line to the log `name`. Each process writes a file of its own, in one go: any number may append."""
         path = self.folder / name / f"{_writer(os.getpid())}.log"
@@ -117,6 +128,18 @@ class DiskScratch:
         for path in sorted((self.folder / name).glob("*.log")):
             with path.open("rb") as file:
                 yield from (line.rstrip(b"\n") for line in file if line != b"\n")
+
+    def more_lines(self, name: str, read: dict[str, int]) -> Iterator[bytes]:
+        """The lines of a log that are whole by now, after the bytes of each file that `read` says are known."""
+        for path in sorted((self.folder / name).glob("*.log")):
+            with path.open("rb") as file:
+                file.seek(read.get(path.name, 0))
+                for line in file:
+                    if not line.endswith(b"\n"):  # being written
+                        break
+                    read[path.name] = read.get(path.name, 0) + len(line)
+                    if line != b"\n":
+                        yield line.rstrip(b"\n")
 
     def write_note(self, name: str, note: Mapping[str, Any]) -> None:
         """A JSON document of its own, at once or not at all."""

@@ -14,7 +14,7 @@ from bigcell.engine.memory import MemoryLabels
 from bigcell.engine.number_steps import load_rows
 from bigcell.engine.object_steps import save_pieces
 from bigcell.engine.plan import Plan
-from bigcell.engine.run import Run, clean_objects, number_objects, write_labels
+from bigcell.engine.run import Run, check_objects, fill_holes, number_objects, write_labels
 from bigcell.io.scratch import MemoryScratch
 from bigcell.stitch.pieces import Pieces
 
@@ -35,7 +35,8 @@ def finish_labels(labels: np.ndarray, flows: np.ndarray, plan: Plan) -> tuple[np
         job.scratch.save_dense(f"labels/{k}", local)
         save_pieces(job, f"pieces/{k}", Pieces.measure(local, names[1:], core))
     run.stage("reduce", ((k, tuple(run.blocks)) for k in run.blocks))
-    patches = clean_objects(run)
+    check_objects(run)
+    patches = fill_holes(run)
     out = MemoryLabels(np.zeros(labels.shape, np.uint32))
     count = number_objects(run, patches)
     run.job = Job(plan, None, None, job.scratch, offsets=run.job.offsets, labels=out)
