@@ -13,6 +13,7 @@ import numpy as np
 
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
+from bigcell.core.recent import Recent
 from bigcell.core.volume import Array, Volume
 from bigcell.dynamics.follow import flow_array
 from bigcell.dynamics.window import integer_flows_into
@@ -31,6 +32,8 @@ from bigcell.tiling.lattice import Lattice
 
 SLAB = 64
 """Planes of given flows that are read at once."""
+RECENT = 2**24
+"""Bytes of tables that a worker keeps for the tasks to come."""
 
 
 class Level(Protocol):
@@ -83,6 +86,11 @@ class Job:
     @cached_property
     def grids(self) -> GridPair:
         return self.plan.grids
+
+    @cached_property
+    def recent(self) -> Recent[Any]:
+        """Tables that tasks of one stage read one after the other."""
+        return Recent(RECENT)
 
     @property
     def whole(self) -> Box:

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from bigcell.core.lookup import Lookup
-from bigcell.core.volume import Array
 from bigcell.dynamics.settings import SINK_HALO
 from bigcell.dynamics.sinks import EndHistogram, map_sinks
 from bigcell.engine.end_table import hash_table, name_ends, renumber
 from bigcell.engine.follow_steps import load_ends
 from bigcell.engine.job import Job
 from bigcell.stitch.number import keep_sized
-from bigcell.stitch.pieces import FIELDS, Pieces, reduce_owned
+from bigcell.stitch.pieces import FIELDS, OwnedPieces, Pieces
 
 
 def sinks(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
@@ -54,16 +53,31 @@ def name(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
 def reduce(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
     """The whole objects that a block owns, those out of the size limits left out."""
     block, holding = item
-    objects = reduce_owned([load_pieces(job, f"pieces/{j}") for j in holding], job.grid, block)
+    objects = Pieces.sum([_pieces_of(job, j).by(block) for j in holding])
     kept = objects if job.plan.links else keep_sized(objects, job.plan.settings.sizes)
     save_pieces(job, f"objects/{block}", kept)
     return {"objects": len(objects), "kept": len(kept)}
 
 
+def _pieces_of(job: Job, block: int) -> OwnedPieces:
+    """What `block` knows, read once for the neighbours that come one after the other."""
+
+    def read() -> tuple[OwnedPieces, int]:
+        held = OwnedPieces.of(load_pieces(job, f"pieces/{block}"), job.grid)
+        return held, sum(getattr(held.rows, f).nbytes for f in FIELDS) + 200 * len(held.places)
+
+    held: OwnedPieces = job.recent.get(block, read)
+    return held
+
+
 def save_pieces(job: Job, entry: str, pieces: Pieces) -> None:
-    job.scratch.save(entry, {k: getattr(pieces, k) for k in FIELDS})
+    """Leave a table under a name: its names, and all other columns one after the other, which packs them at once."""
+    columns = [getattr(pieces, f).T.ravel() for f in FIELDS[1:]]
+    job.scratch.save(entry, {"name": pieces.name, "measures": np.concatenate(columns)})
 
 
 def load_pieces(job: Job, entry: str) -> Pieces:
-    held: dict[str, Array] = job.scratch.load(entry)
-    return Pieces(**held)
+    """The table that was left under a name."""
+    held = job.scratch.load(entry)
+    rows = held["measures"].reshape(11, len(held["name"]))
+    return Pieces(held["name"], rows[0], rows[1:4].T, rows[4:7].T, rows[7:10].T, rows[10])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numba import njit
@@ -88,9 +89,25 @@ def owners(names: Array, grid: BlockGrid) -> Array:
     return grid.owners(np.unravel_index(names - 1, grid.extent))
 
 
-def reduce_owned(parts: Sequence[Pieces], grid: BlockGrid, block: int) -> Pieces:
-    """The whole objects whose sinks lie in `block`, from the pieces of all blocks that hold a part of them."""
-    return Pieces.sum([p.take(owners(p.name, grid) == block) for p in parts])
+@dataclass(frozen=True)
+class OwnedPieces:
+    """The pieces that one block knows, sorted by the blocks that own their objects: `rows` from `start` to `stop` of
+    each owner, by ascending name."""
+
+    rows: Pieces
+    places: dict[int, tuple[int, int]]
+
+    @classmethod
+    def of(cls, pieces: Pieces, grid: BlockGrid) -> OwnedPieces:
+        belong = owners(pieces.name, grid)
+        order = np.argsort(belong, kind="stable")
+        owner, first = np.unique(belong[order], return_index=True)
+        cuts = np.append(first, len(pieces)).tolist()
+        return cls(pieces.take(order), dict(zip(owner.tolist(), pairwise(cuts), strict=True)))
+
+    def by(self, owner: int) -> Pieces:
+        """Those of objects that block `owner` owns."""
+        return self.rows.take(slice(*self.places.get(owner, (0, 0))))
 
 
 @njit(cache=True)

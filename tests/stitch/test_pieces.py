@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import binary_fill_holes
 
 from bigcell.core.box import Box
-from bigcell.stitch.pieces import Pieces, reduce_owned
+from bigcell.stitch.pieces import OwnedPieces, Pieces
 from bigcell.tiling.grid import BlockGrid
 
 
@@ -25,7 +25,8 @@ def test_owned_rows_equal_the_measures_of_the_whole(seed: int, block: tuple[int,
     labels = np.where(rng.random((5, 9, 8)) < 0.6, rng.choice(sinks, (5, 9, 8)), 0)
     parts = [pieces_of(labels, grid.core(k)) for k in range(len(grid))]
     rng.shuffle(parts)  # type: ignore[arg-type]
-    owned = [reduce_owned(parts, grid, k) for k in range(len(grid))]
+    known = [OwnedPieces.of(p, grid) for p in parts]
+    owned = [Pieces.sum([p.by(k) for p in known]) for k in range(len(grid))]
     assert sorted(np.concatenate([o.name for o in owned]).tolist()) == np.unique(labels[labels > 0]).tolist()
     for objects in owned:
         for name, voxels, total, low, high in zip(
