@@ -56,6 +56,9 @@ class QueueExecutor:
     `watched`: where dask's performance reports go, if they are wanted; the kind of jobs is added to the name.
     """
 
+    by_stage = True
+    """Jobs of one kind are given back before those of the other are asked for: a run cannot go back and forth."""
+
     def __init__(self, system: str, site: Site, logs: Path, watched: Path | None = None) -> None:
         self._system, self._site, self._logs, self._watched = system, site, logs, watched
         self._held: Allocation | None = None
