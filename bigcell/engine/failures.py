@@ -10,9 +10,8 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from multiprocessing import parent_process
 from typing import Any
 
@@ -56,6 +55,17 @@ Task = tuple[int, Any]
 """An item of a stage, and its place in it."""
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """`attempt` for the tasks of one stage: what executors are given to run."""
+
+    job: Job
+    stage: str
+
+    def __call__(self, task: Task) -> tuple[int, Note]:
+        return attempt(self.job, self.stage, task)
+
+
 def attempt(job: Job, stage: str, task: Task) -> tuple[int, Note]:
     """Do one item, again if it fails. Returns its place and its result, or a note that `Failures` understands.
 
@@ -89,9 +99,8 @@ def survive(executor: Executor, job: Job, stage: str, tasks: Iterable[Task]) -> 
     What a worker had in hand when it died is done again, unless it is in the journal: one task at a time, so that a
     task that kills its worker is known, and kills only `TRIES` of them.
     """
-    do = partial(attempt, job, stage)
     try:
-        yield from executor.map(do, tasks)
+        yield from executor.map(Attempt(job, stage), tasks)
     except WorkersLostError as lost:
         if len(lost.items) > MOST_LOST:
             raise
@@ -105,7 +114,7 @@ def _alone(executor: Executor, job: Job, stage: str, task: Task) -> tuple[int, N
     said = ""
     for _ in range(TRIES):
         try:
-            (result,) = executor.map(partial(attempt, job, stage), [task])
+            (result,) = executor.map(Attempt(job, stage), [task])
             return result
         except WorkersLostError as error:
             done = job.journal.finished(stage)
@@ -201,3 +210,12 @@ def _as_ours(error: BaseException) -> BaseException:
 def _is_sick(error: BaseException) -> bool:
     """Whether the device has failed, with all that this process holds on it."""
     return isinstance(error, RuntimeError) and str(error).startswith("CUDA error")
+
+
+def tells_of_sickness(note: Mapping[str, Any]) -> bool:
+    """Whether a failure was that of the device, which says nothing about the task.
+
+    >>> tells_of_sickness({FAILED: {"error": "RuntimeError: CUDA error: an illegal memory access was encountered"}})
+    True
+    """
+    return FAILED in note and note[FAILED]["error"].startswith("RuntimeError: CUDA error")

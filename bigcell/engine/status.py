@@ -26,7 +26,7 @@ EVERY = 1.0
 KEPT = 100
 """Failures and notices that are kept."""
 
-State = Literal["running", "stopped", "finished"]
+State = Literal["planned", "running", "stopped", "finished"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Status:
     """One look at a run. `done` of `total` tasks of `stage`, `found` of them by an earlier driver; times in seconds
     since 1970; `failures` (stage, key, box, error) are those of this driver, `failed` counts them all.
 
-    `peak_bytes` is the most memory that one worker has held; `stages` the seconds of each finished stage.
+    `peak_bytes` is the most memory that one worker has held; `stages` the seconds of each finished stage. `workers`
+    counts those of an array: how many it has (of), that work (alive), ended, and were lost.
     """
 
     state: State = "running"
@@ -53,6 +54,7 @@ class Status:
     stages: dict[str, float] = field(default_factory=dict)
     driver: dict[str, Any] = field(default_factory=dict)
     objects: int | None = None
+    workers: dict[str, int] = field(default_factory=dict)
 
     @property
     def rate(self) -> float:
@@ -79,7 +81,7 @@ class StatusFile:
 
     def __init__(self, work: Path, labels: str, then: Listener, *, now: Callable[[], float] = time.time) -> None:
         self._path, self._then, self._now = work / STATUS_FILE, then, now
-        self._values = Status(labels=labels, began=now(), updated=now(), driver=_this_process())
+        self._values = Status(labels=labels, began=now(), updated=now(), driver=this_process())
         self._written = 0.0
         self._write()
 
@@ -126,7 +128,8 @@ class StatusFile:
             fresh.unlink(missing_ok=True)
 
 
-def _this_process() -> dict[str, Any]:
+def this_process() -> dict[str, Any]:
+    """This process, as `is_alive` knows it."""
     return {"pid": os.getpid(), "started": psutil.Process().create_time(), "machine": _machine()}
 
 
