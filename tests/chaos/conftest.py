@@ -92,11 +92,13 @@ class Place:
 
 
 def tree(out: Path) -> dict[str, bytes]:
-    """Every file under `out`. Of the record, which also is in the attributes of the labels, all but `stages`.
+    """Every file under `out` but the report. Of the record, which also is in the labels' attributes, all but `stages`.
 
-    `stages` holds seconds, the tasks that the last driver did, and the most memory of a process: they are of the day.
+    `stages` holds seconds, the tasks that the last driver did, and the most memory of a process: they are of the day,
+    and so is what the report tells.
     """
-    return {str(p.relative_to(out)): _content(p) for p in sorted(out.rglob("*")) if p.is_file()}
+    files = (p for p in sorted(out.rglob("*")) if p.is_file() and p.name != "report.html")
+    return {str(p.relative_to(out)): _content(p) for p in files}
 
 
 def _content(path: Path) -> bytes:

@@ -17,10 +17,11 @@ from bigcell.engine.output import read_record, work_folder
 from bigcell.io.location import read_bytes
 from bigcell.io.open import open_image, read_info
 from bigcell.io.remote import fetch, keys_below, upload
+from bigcell.report.page import facts_in
 
 BLOCK = {"block": (20, 36, 24)}
 WHOLE = Box.of((20, 36, 44))
-GROUP = ("zarr.json", "record.json")
+GROUP = ("zarr.json", "record.json", "report.html")
 
 
 @pytest.fixture
@@ -62,6 +63,10 @@ def test_labels_in_a_bucket_are_those_on_disk(flow_store, tmp_path, bucket, here
     assert shown.labels == ("cells",)
     assert "testsecret" not in read_bytes(f"{far.path}/record.json").decode()
     assert "testkey" not in read_bytes(f"{far.path}/record.json").decode()
+    page = read_bytes(f"{far.path}/report.html").decode()
+    assert facts_in(page).state == "finished"
+    assert "testsecret" not in page
+    assert "testkey" not in page
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])

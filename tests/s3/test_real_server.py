@@ -20,7 +20,7 @@ from bigcell.io.remote import keys_below
 pytestmark = pytest.mark.s3
 BLOCK = "10,18,22"
 MAIN = "from bigcell.cli import main; main()"
-SIDE = ("zarr.json", "record.json")
+SIDE = ("zarr.json", "record.json", "report.html")
 
 
 @pytest.fixture
