@@ -46,7 +46,11 @@ def lines(found: Status, output: str, now: float) -> Iterator[tuple[str, str]]:
         yield "stage", f"{word(found.stage)}: {found.done} of {found.total} tasks{before}"
         left = f", {duration(found.seconds_left)} left in this stage" if found.seconds_left is not None else ""
         yield "rate", f"{found.rate:.3g} tasks/s{left}"
-    if found.state != "finished" and found.updated:
+    if found.workers:
+        count = found.workers
+        lost = f", {count['lost']} lost" if count["lost"] else ""
+        yield "workers", f"{count['alive']} of {count['of']} at work, {count['ended']} ended{lost}"
+    if found.state not in ("planned", "finished") and found.updated:
         yield "heard", f"{duration(max(0.0, now - found.updated))} ago"
     if found.peak_bytes:
         yield "memory", f"{size(found.peak_bytes)} at most in a worker"
@@ -57,5 +61,7 @@ def lines(found: Status, output: str, now: float) -> Iterator[tuple[str, str]]:
     for failure in found.failures:
         place = region_text(failure["box"]) or "-"
         yield "", f"{failure['stage']} of {failure['key']} ({place}): {failure['error']}"
+    if found.state == "planned":
+        yield "start", f"bigcell worker {output} --labels {found.labels} --index 0 --of 1 (or many), or bigcell resume"
     if found.state == "stopped":
         yield "go on", f"bigcell resume {output} --labels {found.labels}"

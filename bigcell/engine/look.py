@@ -6,10 +6,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from bigcell.core.errors import InputError, OutputError
+from bigcell.core.errors import InputError, OutputError, PlanError
 from bigcell.core.settings import from_dict
-from bigcell.engine.output import PLAN_FILE, finished, only_unfinished, work_folder
-from bigcell.engine.status import STATUS_FILE, Status, is_alive
+from bigcell.engine.claims import Member, members
+from bigcell.engine.output import PLAN_FILE, Outcome, finished, only_unfinished, work_folder
+from bigcell.engine.status import STATUS_FILE, Status, is_alive, this_process
+from bigcell.io.location import is_url
 
 
 def read_status(output: str | Path, labels: str | None = None, work: str | Path | None = None) -> Status:
@@ -35,12 +37,56 @@ def read_status(output: str | Path, labels: str | None = None, work: str | Path 
     )
 
 
+def find_run(
+    place: str | Path, labels: str | None, work: str | Path | None
+) -> tuple[str | Path, str, str | Path | None]:
+    """The store, the labels' name and the place to work in, of a run told by its store, its work folder or its plan."""
+    folder = Path(place).parent if Path(place).name == PLAN_FILE else Path(place)
+    folder = folder.absolute()
+    store = folder.parent.with_name(folder.parent.name.removesuffix(".bigcell"))
+    if is_url(place) or not (folder / PLAN_FILE).exists():
+        if not is_url(place) and folder.parent.suffix == ".bigcell" and store.exists():  # finished, or given up
+            return store, folder.name, work
+        return place, labels or only_unfinished(place, work), work
+    target = Outcome.load(folder).target
+    for home in (None, folder.parent.parent):
+        if work_folder(target.store, target.name, home).resolve() == folder.resolve():
+            return target.store, target.name, home
+    raise OutputError(f"the plan at {folder} is for labels in {target.store}, whose runs work elsewhere: move it back")
+
+
+def refuse_beside_driver(work: Path) -> None:
+    """PlanError if a driver that shares its run with nobody is at work in the folder `work`, as far as can be known."""
+    try:
+        driver = from_dict(Status, json.loads((work / STATUS_FILE).read_text())).driver
+    except (OSError, ValueError, TypeError):
+        return
+    here = driver.get("machine") == this_process()["machine"]
+    ours = driver in [m.process for m in members(work)]
+    if here and is_alive(driver) and not ours and driver != this_process():
+        raise PlanError(
+            f"process {driver.get('pid')} on this machine drives this run alone: wait for it, or end it; workers then "
+            "go on with what it has done"
+        )
+
+
 def _unfinished(work: Path, name: str) -> Status:
+    joined = members(work)
     try:
         status = from_dict(Status, json.loads((work / STATUS_FILE).read_text()))
     except FileNotFoundError:
-        return Status(state="stopped", labels=name)  # killed before its first word
+        status = Status(state="stopped" if joined else "planned", labels=name)  # or killed before its first word
     except (ValueError, TypeError) as error:
         raise OutputError(f"{work / STATUS_FILE} cannot be read ({error}); `bigcell resume` writes it anew") from error
+    if joined:
+        return _of_array(status, joined)
     dead = status.state == "running" and not is_alive(status.driver)
     return replace(status, state="stopped") if dead else status
+
+
+def _of_array(status: Status, joined: list[Member]) -> Status:
+    """`status` as one of its workers wrote it, with what is known of all of them."""
+    alive = sum(m.alive for m in joined)
+    lost = sum(not m.alive and not m.ended for m in joined)
+    about = {"of": max(m.of for m in joined), "alive": alive, "ended": sum(m.ended for m in joined), "lost": lost}
+    return replace(status, state="running" if alive else "stopped", workers=about)

@@ -1,0 +1,69 @@
+"""`bigcell worker`: one of the workers of a job array, which need no scheduler."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bigcell.cli import options as o
+from bigcell.cli.progress import Progress, tell
+from bigcell.core.errors import BlockError
+
+
+def worker(
+    plan: Annotated[
+        str, typer.Argument(metavar="PLAN", help="plan.json, its folder, or the store that the labels go to.")
+    ],
+    index: Annotated[int, typer.Option("--index", metavar="I", help="Which worker this is, from 0.")],
+    of: Annotated[int, typer.Option("--of", metavar="N", help="How many workers there are.")],
+    labels: o.RunLabels = None,
+    work: o.Work = None,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", help="Processes of this worker; 1 is the default.")
+    ] = 1,
+) -> None:
+    """Take part in a planned run, as one job of an array. Nothing listens, nothing has to stay up.
+
+    \b
+    bigcell segment IMAGE --output OUT.zarr --plan-only
+    sbatch --array=0-9 --wrap 'bigcell worker OUT.zarr --index $SLURM_ARRAY_TASK_ID --of 10'
+
+    Jobs may start and end at any time, also too early: others go on with what they left. Each ends when the run does.
+    """
+    signal.signal(signal.SIGTERM, _end)  # a queue's way to say that time is over: the others are told at once
+    _keep_to_own_cores(workers)
+    from bigcell import api
+
+    try:
+        with Progress() as listener:
+            result = api.worker(plan, index=index, of=of, labels=labels, work=work, workers=workers, listener=listener)
+    except BlockError as error:
+        raise BlockError(f"{error}; what is finished is kept: start the workers again, or `bigcell resume`") from error
+    tell(result)
+
+
+def tell_plan(plan: Path, store: str, labels: str, work: str | None) -> None:
+    """Where the plan is, and how to have it done."""
+    words = [store, *(["--labels", labels] if labels != "cells" else []), *(["--work", work] if work else [])]
+    print(f"plan     {plan}")
+    print(
+        f"start    bigcell worker {shlex.join(words)} --index 0 --of 1, or as many as you like, 0 to one less than --of"
+    )
+
+
+def _end(number: int, frame: Any) -> None:
+    sys.exit(128 + number)
+
+
+def _keep_to_own_cores(workers: int) -> None:
+    """Said before the numerical libraries are loaded, which would take all cores of a machine that jobs share."""
+    from bigcell.engine.executors import thread_environment
+
+    for name, value in thread_environment(max(1, workers)).items():
+        os.environ.setdefault(name, value)
