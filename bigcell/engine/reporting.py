@@ -68,9 +68,9 @@ def gather(subject: Subject, sources: Sources) -> Facts:
     """All that there is to tell of a run."""
     plan, labels = subject.plan, sources.labels
     parts = _Parts([])
-    account = parts.make("what tasks took", lambda: Account.of(plan, sources.journal) if sources.journal else None)
+    account = parts.make("account of tasks", lambda: Account.of(plan, sources.journal) if sources.journal else None)
     histogram = parts.make("sizes of objects", lambda: _histogram(plan, sources.table) if sources.table else None)
-    seams = parts.make("a check of seams", lambda: check_seams(plan, labels) if labels else None)
+    seams = parts.make("check of seams", lambda: check_seams(plan, labels) if labels else None)
     pictures = parts.make("pictures", lambda: take_pictures(plan, sources.image, labels) if labels else None)
     status, budget = subject.status, plan.budget
     now = status.updated if status.state == "running" else None
@@ -104,7 +104,7 @@ class _Parts:
         try:
             return make()
         except Exception as error:  # labels are whole whatever becomes of their report
-            self.lost.append(f"There is no {name} in this report: {type(error).__name__}: {str(error)[:300]}")
+            self.lost.append(f"This report has no {name}: {type(error).__name__}: {str(error)[:300]}")
             return None
 
 
