@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from bigcell.core.errors import BlockError
+from bigcell.core.errors import BlockError, PlanError
 from bigcell.core.volume import Volume
 from bigcell.engine.claims import Claims, Membership, Share
 from bigcell.engine.events import Listener
@@ -43,6 +43,8 @@ def work_in_array(
     """
     member = Membership.join(outcome.work, share)
     try:
+        if not outcome.is_planned:  # joining made its folder anew
+            raise PlanError(f"the run at {outcome.work} is no longer there: it was given up or started over meanwhile")
         with closing(ArrayExecutor(member, SerialExecutor() if workers == 1 else ProcessExecutor(workers))) as executor:
             executor.learn_of_failures(outcome.scratch)
             return execute(outcome, image, given, executor, listener, executor)

@@ -292,6 +292,43 @@ def test_bad_input_is_told_by_all_and_the_run_stays(
     assert (work_of(bad) / "plan.json").exists()
 
 
+@pytest.mark.usefixtures("at_once")
+def test_one_that_is_cut_off_while_it_publishes(
+    out: Path, plain: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyError("killed")
+
+    for what in ("publish", "discard"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"bigcell.engine.output.{what}", killed)
+            with pytest.raises(KeyError, match="killed"):
+                api.worker(out, index=0, of=2)
+        assert read_status(out).workers["ended"] > 0
+    Together(out, 2).join()
+    assert files_of(out / "labels" / "cells") == plain
+    assert not work_of(out).parent.exists()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_run_that_ends_while_a_worker_comes_is_not_begun_again(
+    out: Path, plain: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    join = claims.Membership.join
+
+    def late(work: Path, share: claims.Share) -> claims.Membership:
+        monkeypatch.setattr(claims.Membership, "join", join)
+        api.worker(out, index=1, of=2)
+        return join(work, share)
+
+    monkeypatch.setattr(claims.Membership, "join", late)
+    seen = list[Event]()
+    result = api.worker(out, index=0, of=2, listener=seen.append)
+    assert seen == []
+    assert files_of(Path(str(result.path))) == plain
+    assert not work_of(out).parent.exists()
+
+
 def test_a_run_is_found_by_its_store_its_folder_and_its_plan(out: Path, tmp_path: Path, flow_store: Path) -> None:
     folder = work_of(out)
     for place in (folder, folder / "plan.json"):
