@@ -16,6 +16,7 @@ from bigcell.core.volume import ArrayVolume, Volume
 from bigcell.engine.budget import estimate
 from bigcell.engine.calibrate import expected_seconds
 from bigcell.engine.events import Listener, ignore
+from bigcell.engine.find_foreground import open_foreground, reopen_foreground, with_foreground
 from bigcell.engine.intensity_options import intensity_settings
 from bigcell.engine.kept import is_kept, read_kept, revive_view
 from bigcell.engine.memory import segment_in_memory
@@ -40,6 +41,7 @@ from bigcell.io.location import absolute, without_credentials
 from bigcell.io.open import ZarrVolume, open_image
 from bigcell.io.targets import check_target
 from bigcell.preprocess.channels import GREY
+from bigcell.preprocess.foreground import Foreground
 
 __all__ = ["convert", "masks", "open_volume", "plan", "rerun", "resume", "segment"]
 
@@ -50,11 +52,12 @@ open_volume = open_image
 
 @dataclass(frozen=True)
 class _Inputs:
-    """The volumes of a run, and how to open them again."""
+    """The volumes of a run, and how to open them again. `foreground`: a mask, or an intensity of the image."""
 
     image: Volume | None
     given: Volume | None
     reopen: dict[str, Any]
+    foreground: float | Volume | None = None
 
     @property
     def home(self) -> ZarrVolume | None:
@@ -69,7 +72,7 @@ def plan(image: Source | None = None, *, workers: int | None = None, **options: 
     Memory and disk come from arithmetic on blocks and tiles; the time from a calibration of a few seconds.
     """
     inputs, request = _prepare(image, options)
-    planned, count = _planned(inputs, request, workers)
+    planned, count, _ = _planned(inputs, request, workers)
     assert planned.budget is not None
     return replace(planned, budget=replace(planned.budget, seconds=expected_seconds(planned, count)))
 
@@ -119,17 +122,17 @@ def segment(
     if output is None and inputs.home is None:
         if watched is not None:
             raise SettingsError("an array is segmented in memory, without dask; leave out performance_report")
-        planned, _ = _planned(inputs, request, 1)
-        return _flatten(segment_in_memory(planned, inputs.image, inputs.given, listener))
+        planned, _, foreground = _planned(inputs, request, 1)
+        return _flatten(segment_in_memory(planned, inputs.image, inputs.given, listener, foreground))
     store = _store(inputs, output)
     target = check_target(store, labels, image=inputs.home, overwrite=overwrite)
-    planned, count = _planned(inputs, request, workers, keep_flows is not None)
+    planned, count, foreground = _planned(inputs, request, workers, keep_flows is not None)
     if cluster is None or cluster in HERE:
         check_room(planned, work_folder(store, labels, work))
     elif planned.budget is not None:
         check_queue(cluster, planned.budget.worker, network=bool(planned.model))
     kept = absolute(keep_flows) if keep_flows is not None else ""
-    outcome = Outcome(planned, target, inputs.reopen, asdict(request), kept, str(work or ""), report)
+    outcome = Outcome(planned, target, inputs.reopen, asdict(request), kept, str(work or ""), report, foreground)
     outcome.save()
     return _run(outcome, inputs, count, cluster, listener, watched)
 
@@ -217,9 +220,10 @@ def rerun(
     planned = Plan.from_json(old.plan)
     inputs = _reopen(old.command["inputs"])
     _check_unchanged(planned, inputs)
+    foreground = _planned_foreground(planned, inputs)
     store, name = output or old.command["store"], labels or old.command["labels"]
     target = check_target(store, name, image=inputs.home, overwrite=overwrite)
-    outcome = Outcome(planned, target, inputs.reopen, work_place=str(work or ""))
+    outcome = Outcome(planned, target, inputs.reopen, work_place=str(work or ""), foreground=foreground)
     outcome.save()
     result = _run(outcome, inputs, usable_workers(planned, workers), cluster, listener)
     if result.counts["labels_sha256"] != old.result["labels_sha256"]:
@@ -241,6 +245,7 @@ def _prepare(image: Source | None, options: Options) -> tuple[_Inputs, Request]:
     for name in ("model", "model_ortho"):
         if isinstance(values.get(name), Path):
             values[name] = str(values[name])
+    wanted, wanted_again = open_foreground(values.pop("foreground", None), view.get("time", 0))
     request = from_dict(Request, {k: v for k, v in values.items() if v is not None and k not in VIEW})
     if image is None and flows is None:
         raise SettingsError("neither an image nor flows were given; give an OME-Zarr, an array, or flows=")
@@ -249,7 +254,7 @@ def _prepare(image: Source | None, options: Options) -> tuple[_Inputs, Request]:
         flows = flows[:, None]  # (channel, y, x): flows of a plane
     given, given_again = _open(flows, flow_view) if flows is not None else (None, None)
     volume, again = _open(image, view) if image is not None else (None, None)
-    return _Inputs(volume, given, {"image": again, "flows": given_again}), request
+    return _Inputs(volume, given, {"image": again, "flows": given_again, "foreground": wanted_again}, wanted), request
 
 
 def _takes_grey(image: Source | None, view: dict[str, Any]) -> bool:
@@ -289,7 +294,7 @@ def _reopen(again: dict[str, Any]) -> _Inputs:
         opened[role] = open_image(view.pop("source"), **view) if view else None
     if opened["image"] is None and opened["flows"] is None:
         raise PlanError("this run was over an array in memory, which is gone; run `segment` on it again")
-    return _Inputs(opened["image"], opened["flows"], again)
+    return _Inputs(opened["image"], opened["flows"], again, reopen_foreground(again.get("foreground")))
 
 
 def _check_unchanged(planned: Plan, inputs: _Inputs) -> None:
@@ -311,10 +316,28 @@ def _check_unchanged(planned: Plan, inputs: _Inputs) -> None:
             loaded_model(planned.model_ortho, planned.model_ortho_sha256)
 
 
-def _planned(inputs: _Inputs, request: Request, workers: int | None, keep: bool = False) -> tuple[Plan, int]:
-    first = replace(make_plan(request, inputs.image, inputs.given), keep_flows=keep)
+def _planned(
+    inputs: _Inputs, request: Request, workers: int | None, keep: bool = False
+) -> tuple[Plan, int, Foreground | None]:
+    """The plan, how many workers, and the foreground, if one is asked for."""
+    first, foreground = replace(make_plan(request, inputs.image, inputs.given), keep_flows=keep), None
+    if inputs.foreground is not None:
+        first, foreground = with_foreground(first, inputs.image, inputs.given, inputs.foreground)
     count = usable_workers(first, workers)
-    return replace(first, budget=estimate(first, workers=count)), count
+    return replace(first, budget=estimate(first, workers=count)), count, foreground
+
+
+def _planned_foreground(planned: Plan, inputs: _Inputs) -> Foreground | None:
+    """The foreground of a plan that was made before, found again."""
+    if planned.foreground is None:
+        return None
+    if inputs.foreground is None:
+        raise PlanError("the foreground was an array in memory, which is gone; run `segment` again with it")
+    again, foreground = with_foreground(planned, inputs.image, inputs.given, inputs.foreground)
+    assert again.foreground is not None
+    if again.foreground.sha256 != planned.foreground.sha256:
+        raise PlanError("the foreground is not the one that was planned: put the mask back, or start anew")
+    return foreground
 
 
 def _check_keeping(inputs: _Inputs, output: str | Path | None, place: str | Path, overwrite: bool) -> None:

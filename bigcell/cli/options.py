@@ -41,6 +41,14 @@ Anisotropy = Annotated[
 Flows = Annotated[
     str | None, _option("--flows", "PATH", "OME-Zarr of flows dz, dy, dx and cell probability, instead of a network.")
 ]
+Foreground = Annotated[
+    str | None,
+    _option(
+        "--foreground",
+        "MASK|NUMBER",
+        "Segment only where this OME-Zarr, of any resolution, is not 0, or where it is brighter than this.",
+    ),
+]
 MinSize = Annotated[int | None, _option("--min-size", "VOXELS", "Smaller objects are removed; 15 is the default.")]
 MaxSize = Annotated[
     int | None, _option("--max-size", "VOXELS", "Larger objects are removed; 0, no limit, is the default.")
@@ -165,6 +173,8 @@ def work(source: str | None, given: dict[str, Any]) -> dict[str, Any]:
     for name, option in (("view_weights", "--view-weights"), ("flow3D_smooth", "--flow3d-smooth")):
         if name in values:
             values[name] = reals(option, values[name])
+    if "foreground" in values:
+        values["foreground"] = number_or_path(values["foreground"])
     if "percentile" in values:
         values["percentile"] = pair("--percentile", values["percentile"])
     if "lowhigh" in values:
@@ -219,6 +229,18 @@ def reals(option: str, text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise SettingsError(f"{option} {text!r}: wanted one number or three, as in 2,1,1") from error
+
+
+def number_or_path(text: str) -> float | str:
+    """A number, or else a path as it is.
+
+    >>> number_or_path("120"), number_or_path("./120")
+    (120.0, './120')
+    """
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def pair(option: str, text: str) -> tuple[float, float]:

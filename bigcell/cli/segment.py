@@ -26,6 +26,7 @@ def segment(
     region: o.Region = None,
     model: o.Model = "default",
     anisotropy: o.Anisotropy = None,
+    foreground: o.Foreground = None,
     flows: o.Flows = None,
     cellprob_threshold: o.Threshold = 0.0,
     min_size: o.MinSize = 15,

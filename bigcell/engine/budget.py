@@ -72,8 +72,12 @@ def estimate(plan: Plan, *, workers: int = 1) -> Budget:
     worker = int(base + max(peaks))
     driver = int(DRIVER + BLOCK_NOTE * len(plan.grid) + _intensity_tables(plan))
     slab, scratch = choose_order(plan, workers)
-    output = int(plan.voxels * (0.5 + KEPT_FLOWS * plan.keep_flows))
+    output = int(plan.voxels * (0.5 * plan.share + KEPT_FLOWS * plan.keep_flows))
     files = 9 * len(plan.grid) + 2 * (len(plan.lattice.cubes) if plan.model else 0)
+    if plan.foreground is not None:
+        worker, driver = worker + 2 * plan.foreground.cells, driver + 3 * plan.foreground.cells  # packed and not
+        done = max(plan.share, plan.tile_share)
+        scratch, files = scratch if slab else int(scratch * done), int(files * done)  # a slab may be full of it
     return Budget(worker, driver, scratch, output, files, 0.0, workers, slab)
 
 
@@ -94,6 +98,8 @@ def _follow_bytes(plan: Plan, block: int, window: int) -> float:
     else:
         planes = min(1.0, SLAB / min(plan.grid.shape[0] + 2 * plan.settings.dynamics.halo, plan.extent[0]))
         reading = window * (8 + 2 * planes * 4 * np.dtype(plan.dtype).itemsize) + READER
+    if plan.foreground is not None:  # what is read is put together
+        reading += window * 8.0
     following = window * 9 + block * 5
     counting = window * 4 + block * (5 + FOREGROUND * 12)
     return max(reading, following, counting)

@@ -24,9 +24,9 @@ FOREGROUND = 0.4
 def expected_seconds(plan: Plan, workers: int) -> float:
     """Wall seconds of the whole run on `workers` that share this machine's cores."""
     threads = max(1, cores() // workers)
-    total = plan.voxels * (OTHER_STEPS + FOREGROUND * _follow_seconds(plan.settings.dynamics, threads))
+    total = plan.share * plan.voxels * (OTHER_STEPS + FOREGROUND * _follow_seconds(plan.settings.dynamics, threads))
     if plan.model:
-        total += _network_seconds(plan, threads)
+        total += plan.tile_share * _network_seconds(plan, threads)
     return total / workers
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil, isfinite, prod
+from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
-from bigcell.core.volume import Array, Volume
+from bigcell.core.volume import Array, ArrayVolume, Volume
 from bigcell.core.words import shape
 from bigcell.engine.foreground import note_of
 from bigcell.engine.plan import Plan
 from bigcell.io.location import without_credentials
-from bigcell.io.open import ZarrVolume, open_image
+from bigcell.io.open import ZarrVolume, open_image, read_info
 from bigcell.preprocess.channels import grey
 from bigcell.preprocess.foreground import Foreground, Span, cell_counts, cell_side, grown, occupied, span
 
@@ -72,6 +74,34 @@ def with_foreground(
         assert volume is not None
         found, source = _masked(plan, _Field.of(volume), wanted)
     return replace(plan, foreground=note_of(plan, found, source)), found
+
+
+def open_foreground(source: Any, time: int = 0) -> tuple[float | Volume | None, dict[str, Any] | None]:
+    """What the user gave as foreground, opened, and what opens it again (None for an array in memory).
+
+    `source`: an intensity, an OME-Zarr mask (path), an array or volume; of a mask with several times that of the image.
+    """
+    if source is None:
+        return None, None
+    if isinstance(source, bool | np.bool_):
+        raise SettingsError(f"foreground {source}: wanted an intensity of the image, as in 120, or a mask")
+    if isinstance(source, Real):
+        return float(source), {"threshold": float(source)}
+    if isinstance(source, np.ndarray):
+        return ArrayVolume(source), None
+    if not isinstance(source, str | Path):
+        return source, None
+    mask = open_image(source, time=time if read_info(source).length("t") > 1 else 0)
+    return mask, {"source": mask.info.source, "time": mask.time}
+
+
+def reopen_foreground(again: Mapping[str, Any] | None) -> float | Volume | None:
+    """What `open_foreground` told how to open again."""
+    if not again:
+        return None
+    if "threshold" in again:
+        return float(again["threshold"])
+    return open_image(again["source"], time=int(again["time"]))
 
 
 def _masked(plan: Plan, field: _Field, mask: Volume) -> Found:

@@ -10,11 +10,13 @@ import numpy as np
 from bigcell.core.box import Box
 from bigcell.core.volume import Array, Volume
 from bigcell.engine.events import Listener, ignore
+from bigcell.engine.foreground import ENTRY
 from bigcell.engine.job import Job
 from bigcell.engine.number_steps import part_columns
 from bigcell.engine.plan import Plan
 from bigcell.engine.run import Result, Run, segment_volume
 from bigcell.io.scratch import MemoryScratch
+from bigcell.preprocess.foreground import Foreground
 from bigcell.stitch.number import smallest_dtype
 
 Zyx = tuple[int, int, int]
@@ -51,9 +53,20 @@ class MemoryLabels:
         return self.array[box.slices]
 
 
-def segment_in_memory(plan: Plan, image: Volume | None, given: Volume | None, listener: Listener = ignore) -> Result:
-    """Labels (z, y, x) of a volume, with every step of the road run here and nothing written to disk."""
+def segment_in_memory(
+    plan: Plan,
+    image: Volume | None,
+    given: Volume | None,
+    listener: Listener = ignore,
+    foreground: Foreground | None = None,
+) -> Result:
+    """Labels (z, y, x) of a volume, with every step of the road run here and nothing written to disk.
+
+    `foreground`: the one of the plan, if it has one.
+    """
     run = Run(Job(plan, image, given, MemoryScratch()), listener=listener)
+    if foreground is not None:
+        run.job.scratch.save(ENTRY, foreground.arrays())
     held: list[MemoryLabels] = []
 
     def place(count: int) -> MemoryLabels:

@@ -66,6 +66,9 @@ class Options(MaskOptions, IntensityOptions, FlowOptions, total=False):
 
     `level`, `channels`, `time`, `region`: which part of an OME-Zarr image; see `open_volume`.
     Channels ``["grey"]``: the mean of all.
+    `foreground`: where there may be cells; blocks that have to do with nothing of it are skipped. A mask (not zero
+    there) of any resolution, an OME-Zarr (path) or array over the field of the image; or an intensity, above which,
+    and a diameter around, there may be some. All that is said of the image (percentiles) is said of the foreground.
     `flows`: an OME-Zarr (path) or array (4, z, y, x) of dz, dy, dx (five times unit length) and cell probability
     (logit), used instead of a network; flows of a plane may be (3, y, x): dy, dx and cell probability.
     The others are those of `bigcell.engine.request.Request`.
@@ -75,6 +78,7 @@ class Options(MaskOptions, IntensityOptions, FlowOptions, total=False):
     channels: Sequence[int | str] | None
     time: int
     region: Box | None
+    foreground: Source | float | None
     flows: Source | None
     model: str | Path
     diameter: float | str | None

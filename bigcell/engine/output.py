@@ -19,6 +19,7 @@ from bigcell.engine.account import begin_session
 from bigcell.engine.bad_chunks import bad_chunks
 from bigcell.engine.events import Listener, Notice, ignore
 from bigcell.engine.executors import Executor
+from bigcell.engine.foreground import ENTRY
 from bigcell.engine.job import Job
 from bigcell.engine.plan import Plan
 from bigcell.engine.reporting import REPORT_FILE, Sources, Subject, gather, write_report
@@ -33,6 +34,7 @@ from bigcell.io.scratch import DiskScratch
 from bigcell.io.tables import ObjectTable
 from bigcell.io.targets import LabelTarget
 from bigcell.io.write import LabelStore, create_labels, reopen_labels
+from bigcell.preprocess.foreground import Foreground
 from bigcell.provenance.fingerprint import difference
 from bigcell.provenance.record import RunRecord, host, versions
 from bigcell.stitch.number import smallest_dtype
@@ -69,7 +71,8 @@ class Outcome:
     """A plan, its inputs and the place for its labels: what `resume` reads back. `inputs` reopens the inputs.
 
     `request` is what was asked for, `kept` the path where flows are to be kept ("" for nowhere), `work_place` the
-    folder to work in ("" for the usual one), `report` whether a page about the run is put beside the labels.
+    folder to work in ("" for the usual one), `report` whether a page about the run is put beside the labels,
+    `foreground` that of the plan, if it has one, until it is saved.
     """
 
     plan: Plan
@@ -79,6 +82,7 @@ class Outcome:
     kept: str = ""
     work_place: str = ""
     report: bool = True
+    foreground: Foreground | None = field(default=None, repr=False)
 
     @property
     def work(self) -> Path:
@@ -93,6 +97,8 @@ class Outcome:
                 "or start over with --overwrite"
             )
         _remove(self.work)  # also what a run that was killed while it tidied up has left
+        if self.foreground is not None:  # before the plan: where there is one, there is all that it needs
+            DiskScratch(self.work / "scratch" / self.plan.id[:12]).save(ENTRY, self.foreground.arrays())
         values = {
             "plan": self.plan.to_json(),
             "target": vars(self.target),
@@ -280,7 +286,7 @@ def _record(outcome: Outcome, run: Run, count: int) -> RunRecord:
 
 
 def tallies(run: Run) -> dict[str, int]:
-    """What was counted on the way: foreground voxels, handed over, lost; network tiles."""
+    """What was counted on the way: foreground voxels, handed over, lost; network tiles; blocks that were skipped."""
     counted = run.sums
     none = Counter[str]()
     return {
@@ -292,4 +298,5 @@ def tallies(run: Run) -> dict[str, int]:
         "filled": counted.get("fill", none)["filled"],
         "tiles": counted.get("predict", none)["tiles"],
         "bad_chunks": len(bad_chunks(run.job.scratch)),
+        "skipped": len(run.job.grid) - len(run.blocks),
     }

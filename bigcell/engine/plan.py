@@ -124,6 +124,11 @@ class Plan:
         return 1.0 if self.foreground is None else min(1.0, self.foreground.blocks / len(self.grid))
 
     @property
+    def tile_share(self) -> float:
+        """The part of the network's tiles that is run."""
+        return 1.0 if self.foreground is None else min(1.0, self.foreground.tiles / self.lattice.tiles)
+
+    @property
     def voxels(self) -> int:
         z, y, x = self.extent
         return z * y * x

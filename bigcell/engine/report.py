@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from bigcell.core.words import duration, shape, size
+from bigcell.engine.foreground import skipped_notice
 from bigcell.preprocess.normalize import describe
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def plan_table(plan: Plan) -> str:
         ("voxel", f"{um.z:g} x {um.y:g} x {um.x:g} um" if um.known else "size unknown, taken as 1 x 1 x 1"),
         ("blocks", f"{len(plan.grid)} of {shape(plan.grid.shape)}"),
     ]
+    if plan.foreground is not None:
+        rows.append(("foreground", skipped_notice(plan)))
     if plan.model:
         lattice = plan.lattice
         seen = [lattice.input_voxels(v) for v in lattice.views]
