@@ -51,6 +51,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "filters": {"sharpen_radius": 6.0, "smooth_radius": 0.7},
     "tile_norm": {"tile_norm_blocksize": 20, "tile_norm_smooth3D": 2},
     "on_bad_chunk": {"on_bad_chunk": "fill"},
+    "foreground": {"foreground": 600.0},
 }
 
 
@@ -98,7 +99,8 @@ def test_promises(name: str, image: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
     # Once: as many tiles as the lattice has, whatever the blocks.
     plan = Plan.from_json(read_record(blocks.path or "").plan)
-    assert whole.counts["tiles"] == blocks.counts["tiles"] == plan.lattice.tiles
+    tiles = plan.lattice.tiles if plan.foreground is None else plan.foreground.tiles
+    assert whole.counts["tiles"] == blocks.counts["tiles"] == tiles
 
     # Unlosable: interrupted half way and taken up again, the same bytes.
     half = sum(stage["tasks"] for stage in blocks.stages.values()) // 2
