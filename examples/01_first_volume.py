@@ -59,7 +59,7 @@ def main() -> None:
         sample.image, labels.astype(np.int64), options.folder / "slices.png",
         spacing=sample.spacing, title=f"{result.objects} cells, F1 {found.f1:.3f}",
     )  # fmt: skip
-    print(f"labels   {result.path}\npicture  {picture}")
+    print(f"labels   {result.path}\npicture  {picture}\nreport   {result.path}/report.html")
 
     with bigcell.view(store) as shown:
         print(f"view     {shown.url}")
