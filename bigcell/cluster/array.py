@@ -164,8 +164,10 @@ class StageShare:
         items = self.tasks.items
         size = max(1, min(MOST, len(items) // (SHARES * self.member.share.of)))
         for piece in self.member.share.ordered({i // size for i in self.waiting.values()}):
-            if claims.take(items.key(piece * size)):
-                self._look()  # who had it before may have done a part
+            name = items.key(piece * size)
+            if claims.take(name):
+                if claims.is_inherited(name):  # who had it before may have done a part
+                    self._look()
                 for i in range(piece * size, min((piece + 1) * size, len(items))):
                     if items.key(i) in self.waiting:
                         yield i, items.make(i)

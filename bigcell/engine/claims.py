@@ -218,11 +218,16 @@ class Claims:
                 return True
             owner, age = self._owner(path)
             if owner == self.me.name:
+                self._seen[name] = generation, owner
                 return True
             if self.me.knows_alive(owner) if owner else age <= LEASE:
                 self._seen[name] = generation, owner
                 return False
         return False
+
+    def is_inherited(self, name: str) -> bool:
+        """Whether another worker had claimed it before this one."""
+        return self._seen[name][0] > 0
 
     def _generations(self, name: str) -> Iterator[int]:
         """From the last one that is known; none if its worker is known to work."""

@@ -80,7 +80,10 @@ def test_the_claims_of_one_who_ended_are_free_at_once(tmp_path: Path) -> None:
     with joined(tmp_path, 0) as one:
         assert Claims(one, "follow").take("7")
     with joined(tmp_path, 1) as other, joined(tmp_path, 2) as third:
-        assert Claims(other, "follow").take("7")
+        own = Claims(other, "follow")
+        assert own.take("7")
+        assert own.take("8")
+        assert [own.is_inherited(name) for name in ("7", "8")] == [True, False]
         assert not Claims(third, "follow").take("7"), "but again only one has it"
 
 
