@@ -9,16 +9,19 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from bigcell.cluster.array import work_in_array
 from bigcell.cluster.choose import HERE, check_cluster, check_queue, check_watched, choose_executor
 from bigcell.core.errors import OutputError, PlanError, SettingsError
 from bigcell.core.settings import from_dict
 from bigcell.core.volume import ArrayVolume, Volume
 from bigcell.engine.budget import estimate
 from bigcell.engine.calibrate import expected_seconds
-from bigcell.engine.events import Listener, ignore
+from bigcell.engine.claims import Share, refuse_beside_workers
+from bigcell.engine.events import Listener, Notice, ignore
 from bigcell.engine.find_foreground import open_foreground, reopen_foreground, with_foreground
 from bigcell.engine.intensity_options import intensity_settings
 from bigcell.engine.kept import is_kept, read_kept, revive_view
+from bigcell.engine.look import find_run, refuse_beside_driver
 from bigcell.engine.memory import segment_in_memory
 from bigcell.engine.options import MaskOptions, Options, Source
 from bigcell.engine.output import (
@@ -35,6 +38,7 @@ from bigcell.engine.plan import Plan
 from bigcell.engine.request import Request, make_plan
 from bigcell.engine.resources import check_room, usable_workers
 from bigcell.engine.run import Result
+from bigcell.engine.scratch_cost import stage_bytes
 from bigcell.io.convert import convert
 from bigcell.io.folders import check_place
 from bigcell.io.location import absolute, without_credentials
@@ -137,6 +141,70 @@ def segment(
     return _run(outcome, inputs, count, cluster, listener, watched)
 
 
+def save_plan(
+    image: Source | None = None,
+    *,
+    output: str | Path | None = None,
+    labels: str = "cells",
+    overwrite: bool = False,
+    keep_flows: str | Path | None = None,
+    work: str | Path | None = None,
+    report: bool = True,
+    workers: int | None = None,
+    **options: Unpack[Options],
+) -> Path:
+    """Do all that `segment` does before its first task, for workers that come later. Returns the file of the plan.
+
+    Arguments are those of `segment`; `workers`: how many will share a machine. Arrays in memory are refused.
+    """
+    inputs, request = _prepare(image, options)
+    if None in [inputs.reopen[k] for k, v in (("image", inputs.image), ("flows", inputs.given)) if v is not None]:
+        raise SettingsError("an array in memory cannot be reached by workers elsewhere; write it to an OME-Zarr first")
+    if keep_flows is not None:
+        _check_keeping(inputs, output, keep_flows, overwrite)
+    store = _store(inputs, output)
+    target = check_target(store, labels, image=inputs.home, overwrite=overwrite)
+    planned, _, foreground = _planned(inputs, request, workers or 1, keep_flows is not None)
+    assert planned.budget is not None
+    if planned.budget.slab:  # workers of an array do a stage whole before the next one
+        planned = replace(planned, budget=replace(planned.budget, slab=0, scratch=stage_bytes(planned)))
+    check_room(planned, work_folder(store, labels, work))
+    kept = absolute(keep_flows) if keep_flows is not None else ""
+    outcome = Outcome(planned, target, inputs.reopen, asdict(request), kept, str(work or ""), report, foreground)
+    outcome.save()
+    return outcome.work / PLAN_FILE
+
+
+def worker(
+    plan: str | Path,
+    *,
+    index: int,
+    of: int,
+    labels: str | None = None,
+    work: str | Path | None = None,
+    workers: int = 1,
+    listener: Listener = ignore,
+) -> Result:
+    """Take part, as worker `index` of `of`, in the run that `save_plan` planned or that stopped; until it is finished.
+
+    `plan`: its file, its folder, or the store that its labels go to. Workers may begin and end at any time, and need no
+    scheduler: what they tell each other stands in the work folder. `workers`: processes of this one.
+    """
+    share = Share(index, of)
+    store, name, work = find_run(plan, labels, work)
+    folder = work_folder(store, name, work)
+    done = None if (folder / PLAN_FILE).exists() else finished(store, name)
+    if done is not None:
+        listener(Notice("this run is finished already: there is nothing to do"))
+        return done
+    outcome = Outcome.load(folder, str(work or ""))
+    refuse_beside_driver(folder)
+    inputs = _reopen(outcome.inputs)
+    _check_unchanged(outcome.plan, inputs)
+    count = usable_workers(outcome.plan, workers)
+    return work_in_array(outcome, inputs.image, inputs.given, share, count, listener)
+
+
 def masks(
     flows: str | Path,
     *,
@@ -193,6 +261,7 @@ def resume(
     if done is not None:
         return done
     outcome = Outcome.load(folder, str(work or ""))
+    refuse_beside_workers(folder, "it cannot be resumed")
     inputs = _reopen(outcome.inputs)
     _check_unchanged(outcome.plan, inputs)
     count = usable_workers(outcome.plan, workers)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from bigcell.cli import options as o
 from bigcell.cli.progress import Progress, resumable, tell
+from bigcell.cli.worker import tell_plan
 from bigcell.core.errors import SettingsError
 
 
@@ -65,6 +66,9 @@ def segment(
     picture: Annotated[
         str | None, typer.Option("--picture", metavar="PNG", help="Also write slices with outlines to this file.")
     ] = None,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="Plan, and leave the work to `bigcell worker`.", show_default=False)
+    ] = False,
 ) -> None:
     """Find the cells in IMAGE. The labels go into the image's own store, or to --output.
 
@@ -77,20 +81,26 @@ def segment(
     store = output or image or flows
     if picture is not None and "://" in str(store):
         raise SettingsError(f"--picture is drawn from labels on a disk, these go to {store}; leave it out")
+    for_both: Any = {
+        "output": output,
+        "labels": labels,
+        "overwrite": overwrite,
+        "keep_flows": keep_flows,
+        "work": work,
+        "report": report,
+        "workers": workers,
+        **arguments,
+    }
+    if plan_only:
+        if (cluster, picture, performance_report) != (None, None, None):
+            raise SettingsError(
+                "--plan-only does no work: --cluster, --picture and --performance-report are not for it; leave them out"
+            )
+        tell_plan(api.save_plan(image, **for_both), str(store), labels, work)
+        return
     with resumable(store, work), Progress() as listener:
         result = api.segment(
-            image,
-            output=output,
-            labels=labels,
-            overwrite=overwrite,
-            keep_flows=keep_flows,
-            work=work,
-            report=report,
-            workers=workers,
-            cluster=cluster,
-            performance_report=performance_report,
-            listener=listener,
-            **arguments,
+            image, cluster=cluster, performance_report=performance_report, listener=listener, **for_both
         )
     tell(result)
     if picture is not None and result.path is not None:

@@ -17,6 +17,7 @@ from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputErro
 from bigcell.core.volume import Volume
 from bigcell.engine.account import begin_session
 from bigcell.engine.bad_chunks import bad_chunks
+from bigcell.engine.claims import refuse_beside_workers
 from bigcell.engine.events import Listener, Notice, ignore
 from bigcell.engine.executors import Executor
 from bigcell.engine.foreground import ENTRY
@@ -26,7 +27,8 @@ from bigcell.engine.reporting import REPORT_FILE, Sources, Subject, gather, writ
 from bigcell.engine.run import Result, Run, segment_volume, write_table
 from bigcell.engine.settings import output_chunks
 from bigcell.engine.status import StatusFile
-from bigcell.io.flows import FlowStore, publish_flows
+from bigcell.engine.turns import ALONE, Turns
+from bigcell.io.flows import FlowStore, create_flows, publish_flows
 from bigcell.io.location import absolute, group_is_there, is_url, joined, read_bytes
 from bigcell.io.open import ZarrVolume
 from bigcell.io.publish import publish
@@ -88,9 +90,20 @@ class Outcome:
     def work(self) -> Path:
         return work_folder(self.target.store, self.target.name, self.work_place or None)
 
+    @property
+    def scratch(self) -> DiskScratch:
+        """What the tasks leave for each other."""
+        return DiskScratch(self.work / "scratch" / self.plan.id[:12])
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether there is an unfinished run in the work folder."""
+        return (self.work / PLAN_FILE).exists()
+
     def save(self) -> None:
         """Make the work folder, with the plan in it. Refuses one that holds another unfinished run."""
-        if (self.work / PLAN_FILE).exists() and not self.target.overwrite:
+        refuse_beside_workers(self.work, "it cannot be started over")
+        if self.is_planned and not self.target.overwrite:
             raise OutputError(
                 f"an unfinished run is at {self.work}: continue it with `bigcell resume {self.target.store}"
                 f"{f' --work {self.work_place}' if self.work_place else ''}`, "
@@ -98,7 +111,7 @@ class Outcome:
             )
         _remove(self.work)  # also what a run that was killed while it tidied up has left
         if self.foreground is not None:  # before the plan: where there is one, there is all that it needs
-            DiskScratch(self.work / "scratch" / self.plan.id[:12]).save(ENTRY, self.foreground.arrays())
+            self.scratch.save(ENTRY, self.foreground.arrays())
         values = {
             "plan": self.plan.to_json(),
             "target": vars(self.target),
@@ -126,15 +139,21 @@ class Outcome:
 
 
 def execute(
-    outcome: Outcome, image: Volume | None, given: Volume | None, executor: Executor, listener: Listener = ignore
+    outcome: Outcome,
+    image: Volume | None,
+    given: Volume | None,
+    executor: Executor,
+    listener: Listener = ignore,
+    turns: Turns = ALONE,
 ) -> Result:
     """Run the plan, or what is left of it, publish the labels, and remove the work folder.
 
-    Bad input found on the way leaves nothing behind; anything else leaves the work folder for `resume`.
+    Bad input found on the way leaves nothing behind; anything else leaves the work folder for `resume`. Other drivers
+    may do the same at the same time, where `turns` says so.
     """
     status = StatusFile(outcome.work, outcome.target.name, listener)
     try:
-        return _execute(outcome, image, given, executor, status)
+        return _execute(outcome, image, given, executor, status, turns)
     except OSError as error:
         status.stop()
         if isinstance(error, BigcellError):
@@ -148,25 +167,44 @@ def execute(
 
 
 def _execute(
-    outcome: Outcome, image: Volume | None, given: Volume | None, executor: Executor, status: StatusFile
+    outcome: Outcome,
+    image: Volume | None,
+    given: Volume | None,
+    executor: Executor,
+    status: StatusFile,
+    turns: Turns,
 ) -> Result:
-    scratch = DiskScratch(outcome.work / "scratch" / outcome.plan.id[:12])
-    begin_session(scratch, time.time())
+    begin_session(outcome.scratch, time.time())
     kept = FlowStore.at(outcome.kept, outcome.plan.extent) if outcome.kept else None
-    run = Run(Job(outcome.plan, image, given, scratch, kept=kept), executor, status)
+    run = Run(Job(outcome.plan, image, given, outcome.scratch, kept=kept), executor, status)
+    if kept is not None and turns.shared:
+        turns.once("flows", lambda: b"flows" in run.job.scratch.lines(MADE), partial(_make_flows, run, kept))
     try:
-        count = segment_volume(run, lambda n: _open_labels(run, outcome, image, given, n))
+        count = segment_volume(run, lambda n: _open_labels(run, outcome, image, given, n, turns))
     except ChunkError:  # may be mended, or come back
         raise
     except InputError:
-        discard(outcome)
+        if not turns.shared:
+            discard(outcome)
         raise
-    store = run.job.labels
-    assert isinstance(store, LabelStore)
     table = _write_table(run, outcome.work / TABLE_FILE, image, given)
+    results: list[Result] = []
+    turns.once(
+        "publish", lambda: not outcome.is_planned, lambda: results.append(_publish(outcome, run, count, table, status))
+    )
+    result = results[0] if results else result_of(outcome)
+    if result is None:
+        raise PlanError(f"the run at {outcome.work} is no longer there: it was given up or started over meanwhile")
+    return result
+
+
+def _publish(outcome: Outcome, run: Run, count: int, table: Path, status: StatusFile) -> Result:
+    """The end of a run, whose labels and table are written: what only one driver may do, again if one was cut off."""
+    store, kept = run.job.labels, run.job.kept
+    assert isinstance(store, LabelStore)
     record = _record(outcome, run, count)
     if kept is not None:
-        _publish_flows(outcome, kept, image)
+        _publish_flows(outcome, kept, run.job.image)
     record_file = outcome.work / RECORD_FILE
     record_file.write_text(json.dumps(record.to_json(), indent=1))
     files = {TABLE_FILE: table, RECORD_FILE: record_file}
@@ -200,6 +238,15 @@ def finished(target_store: str | Path, name: str) -> Result | None:
     return Result(int(record.result["objects"]), path=path, counts=record.result, stages=record.stages)
 
 
+def result_of(outcome: Outcome) -> Result | None:
+    """What another driver made of this run; None if it is not finished, or if what is there is of another run."""
+    home = outcome.target.home
+    if outcome.is_planned or finished(outcome.target.store, outcome.target.name) is None:
+        return None
+    same = Plan.from_json(read_record(joined(home, RECORD_FILE)).plan).id == outcome.plan.id
+    return finished(outcome.target.store, outcome.target.name) if same else None
+
+
 def read_record(path: str | Path) -> RunRecord:
     """The run record at `path`, a path or a URL: its JSON file, or the labels' folder that holds it."""
     file = str(path)
@@ -225,24 +272,34 @@ def check_same_input(planned: Mapping[str, Any], found: Mapping[str, Any], what:
         )
 
 
-def _open_labels(run: Run, outcome: Outcome, image: Volume | None, given: Volume | None, count: int) -> LabelStore:
-    """The label store: a new one, unless tasks of an earlier run have written into it already."""
+def _open_labels(
+    run: Run, outcome: Outcome, image: Volume | None, given: Volume | None, count: int, turns: Turns
+) -> LabelStore:
+    """The label store: a new one, unless tasks of this run have written into it already."""
     like = image if isinstance(image, ZarrVolume) else given if isinstance(given, ZarrVolume) else None
     chunk, shard = output_chunks(outcome.plan.extent)
     made = run.job.scratch
-    # Said before the first task, not found from finished ones: a worker that outlives its driver may be writing still.
-    make = reopen_labels if b"labels" in made.lines(MADE) else create_labels
-    store = make(
-        outcome.target,
-        extent=outcome.plan.extent,
-        spacing=outcome.plan.spacing,
-        image=like,
-        dtype=smallest_dtype(count),
-        chunk=chunk,
-        shard=shard,
-    )
-    made.append(MADE, b"labels")
-    return store
+    about: Any = {
+        "extent": outcome.plan.extent,
+        "spacing": outcome.plan.spacing,
+        "image": like,
+        "dtype": smallest_dtype(count),
+        "chunk": chunk,
+        "shard": shard,
+    }
+
+    def make() -> None:
+        create_labels(outcome.target, **about)
+        # Said before the first task, not found from finished ones: a worker that outlives its driver may be writing.
+        made.append(MADE, b"labels")
+
+    turns.once("labels", lambda: b"labels" in made.lines(MADE), make)
+    return reopen_labels(outcome.target, **about)
+
+
+def _make_flows(run: Run, kept: FlowStore) -> None:
+    create_flows(kept)
+    run.job.scratch.append(MADE, b"flows")
 
 
 def _write_table(run: Run, path: Path, image: Volume | None, given: Volume | None) -> Path:
