@@ -34,7 +34,7 @@ class Progress:
     >>> show(StageFinished("follow", 20.0))
     >>> print(out.getvalue(), end="")
     following flows: 1 of 4, 100 k voxels/s, 30 s left
-    following flows: 4 of 4 in 20 s
+    following flows: 1 of 4 in 20 s
     """
 
     def __init__(self, out: TextIO | None = None, *, now: Callable[[], float] = time.monotonic) -> None:
@@ -42,6 +42,8 @@ class Progress:
         self._now = now
         self._bar: Any = _bars(self.out)
         self._shown: Any = None
+        self._open: dict[str, Any] = {}  # bars of stages that are done in parts, other stages between them
+        self._known: dict[tuple[str, int], int] = {}
         self._stage = StageStarted("", 0, 0, 0)
         self._begun = self._last = 0.0
         self._tasks = self._voxels = 0
@@ -59,18 +61,27 @@ class Progress:
             self._say(event.text)
 
     def _start(self, event: StageStarted) -> None:
-        self._stage, self._tasks, self._voxels = event, 0, 0
+        self._stage, self._tasks, self._voxels, self._shown = event, 0, 0, None
         self._begun = self._last = self._now()
+        known = self._known.get((event.stage, event.total), 0)
+        self._known[event.stage, event.total] = event.done
         if self._bar is not None and event.total:
-            self._close()
-            self._shown = self._bar(
+            self._show(event)
+        elif known < event.done < event.total:
+            self._print(f"{word(event.stage)}: {event.done} of {event.total} were done before")
+
+    def _show(self, event: StageStarted) -> None:
+        """The bar of a stage: a new one, or the one that it has had since its first part."""
+        if self._open.get(event.stage) is None:
+            self._open[event.stage] = self._bar(
                 total=event.total, initial=event.done, desc=word(event.stage), file=self.out, leave=event.total > 1
             )
-        elif event.done and event.done < event.total:
-            self._print(f"{word(event.stage)}: {event.done} of {event.total} were done before")
+        self._shown = self._open[event.stage]
+        self._shown.update(event.done - self._shown.n)
 
     def _advance(self, event: TaskDone) -> None:
         self._tasks += 1
+        self._known[self._stage.stage, self._stage.total] += 1
         self._voxels += event.voxels
         now = self._now()
         seconds = max(now - self._begun, 1e-9)
@@ -86,21 +97,19 @@ class Progress:
             self._print(", ".join(p for p in parts if p))
 
     def _finish(self, event: StageFinished) -> None:
-        self._close()
+        done, total = self._stage.done + self._tasks, self._stage.total
+        if self._shown is not None and done >= total:
+            self._open.pop(event.stage).close()
+        self._shown = None
         if self._bar is None and event.seconds >= WORTH_A_LINE:
-            total = self._stage.total
-            self._print(f"{word(event.stage)}: {total} of {total} in {duration(event.seconds)}")
+            self._print(f"{word(event.stage)}: {done} of {total} in {duration(event.seconds)}")
 
     def _say(self, text: str) -> None:
-        if self._shown is not None:
-            self._shown.write(text, file=self.out)
+        bar = next(iter(self._open.values()), None)
+        if bar is not None:
+            bar.write(text, file=self.out)
         else:
             self._print(text)
-
-    def _close(self) -> None:
-        if self._shown is not None:
-            self._shown.close()
-            self._shown = None
 
     def _print(self, text: str) -> None:
         print(text, file=self.out, flush=True)
@@ -109,7 +118,9 @@ class Progress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._close()
+        for bar in self._open.values():
+            bar.close()
+        self._open.clear()
 
 
 def tell(result: Result) -> None:

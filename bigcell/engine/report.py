@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bigcell.core.words import duration, shape, size
 from bigcell.engine.foreground import skipped_notice
+from bigcell.engine.scratch_cost import stage_bytes
 from bigcell.preprocess.normalize import describe
 
 if TYPE_CHECKING:
@@ -62,8 +63,12 @@ def plan_table(plan: Plan) -> str:
     if b is not None:
         rows += [
             ("memory", f"{size(b.worker)} a worker, {size(b.driver)} the driver, {b.workers} workers"),
-            ("disk", f"about {size(b.scratch)} scratch while it runs, {size(b.output)} labels, {b.files} files"),
+            ("disk", f"about {size(b.scratch)} scratch at any time, {size(b.output)} labels, {b.files} files"),
         ]
+        if b.slab:
+            layers = f"{b.slab} layers" if b.slab > 1 else "a layer"
+            every = size(stage_bytes(plan))
+            rows.append(("", f"{layers} of blocks at a time; stage after stage, as in jobs of a queue, about {every}"))
         rows += [("time", f"about {duration(b.seconds)}")] if b.seconds else []
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)

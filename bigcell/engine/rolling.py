@@ -81,11 +81,13 @@ class Rolling:
     mail: dict[tuple[int, int], Mail] = field(default_factory=dict)
     returns: dict[int, Returns] = field(default_factory=dict)
     senders: dict[int, list[int]] = field(default_factory=dict)
+    sizes: Array = field(init=False)
     wholes: dict[str, Whole] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.ways = np.full(len(self.run.job.grid), -1, np.int32)  # no voxel comes of a block that is skipped
+        self.sizes = self.run.job.grid.sizes
         journal, plan = self.run.job.journal, self.run.job.plan
         count = dict.fromkeys(self.wave.layout.stages, (len(self.run.blocks), int(self.run.sizes.sum())))
         count["predict"], count["keep"] = (len(plan.lattice.cubes), plan.voxels), (len(self.regions), plan.voxels)
@@ -126,7 +128,7 @@ class Rolling:
         """The items of a part, and the voxels of each."""
         job = self.run.job
         blocks = job.lively(self.wave.layout.slabs.blocks[slab])
-        sizes = job.grid.sizes[np.asarray(blocks, np.int64)]
+        sizes = self.sizes[np.asarray(blocks, np.int64)]
         if stage == "predict":
             return predict_tasks(job, [k for m in self.wave.new_cubes(slab) for k in cube_layer(job.plan, m)])
         if stage == "keep":

@@ -16,7 +16,7 @@ from bigcell.engine.run import Run, segment_volume
 from bigcell.io.scratch import DiskScratch
 
 NOTES: dict[str, dict[str, Any]] = {
-    "follow": {"foreground": 1, "escaped": 0, "reach": 1, "to": []},
+    "follow": {"foreground": 1, "escaped": 0, "reach": 1, "step": 1024, "to": []},
     "sinks": {"ends": 1},
     "name": {"pieces": 1, "lost": 0},
     "reduce": {"objects": 1, "kept": 1},

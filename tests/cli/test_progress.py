@@ -73,3 +73,45 @@ def test_a_terminal_gets_a_bar() -> None:
     assert "2/2" in text
     assert "a word on the way\n" in text
     assert "voxels/s" in text
+
+
+def run_in_parts(show: Progress) -> None:
+    """Two stages of four tasks, two tasks of each by turns."""
+    for done in (0, 2):
+        for stage in ("follow", "name"):
+            show(StageStarted(stage, 4, done, 4000))
+            for key in range(done, done + 2):
+                show(TaskDone(stage, str(key), 1000, 1.0, 0))
+            show(StageFinished(stage, 12.0))
+
+
+def test_parts_of_a_stage_go_on_where_it_was() -> None:
+    out, clock = io.StringIO(), ticking(3.0)
+    run_in_parts(Progress(out, now=lambda: next(clock)))
+    assert [line for line in out.getvalue().splitlines() if "left" not in line] == [
+        "following flows: 2 of 4 in 12 s",
+        "naming cells: 2 of 4 in 12 s",
+        "following flows: 4 of 4 in 12 s",
+        "naming cells: 4 of 4 in 12 s",
+    ]
+
+
+def test_parts_of_a_stage_share_a_bar() -> None:
+    made: list[str] = []
+    out = Terminal()
+    with Progress(out) as show:
+        bar = show._bar
+        show._bar = lambda **about: made.append(about["desc"]) or bar(**about)
+        run_in_parts(show)
+    assert made == ["following flows", "naming cells"]
+    assert "naming cells: 100%" in out.getvalue()
+    assert "4/4" in out.getvalue()
+
+
+def test_a_bar_of_a_stage_that_was_cut_off_is_closed() -> None:
+    out = Terminal()
+    with Progress(out) as show:
+        show(StageStarted("follow", 4, 0, 4000))
+        show(TaskDone("follow", "0", 1000, 1.0, 0))
+    assert show._open == {}
+    assert "1/4" in out.getvalue()
