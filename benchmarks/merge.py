@@ -4,9 +4,10 @@
 
 Writes what the blocks of a volume know of their objects, as the step `name` leaves it: boxes of random sizes at random
 places of a lattice, each known in part by every block that it reaches into. Then runs the steps from there to the
-object table (`reduce`, `number`, `table`) in this process and compares the table with the boxes. Prints one line of
-JSON: CPU and clock seconds of each stage with the loop and the journal, in all, and the most memory that the process
-has held. DIR (a temporary folder) takes 25 kB a block of 100 objects.
+object table (`reduce`, `number`, `table`) in this process, looks up the final ids of all pieces (`ids`), as the step
+that writes labels does, and compares the table with the boxes. Prints one line of JSON: CPU seconds of each stage with
+the loop and the journal, CPU and clock seconds in all, and the most memory that the process has held. DIR (a temporary
+folder) takes 25 kB a block of 100 objects.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from bigcell.core.box import Box
 from bigcell.dynamics.settings import GROW_STEPS
 from bigcell.engine.items import Items
 from bigcell.engine.job import Job
+from bigcell.engine.label_steps import final_ids
 from bigcell.engine.object_steps import save_pieces
 from bigcell.engine.reach import Reach
 from bigcell.engine.request import Request, make_plan
@@ -124,6 +126,7 @@ def merge(boxes: Boxes, grid: BlockGrid, folder: Path) -> dict[str, object]:
     for what, stage in {
         "reduce": lambda: run.stage("reduce", held),
         "number": lambda: number_objects(run, {}),
+        "ids": lambda: look_up(run),
         "table": lambda: write_table(run, table),
     }.items():
         before = time.process_time()
@@ -131,6 +134,12 @@ def merge(boxes: Boxes, grid: BlockGrid, folder: Path) -> dict[str, object]:
         found[what] = round(time.process_time() - before, 1)
     found |= {"cpu_seconds": round(time.process_time() - cpu, 1), "seconds": round(time.perf_counter() - clock, 1)}
     return {**found, "peak_mb": round(peak_bytes() / 1e6), "objects": run.job.offsets[-1]}
+
+
+def look_up(run: Run) -> None:
+    """The final ids of all that the blocks know, as the step that writes labels looks them up."""
+    for k in run.blocks:
+        assert final_ids(run.job, run.job.scratch.load(f"pieces/{k}")["name"]).all()
 
 
 def check(boxes: Boxes, folder: Path) -> None:

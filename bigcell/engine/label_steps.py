@@ -67,7 +67,7 @@ def _put(job: Job, block: int, values: Array, region: Box) -> None:
     part = core & region
     local = job.scratch.load_dense(f"labels/{block}", part.relative_to(core))
     if local.any():
-        ids = _final_ids(job, job.scratch.load(f"pieces/{block}")["name"])
+        ids = final_ids(job, job.scratch.load(f"pieces/{block}")["name"])
         final = np.concatenate([[0], ids]).astype(values.dtype)
         values[part.relative_to(region).slices] = final[local]
 
@@ -77,7 +77,7 @@ def _lay_over(job: Job, patch: str, core: Box, values: Array, region: Box) -> No
     held = job.scratch.load(patch)
     place = np.stack(np.unravel_index(held["at"], core.shape), 1) + np.array(core.start)
     inside = ((place >= region.start) & (place < region.stop)).all(1)
-    values[tuple((place[inside] - np.array(region.start)).T)] = _final_ids(job, held["name"][inside])
+    values[tuple((place[inside] - np.array(region.start)).T)] = final_ids(job, held["name"][inside])
 
 
 def coarsen(job: Job, item: tuple[str, int, Box]) -> dict[str, Any]:
@@ -106,8 +106,8 @@ def empty_digest(shape: tuple[int, ...]) -> bytes:
     return bytes.fromhex(_digest(np.broadcast_to(np.uint64(0), shape)))
 
 
-def _final_ids(job: Job, names: Array) -> Array:
-    """Final ids of sink names, 0 for objects that were dropped."""
+def final_ids(job: Job, names: Array) -> Array:
+    """Final ids of sink names, 0 for objects that were dropped. Read are the tables of the blocks that own them."""
     if job.plan.links:
         held = [job.scratch.load(f"roots/{k}") for k in np.unique(owners(names, job.grid))]
         linked = Lookup.join([Lookup(h["name"], h["root"]) for h in held]).of(names)
@@ -118,11 +118,19 @@ def _final_ids(job: Job, names: Array) -> Array:
 
 
 def _ranks(job: Job, names: Array) -> Array:
-    tables = []
-    for owner in np.unique(owners(names, job.grid)):
+    return Lookup.join([_ids_of(job, int(k)) for k in np.unique(owners(names, job.grid))]).of(names)
+
+
+def _ids_of(job: Job, owner: int) -> Lookup:
+    """The ids of the objects of a block, read once for the blocks around it."""
+
+    def read() -> tuple[Lookup, int]:
         held = job.scratch.load(f"ranks/{owner}")
-        tables.append(Lookup(held["name"], held["rank"] + job.offsets[job.grid.layer(int(owner))]))
-    return Lookup.join(tables).of(names)
+        ids = Lookup(held["name"], held["rank"] + job.offsets[job.grid.layer(owner)])
+        return ids, ids.key.nbytes + ids.value.nbytes
+
+    ids: Lookup = job.recent.get(("ids", owner), read)
+    return ids
 
 
 def _write_levels(labels: Labels, region: Box, values: Array) -> None:

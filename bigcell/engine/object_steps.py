@@ -66,7 +66,7 @@ def _pieces_of(job: Job, block: int) -> OwnedPieces:
         held = OwnedPieces.of(load_pieces(job, f"pieces/{block}"), job.grid)
         return held, sum(getattr(held.rows, f).nbytes for f in FIELDS) + 200 * len(held.places)
 
-    held: OwnedPieces = job.recent.get(block, read)
+    held: OwnedPieces = job.recent.get(("pieces", block), read)
     return held
 
 
