@@ -240,11 +240,11 @@ def finished(target_store: str | Path, name: str) -> Result | None:
 
 def result_of(outcome: Outcome) -> Result | None:
     """What another driver made of this run; None if it is not finished, or if what is there is of another run."""
-    home = outcome.target.home
-    if outcome.is_planned or finished(outcome.target.store, outcome.target.name) is None:
+    result = None if outcome.is_planned else finished(outcome.target.store, outcome.target.name)
+    if result is None:
         return None
-    same = Plan.from_json(read_record(joined(home, RECORD_FILE)).plan).id == outcome.plan.id
-    return finished(outcome.target.store, outcome.target.name) if same else None
+    made = Plan.from_json(read_record(joined(outcome.target.home, RECORD_FILE)).plan)
+    return result if made.id == outcome.plan.id else None
 
 
 def read_record(path: str | Path) -> RunRecord:
