@@ -12,16 +12,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from bigcell.core.volume import Array
 from bigcell.engine.plan import Plan
 from bigcell.engine.steps import STEPS
 from bigcell.io.scratch import Scratch
-from bigcell.provenance.journal import whole_lines
+from bigcell.provenance.journal import whole_notes
 from bigcell.report.blockmap import BlockSums
 from bigcell.report.facts import Stage
-from bigcell.report.timeline import BUSY, Session, Timeline
+from bigcell.report.timeline import Session, Timeline
 
 DRIVERS = "drivers"
 """The log of the scratch that says when drivers began."""
@@ -56,17 +53,16 @@ class Account:
         account = cls(plan)
         account.sessions = [Session(at, Timeline()) for at in _starts(scratch)]
         for stage in STEPS:
-            account._read(stage, whole_lines(scratch.lines(f"done/{stage}")))
+            account._read(stage, whole_notes(scratch.lines(f"done/{stage}")))
         account.sessions = [s for i, s in enumerate(account.sessions) if i == 0 or s.line.stop > 0]
         return account
 
-    def _read(self, stage: str, lines: Iterable[tuple[str, bytes]]) -> None:
+    def _read(self, stage: str, lines: Iterable[tuple[str, bytes, dict[str, Any]]]) -> None:
         seen, tasks, work, peak, retries = Seen(), 0, 0.0, 0, 0
         spans: dict[int, tuple[float, float]] = {}
-        for key, line in lines:
+        for key, _, note in lines:
             if not seen.first(key):
                 continue
-            note = json.loads(line)
             seconds, held, tries = float(note.get("seconds", 0)), int(note.get("peak", 0)), int(note.get("tries", 1))
             tasks, work, peak, retries = tasks + 1, work + seconds, max(peak, held), retries + tries - 1
             self._place(stage, key, note, seconds, tries - 1)
@@ -82,9 +78,7 @@ class Account:
         session = self.sessions[number]
         stop = max(0.0, at - session.began)
         start = max(0.0, stop - seconds)
-        session.line.add(stage, start, stop, 1.0)
-        session.line.add(BUSY, start, stop, stop - start)
-        session.line.mark(stop, peak)
+        session.line.task(stage, start, stop, peak)
         before = spans.get(number, (start, stop))
         spans[number] = (min(before[0], start), max(before[1], stop))
 
@@ -102,8 +96,11 @@ class Account:
             return
         cell = self.blocks.cell(int(key))
         self.blocks.seconds[cell] += seconds
-        self.blocks.retries[cell] += retries
-        self.blocks.objects[cell] += note.get("kept", 0) - note.get("unfit", 0)
+        if retries:
+            self.blocks.retries[cell] += retries
+        objects = note.get("kept", 0) - note.get("unfit", 0)
+        if objects:
+            self.blocks.objects[cell] += objects
 
 
 class Seen:
@@ -115,21 +112,22 @@ class Seen:
     """
 
     def __init__(self) -> None:
-        self._bits: Array = np.zeros(1024, np.uint8)
+        self._bits = bytearray(1024)
         self._others: set[str] = set()
 
     def first(self, key: str) -> bool:
         """Whether `key` is met for the first time."""
-        if not key.isdecimal() or int(key) >= LARGEST:
+        number = int(key) if key.isdecimal() else LARGEST
+        if number >= LARGEST:
             new = key not in self._others
             self._others.add(key)
             return new
-        place, bit = int(key) >> 3, 1 << (int(key) & 7)
+        place, bit = number >> 3, 1 << (number & 7)
         if place >= len(self._bits):
-            self._bits = np.concatenate([self._bits, np.zeros(place + 1, np.uint8)])
-        new = not self._bits[place] & bit
-        self._bits[place] |= bit
-        return new
+            self._bits.extend(bytes(place + 1))
+        before = self._bits[place]
+        self._bits[place] = before | bit
+        return not before & bit
 
 
 def begin_session(scratch: Scratch, now: float) -> None:

@@ -57,10 +57,16 @@ class Journal:
 
 def whole_lines(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
     """Keys and results of the lines that were written to their end: no part of a JSON object is one itself."""
+    return ((key, line) for key, line, _ in whole_notes(lines))
+
+
+def whole_notes(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes, dict[str, Any]]]:
+    """As `whole_lines`, and with each line what it stands for."""
     for line in lines:
         key, _, result = line.partition(b" ")
         try:
-            if isinstance(json.loads(result), dict):
-                yield key.decode(), result
+            note = json.loads(result)
+            if isinstance(note, dict):
+                yield key.decode(), result, note
         except (ValueError, RecursionError):
             continue

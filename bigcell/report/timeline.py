@@ -55,6 +55,20 @@ class Timeline:
         for i in range(first + 1, last):
             bins[i] += each * self.width
 
+    def task(self, stage: str, start: float, stop: float, peak: int) -> None:
+        """A task of `stage` kept a worker busy from `start` to `stop`; its process had held `peak` bytes by then."""
+        first, last = int(start / self.width), int(stop / self.width)
+        busy, done = self._rows.get(BUSY), self._rows.get(stage)
+        if not 0 <= first == last < BINS or busy is None or done is None:
+            self.add(stage, start, stop, 1.0)
+            self.add(BUSY, start, stop, stop - start)
+            self.mark(stop, peak)
+            return
+        done[first] += 1.0  # nearly all are shorter than a bin: the short way to the same
+        busy[first] += stop - start
+        self._peaks[first] = max(self._peaks[first], peak)
+        self.stop = max(self.stop, stop)
+
     def mark(self, at: float, peak: int) -> None:
         """A process had held `peak` bytes by `at`."""
         at = max(0.0, at)

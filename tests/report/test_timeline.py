@@ -71,3 +71,17 @@ def test_a_run_that_has_done_nothing_has_no_times() -> None:
     times = join_times([Session(5.0, Timeline())], until=25.0)
     assert times is not None
     assert times.width * SHOWN == pytest.approx(20)
+
+
+@given(st.lists(st.tuples(st.floats(0, 500), st.one_of(st.floats(0, 0.2), st.floats(0, 300)), st.integers(0, 99))))
+def test_the_short_way_is_the_long_way(tasks: list[tuple[float, float, int]]) -> None:
+    short, plain = Timeline(), Timeline()
+    for start, long, peak in tasks:
+        short.task("follow", start, start + long, peak)
+        plain.add("follow", start, start + long, 1.0)
+        plain.add(BUSY, start, start + long, start + long - start)
+        plain.mark(start + long, peak)
+    assert (short.width, short.stop, short.rows) == (plain.width, plain.stop, plain.rows)
+    for row in ("follow", BUSY):
+        assert np.array_equal(short.upto(row, np.arange(900)), plain.upto(row, np.arange(900)))
+    assert short.peak(0, 1000) == plain.peak(0, 1000)
