@@ -56,7 +56,8 @@ open_volume = open_image
 
 @dataclass(frozen=True)
 class _Inputs:
-    """The volumes of a run, and how to open them again. `foreground`: a mask, or an intensity of the image."""
+    """The volumes of a run, and how to open them again. `foreground`: a mask, or an intensity of the image; the work
+    folder has it afterwards."""
 
     image: Volume | None
     given: Volume | None
@@ -363,7 +364,7 @@ def _reopen(again: dict[str, Any]) -> _Inputs:
         opened[role] = open_image(view.pop("source"), **view) if view else None
     if opened["image"] is None and opened["flows"] is None:
         raise PlanError("this run was over an array in memory, which is gone; run `segment` on it again")
-    return _Inputs(opened["image"], opened["flows"], again, reopen_foreground(again.get("foreground")))
+    return _Inputs(opened["image"], opened["flows"], again)
 
 
 def _check_unchanged(planned: Plan, inputs: _Inputs) -> None:
@@ -400,9 +401,10 @@ def _planned_foreground(planned: Plan, inputs: _Inputs) -> Foreground | None:
     """The foreground of a plan that was made before, found again."""
     if planned.foreground is None:
         return None
-    if inputs.foreground is None:
+    wanted = reopen_foreground(inputs.reopen.get("foreground"))
+    if wanted is None:
         raise PlanError("the foreground was an array in memory, which is gone; run `segment` again with it")
-    again, foreground = with_foreground(planned, inputs.image, inputs.given, inputs.foreground)
+    again, foreground = with_foreground(planned, inputs.image, inputs.given, wanted)
     assert again.foreground is not None
     if again.foreground.sha256 != planned.foreground.sha256:
         raise PlanError("the foreground is not the one that was planned: put the mask back, or start anew")

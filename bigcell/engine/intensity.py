@@ -67,7 +67,7 @@ def _counted_levels(job: Job, stage: Stage) -> Iterator[tuple[Levels, list[str]]
         turn += 1
     percentile, total = plan.settings.normalize.percentile, totals(job)
     measured = np.flatnonzero(total)
-    nearest = nearest_of(measured, len(total))
+    nearest = np.searchsorted(measured, nearest_of(measured, len(total)))
     for c, name in enumerate(names):
         every = ranges_of(searches[c], ends[c], seen_dtype(plan), total, percentile)
         ranges = Ranges(*(getattr(every, f.name)[measured] for f in fields(Ranges)))
