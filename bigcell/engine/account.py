@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from bigcell.core.words import word
+from bigcell.engine.failures import TRIED
 from bigcell.engine.plan import Plan
 from bigcell.engine.steps import STEPS
 from bigcell.io.scratch import Scratch
@@ -26,6 +29,8 @@ BY_BLOCK = frozenset({"follow", "settle", "sinks", "name", "reduce", "check", "f
 """Stages whose tasks are named by their block."""
 OF_ALL = BY_BLOCK - {"settle", "reduce"} | {"statistics", "predict", "keep", "apply"}
 """Stages that go over every voxel of the volume."""
+MOST_KINDS = 200
+"""Kinds of failed tries that are told apart."""
 MOST_SESSIONS = 50
 NEAR = 60.0
 """Where there are more drivers than that, those that began within so many seconds count as one."""
@@ -40,6 +45,8 @@ class Account:
     plan: Plan
     stages: dict[str, Stage] = field(default_factory=dict)
     sessions: list[Session] = field(default_factory=list)
+    tried: Counter[str] = field(default_factory=Counter)
+    """How often tries failed, by stage and error."""
     blocks: BlockSums = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,6 +61,9 @@ class Account:
         account.sessions = [Session(at, Timeline()) for at in _starts(scratch)]
         for stage in STEPS:
             account._read(stage, whole_notes(scratch.lines(f"done/{stage}")))
+        for line in _parsed(scratch.lines(TRIED)):
+            what = f"{word(str(line.get('stage')))}: {line.get('error')}"
+            account.tried[what if what in account.tried or len(account.tried) < MOST_KINDS else "others"] += 1
         account.sessions = [s for i, s in enumerate(account.sessions) if i == 0 or s.line.stop > 0]
         return account
 
@@ -137,7 +147,7 @@ def begin_session(scratch: Scratch, now: float) -> None:
 
 def _starts(scratch: Scratch) -> list[float]:
     """When drivers began, in order; of very many those that began together are one."""
-    found = sorted(_times(scratch.lines(DRIVERS)))
+    found = sorted(float(line["at"]) for line in _parsed(scratch.lines(DRIVERS)) if "at" in line)
     if len(found) > MOST_SESSIONS:
         apart: list[float] = []
         for at in found:
@@ -147,9 +157,11 @@ def _starts(scratch: Scratch) -> list[float]:
     return found
 
 
-def _times(lines: Iterable[bytes]) -> Iterator[float]:
+def _parsed(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
-            yield float(json.loads(line)["at"])
-        except (ValueError, KeyError, TypeError):  # torn by the death of its writer
+            found = json.loads(line)
+        except ValueError:  # torn by the death of its writer
             continue
+        if isinstance(found, dict):
+            yield found

@@ -7,12 +7,15 @@ all others are done, with a `BlockError` that lists them; `resume` does only tho
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import parent_process
+from traceback import format_exception
 from typing import Any
 
 from bigcell.core.box import Box
@@ -42,6 +45,10 @@ MOST = 100
 """So many tasks set aside are no accident: the stage is given up."""
 TOLD = 5
 """Failures that an error lists."""
+TRIED = "tried"
+"""The log of the scratch with every try that failed: a file for each process, a line of JSON for each try."""
+TRACE = 6
+"""Parts of a traceback that are put down."""
 FAILED = "failed"
 """The key of a note that tells of a failure instead of a result."""
 SICK = 70
@@ -80,12 +87,21 @@ def attempt(job: Job, stage: str, task: Task) -> tuple[int, Note]:
             if is_final(error):
                 raise _as_ours(error) from error
             said = describe(error)
+            _put_down(job, stage, item, error)
             if _is_sick(error) and parent_process() is not None:
                 _LOG.error("%s of %s: %s; this worker ends", stage, key_of(item), said)
                 os._exit(SICK)  # nothing that this process does on its device can succeed any more
             if tries < TRIES and isinstance(error, OSError | ChunkError):
                 time.sleep(WAIT * 2 ** (tries - 1))
     return place, failure_note(job, stage, item, said)
+
+
+def _put_down(job: Job, stage: str, item: Any, error: BaseException) -> None:
+    """A try that failed goes to the log of this process, wherever it runs: stage, task, error and where it arose."""
+    trace = "".join(format_exception(error)[-TRACE:])
+    line = {"at": round(time.time(), 1), "stage": stage, "key": key_of(item), "error": describe(error), "trace": trace}
+    with suppress(OSError):  # what stopped the task may stop this too
+        job.scratch.append(TRIED, json.dumps(line).encode())
 
 
 def failure_note(job: Job, stage: str, item: Any, said: str) -> Note:

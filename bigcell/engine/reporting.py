@@ -30,6 +30,8 @@ from bigcell.report.timeline import join_times
 
 REPORT_FILE = "report.html"
 BINS_A_DECADE = 8
+TOLD = 20
+"""Reasons of failed tries that are listed."""
 Part = TypeVar("Part")
 
 
@@ -89,7 +91,7 @@ def gather(subject: Subject, sources: Sources) -> Facts:
         seams=seams,
         pictures=pictures or (),
         failures=tuple(_failure(about) for about in status.failures),
-        notices=status.notices,
+        notices=(*status.notices, *_tried(account)),
     )
     return replace(facts, lost=tuple(parts.lost))
 
@@ -181,6 +183,11 @@ def _histogram(plan: Plan, table: Path) -> Histogram | None:
     last = min(len(counts), int(max([filled[-1], *limits])) + 2)
     edges = tuple(round(10 ** (k / BINS_A_DECADE), 3) for k in range(first, last + 1))
     return Histogram(edges, tuple(int(n) for n in counts[first:last]), sizes.min_size, sizes.max_size)
+
+
+def _tried(account: Account | None) -> list[str]:
+    """The commonest reasons for which tasks were tried again."""
+    return [f"{times} x tried in vain: {what}" for what, times in account.tried.most_common(TOLD)] if account else []
 
 
 def _failure(about: Mapping[str, Any]) -> str:

@@ -148,6 +148,7 @@ def test_a_resumed_run_counts_everything_once(
     assert other.blocks is not None
     assert facts.blocks.quantities[1] == other.blocks.quantities[1]
     assert facts.blocks.quantities[2].sum == 1  # of block 2; what was set aside was not done
+    assert facts.notices == ("4 x tried in vain: naming cells: ZeroDivisionError: division by zero",)
     assert facts.times is not None
     assert len(facts.times.pauses) == 1
     assert "by 2 drivers" in dict(facts.rows)["took"]
