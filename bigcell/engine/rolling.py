@@ -163,8 +163,7 @@ class Rolling:
 
     def _arrived(self, key: str, note: Note) -> None:
         self.ways[int(key)] = note["reach"]
-        slab = self.wave.layout.slabs.of_block(int(key))
-        self.wave.ways[slab] = max(self.wave.ways[slab], note["reach"])
+        self.wave.went(self.wave.layout.slabs.of_block(int(key)), note["reach"])
 
     def _post(self, turn: int, sender: int, receivers: Sequence[int]) -> None:
         for block in receivers:

@@ -5,6 +5,9 @@ Bytes of a voxel were measured with ``python benchmarks/scratch.py``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil, prod
 from typing import TYPE_CHECKING
 
@@ -14,7 +17,7 @@ from bigcell.tiling.blend import FLOW_BITS
 
 if TYPE_CHECKING:
     from bigcell.engine.plan import Plan
-    from bigcell.engine.wave import Layout, Wave
+    from bigcell.engine.wave import Wave
 
 FLOWS = 5.5
 """Bytes for the flows of a voxel of the network's grid."""
@@ -28,8 +31,10 @@ WAY = 64
 """Voxels that a voxel is thought to go."""
 BUSY = 8
 """A slab has so many blocks for each worker: of a part of a stage the last tasks leave workers idle."""
-FEWEST = 4
-"""A volume of fewer slabs is done stage after stage."""
+FEWEST, MOST = 4, 500
+"""A volume of fewer slabs is done stage after stage; more of them would save nothing."""
+THIN = 8
+"""Nor would slabs that are thinner than this part of the way that voxels can come."""
 WORTH = 0.6
 """And so is one where slabs would take more than this share of the scratch."""
 
@@ -38,7 +43,8 @@ def choose_order(plan: Plan, workers: int) -> tuple[int, int]:
     """How many layers of blocks are done together, 0 for stage after stage; and bytes of scratch at any time."""
     layers = len(plan.grid.layers)
     plain = stage_bytes(plan)
-    each = ceil(BUSY * workers / len(plan.grid.layers[0]))
+    thin = _reach(plan) / THIN / plan.grid.shape[plan.grid.layer_axis]
+    each = ceil(max(BUSY * workers / len(plan.grid.layers[0]), thin, layers / MOST))
     if ceil(layers / each) >= FEWEST:
         rolled = slab_bytes(plan, each)
         if rolled <= WORTH * plain:
@@ -61,6 +67,7 @@ def slab_bytes(plan: Plan, layers: int) -> int:
     shard = FlowStore.at("", plan.extent).grid.shard
     regions = list(Box.of(tuple(extent)).split(shard)) if plan.keep_flows else []
     wave = Wave(Layout.of(plan, layers, regions))
+    sizes = _Sizes.of(plan, wave.layout.slabs.cuts)
     now, most = 0.0, 0.0
     while (part := wave.next()) is not None:
         stage, slab, _ = part
@@ -68,35 +75,51 @@ def slab_bytes(plan: Plan, layers: int) -> int:
         if stage == "follow":
             _follow(wave, plan, slab)
         wave.finish(part)
-        now += sum(_bytes(plan, wave.layout, *entry) for entry in wave.held - before)
-        now += LASTING * _voxels(plan, wave.layout, slab) if stage == "name" else 0.0
+        now += sum(sizes.of_entry(*entry) for entry in wave.held - before)
+        now += LASTING * sizes.slabs[slab] if stage == "name" else 0.0
         most = max(most, now)
-        now -= sum(_bytes(plan, wave.layout, *entry) for entry in wave.released())
+        now -= sum(sizes.of_entry(*entry) for entry in wave.released())
     return int(most)
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """Voxels of each slab, and of the network's grid in each layer of cubes, what overlaps counted twice."""
+
+    slabs: list[int]
+    cubes: list[int]
+
+    @classmethod
+    def of(cls, plan: Plan, cuts: Sequence[int]) -> _Sizes:
+        axis = plan.grid.layer_axis
+        plane = plan.voxels // plan.extent[axis]
+        cubes: list[int] = []
+        if plan.model:
+            across = prod(sum(_sides(plan, a)) for a in range(3) if a != axis)
+            cubes = [side * across for side in _sides(plan, axis)]
+        return cls([(b - a) * plane for a, b in pairwise(cuts)], cubes)
+
+    def of_entry(self, kind: str, number: int) -> float:
+        """Bytes for a layer of cubes, or for a slab."""
+        return FLOWS * self.cubes[number] if kind == "flows" else PASSING[kind] * self.slabs[number]
 
 
 def _follow(wave: Wave, plan: Plan, slab: int) -> None:
     """What following is thought to find: steps and ways as they are in cells, and mail for the slabs around."""
-    wave.ways[slab] = max(WAY, round(2 * (plan.settings.diameter or 0)))
-    summed = plan.model and plan.settings.flows.views == "sum" and len(plan.lattice.views) > 1
-    wave.step = round(STEP * (2 if summed else 1)) << FLOW_BITS
+    wave.went(slab, max(WAY, round(2 * (plan.settings.diameter or 0))))
+    wave.step = round(_step(plan) * (1 << FLOW_BITS))
     if not wave.layout.still:
         near = (slab - 1, slab, slab + 1)
         wave.waiting.update((1, s) for s in near if 0 <= s < len(wave.layout.slabs))
 
 
-def _voxels(plan: Plan, layout: Layout, slab: int) -> int:
-    cuts, axis = layout.slabs.cuts, plan.grid.layer_axis
-    return plan.voxels // plan.extent[axis] * (cuts[slab + 1] - cuts[slab])
+def _step(plan: Plan) -> float:
+    summed = plan.model and plan.settings.flows.views == "sum" and len(plan.lattice.views) > 1
+    return STEP * (2 if summed else 1)
 
 
-def _bytes(plan: Plan, layout: Layout, kind: str, number: int) -> float:
-    """Of a layer of cubes, or of a slab."""
-    if kind != "flows":
-        return PASSING[kind] * _voxels(plan, layout, number)
-    sides = [_sides(plan, axis) for axis in range(3)]
-    axis = plan.grid.layer_axis
-    return FLOWS * sides[axis][number] * prod(sum(side) for a, side in enumerate(sides) if a != axis)
+def _reach(plan: Plan) -> float:
+    return 0.0 if plan.is_planar else plan.settings.dynamics.niter * _step(plan)
 
 
 def _sides(plan: Plan, axis: int) -> list[int]:

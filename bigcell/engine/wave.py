@@ -131,8 +131,9 @@ def _cover(plan: Plan, slabs: Slabs, slab: int) -> range:
     window = Box(tuple(start), tuple(stop)) & Box.of(plan.extent)
     box = plan.grids.network_box(smoothing_window(window, plan.extent, plan.settings.flows.smooth))
     tiles, group = plan.lattice.axes[axis], plan.lattice.group
-    hit = [i for i, s in enumerate(tiles.starts) if s < box.stop[axis] and s + tiles.size > box.start[axis]]
-    return range(hit[0] // group, hit[-1] // group + 1)
+    first = bisect_right(tiles.starts, box.start[axis] - tiles.size)
+    last = bisect_left(tiles.starts, box.stop[axis]) - 1
+    return range(first // group, last // group + 1)
 
 
 @dataclass
@@ -149,13 +150,22 @@ class Wave:
     waiting: set[tuple[int, int]] = field(default_factory=set)
     ways: list[int] = field(default_factory=list)
     step: int = 0
+    furthest: int = 0
+    """The largest of `ways`."""
     made: set[int] = field(default_factory=set)
     """Layers of cubes that the network was run for."""
     held: set[tuple[str, int]] = field(default_factory=set)
     """Scratch that stands: flows by layer of cubes; ends, histograms and sinks by slab."""
 
+    _first_left: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ROAD, 0))
+
     def __post_init__(self) -> None:
         self.ways = [0] * len(self.layout.slabs)
+
+    def went(self, slab: int, way: int) -> None:
+        """Voxels of `slab` went so far, or further."""
+        self.ways[slab] = max(self.ways[slab], way)
+        self.furthest = max(self.furthest, way)
 
     @property
     def reach(self) -> int:
@@ -218,7 +228,9 @@ class Wave:
 
     def _left(self, stage: str) -> Iterator[int]:
         done = self.done[stage]
-        return (s for s in range(len(self.layout.slabs)) if s not in done)
+        while self._first_left[stage] in done:
+            self._first_left[stage] += 1
+        return (s for s in range(self._first_left[stage], len(self.layout.slabs)) if s not in done)
 
     def _round_failures(self) -> Part | None:
         """What can be done although something before it in its stage has failed."""
@@ -262,7 +274,7 @@ class Wave:
 
     @property
     def _furthest(self) -> int:
-        return 0 if self.layout.still else max(self.ways)
+        return 0 if self.layout.still else self.furthest
 
     def _kept_with(self, s: int) -> range:
         """The slabs that hold what is kept with slab `s`."""
@@ -281,7 +293,10 @@ class Wave:
         return range(near[0], near[-1] + 1)
 
     def _needs_cubes(self, m: int) -> bool:
-        return any(self._needs_flows(s) for s, cover in enumerate(self.layout.cover) if m in cover)
+        cover = self.layout.cover
+        first = bisect_right(cover, m, key=lambda cubes: cubes.stop)
+        last = bisect_right(cover, m, key=lambda cubes: cubes.start)
+        return any(map(self._needs_flows, range(first, last)))
 
     def _needs_flows(self, s: int) -> bool:
         """Whether a voxel may still have to be followed in slab `s`, or its flows are wanted for another reason."""
