@@ -80,8 +80,16 @@ class Account:
                 self._time(stage, float(note["at"]), seconds, held, spans)
         if tasks:
             elapsed = sum(stop - start for start, stop in spans.values())
-            voxels = self.plan.voxels if stage in OF_ALL else 0
+            voxels = self._voxels(stage, tasks)
             self.stages[stage] = Stage(stage, tasks, tasks, work, round(elapsed, 2), voxels, peak, retries)
+
+    def _voxels(self, stage: str, tasks: int) -> int:
+        """Voxels of the volume that so many tasks have gone over; blocks without foreground have none."""
+        if stage not in OF_ALL:
+            return 0
+        whole = len(self.plan.grid) if stage in BY_BLOCK else tasks
+        whole = len(self.plan.lattice.cubes) if stage == "predict" else whole
+        return self.plan.voxels * min(tasks, whole) // whole
 
     def _time(self, stage: str, at: float, seconds: float, peak: int, spans: dict[int, tuple[float, float]]) -> None:
         number = max(0, bisect_right(self.sessions, at, key=lambda s: s.began) - 1)

@@ -15,8 +15,8 @@ FORMAT = 1
 @dataclass(frozen=True)
 class Stage:
     """One stage: `tasks` of `total` done, each counted once. `work` is the sum of their seconds, `elapsed` the time
-    from the first to the last without pauses (0 where it is not known), `voxels` those of the volume that were gone
-    over, `retries` the tries that failed."""
+    from the first to the last without pauses (0 where it is not known), `voxels` those of the volume that they
+    went over, `retries` the tries that failed."""
 
     name: str
     tasks: int

@@ -112,7 +112,7 @@ def _stages(stages: Sequence[Stage]) -> str:
             f"{s.tasks}" if s.tasks == s.total else f"{s.tasks} of {s.total}",
             _seconds(s.elapsed),
             _seconds(s.work),
-            short(s.voxels * s.tasks / s.total / s.elapsed) if s.voxels and s.elapsed and s.total else "–",
+            short(s.voxels / s.elapsed) if s.voxels and s.elapsed else "–",
             size(s.peak_bytes) if s.peak_bytes else "–",
             str(s.retries),
         )
@@ -173,7 +173,7 @@ def _times(times: Times, stages: Sequence[Stage]) -> str:
         rates = found.get(stage.name)
         if not rates or not max(rates):
             continue
-        each = stage.voxels / stage.total if stage.total else 0.0
+        each = stage.voxels / stage.tasks if stage.tasks else 0.0
         told = f"{short(max(rates) * each)} voxels/s, " if each else ""
         rows.append(charts.strip(word(stage.name), f"up to {told}{max(rates):.3g} tasks/s", rates, times))
     pauses = times.pauses

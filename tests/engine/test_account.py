@@ -50,6 +50,7 @@ def test_every_task_counts_once(scratch: MemoryScratch) -> None:
     follow = found.stages["follow"]
     assert (follow.tasks, follow.work, follow.retries, follow.voxels) == (6, 10.0, 4, PLAN.voxels)
     assert follow.elapsed == 10.0  # 8 s of the first driver, 2 s (3603 to 3605) of the second
+    assert found.stages["check"].voxels == PLAN.voxels
     assert found.stages["coarsen"].peak_bytes == 700
     assert found.stages["coarsen"].voxels == 0
     assert "apply" not in found.stages
@@ -130,3 +131,10 @@ def test_a_hundred_thousand_blocks_need_no_more_memory_than_ten() -> None:
     assert result.cells == (1, 250, 200)
     assert result.quantities[0].sum == pytest.approx(5_000 * 0.5 / 2)  # cells of two blocks, a mean of each
     assert peak < 6e6
+
+
+def test_blocks_that_were_skipped_are_not_gone_over() -> None:
+    held = MemoryScratch()
+    for k in (1, 4):
+        Journal(held).mark("name", str(k), note(1.0))
+    assert Account.of(PLAN, held).stages["name"].voxels == 2 * 8**3
