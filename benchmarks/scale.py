@@ -6,8 +6,9 @@
 
 A virtual volume of flows of cells on a lattice, with known truth, stands in for the network, and blocks are tiny, so
 that the driver has as much to do as it can have. Prints one line of JSON for each number of blocks: the driver's CPU
-time and the growth of its peak memory, in all and per block over all stages, after a first run over nine blocks has
-loaded what there is to load; the seconds of each stage; and how well cells in a sample of boxes agree with the truth.
+time and the growth of its peak memory, in all and per block over all stages, after a first run over a hundred blocks
+has loaded what there is to load; the seconds of each stage; and how well cells in a sample of boxes agree with the
+truth.
 `--loop` puts steps that do nothing in the place of all, in the driver's own process: what is left is the loop and the
 journal, for a run from the start and for one that finds everything done (half a minute for 100,000 blocks).
 `--plan` prints seconds and peak memory of planning an image, and the flows, of that extent.
@@ -56,7 +57,7 @@ def main() -> None:
 def _drive(options: argparse.Namespace) -> dict[str, object]:
     """One run over `options.blocks[0]` blocks, and what it took of this process."""
     with tempfile.TemporaryDirectory() as folder:
-        _segment(9, options, Path(folder) / "first.zarr")
+        _segment(100, options, Path(folder) / "first.zarr")
         cpu, clock, peak = time.process_time(), time.perf_counter(), peak_bytes()
         lattice, result = _segment(options.blocks[0], options, Path(folder) / "out.zarr")
         cpu, seconds, grown = time.process_time() - cpu, time.perf_counter() - clock, peak_bytes() - peak
