@@ -11,6 +11,8 @@ from bigcell.report.facts import Histogram, Pause, Seams, Times
 
 STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800)
 """Seconds that people count in."""
+ROOM = 0.7
+"""Part of a time axis that has marks; the rest is left to the words at its end."""
 
 
 def area(values: Sequence[float], top: float, said: str) -> str:
@@ -36,10 +38,20 @@ def time_axis(times: Times) -> str:
     """Marks of working time below a chart."""
     whole = times.width * len(times.busy)
     step = next((s for s in STEPS if whole / s <= 5), 604800 * ceil(whole / 604800 / 5))
-    places = [k * step for k in range(floor(whole / step) + 1)]
-    return _axis(
-        [(at / whole, "0" if at == 0 else duration(at)) for at in places if at < 0.9 * whole] + [(1.0, duration(whole))]
-    )
+    places = [k * step for k in range(floor(ROOM * whole / step) + 1)]
+    return _axis([*((at / whole, tick(at)) for at in places), (1.0, duration(whole))])
+
+
+def tick(seconds: int) -> str:
+    """A round time in its own unit.
+
+    >>> tick(0), tick(30), tick(120), tick(21600), tick(172800)
+    ('0', '30 s', '2 min', '6 h', '2 d')
+    """
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        if seconds and seconds % unit == 0:
+            return f"{seconds // unit} {name}"
+    return "0"
 
 
 def memory(times: Times, planned: int) -> str:

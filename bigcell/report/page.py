@@ -90,14 +90,15 @@ def _problems(facts: Facts) -> str:
     if not lines:
         return ""
     items = "".join(f"<li{f' class={kind}' if kind else ''}>{escape(text)}</li>" for text, kind in lines)
-    return _section("Notices", f"{len(facts.failures)} failures", f"<ul>{items}</ul>")
+    said = f"Tasks that were set aside: {len(facts.failures)}." if facts.failures else "No task was set aside."
+    return _section("Notices", said, f"<ul>{items}</ul>")
 
 
 def _table(caption: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return (
-        f'<div class="wide"><table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>'
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
