@@ -90,7 +90,8 @@ class Rolling:
         self.sizes = self.run.job.grid.sizes
         journal, plan = self.run.job.journal, self.run.job.plan
         count = dict.fromkeys(self.wave.layout.stages, (len(self.run.blocks), int(self.run.sizes.sum())))
-        count["predict"], count["keep"] = (len(plan.lattice.cubes), plan.voxels), (len(self.regions), plan.voxels)
+        cubes = len(plan.lattice.cubes) if plan.foreground is None else plan.foreground.cubes
+        count["predict"], count["keep"] = (cubes, plan.voxels), (len(self.regions), plan.voxels)
         for stage in self.wave.layout.stages:
             tasks, voxels = count[stage]
             failures = Failures(stage, self.run.listener)
