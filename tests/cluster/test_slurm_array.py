@@ -83,7 +83,7 @@ def test_an_array_makes_the_labels_of_one_process(image: Path, plain: dict[str, 
     said, _ = array.communicate(timeout=500)
     assert array.returncode == 0, said + logs(out)
     assert files_of(out / "labels" / "cells") == plain
-    assert logs(out).count("objects") == 3, "each job tells of the result"
+    assert logs(out).count(" objects\n") == 3, "each job tells of the result"
     assert not (tmp_path / "out.zarr.bigcell").exists()
 
 
