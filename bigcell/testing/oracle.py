@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bigcell.core.axes import Spacing
-from bigcell.core.volume import Array, ArrayVolume
+from bigcell.core.volume import Array, ArrayVolume, Volume
 from bigcell.dynamics.settings import DynamicsSettings
 from bigcell.dynamics.window import integer_flows
 from bigcell.engine.events import Event, StageFinished
@@ -40,8 +40,9 @@ def oracle_plan(lattice: FlowLattice, block: tuple[int, int, int], *, niter: int
     return Plan(lattice.extent, Spacing(), ("image",), "float32", run, model="default", model_diameter=lattice.diameter)
 
 
-def predict_lattice(lattice: FlowLattice) -> Callable[[Job, tuple[int]], dict[str, Any]]:
-    """To be put in the place of the step ``predict``: every cube leaves the flows of `lattice` in its own region."""
+def predict_lattice(lattice: FlowLattice | Volume) -> Callable[[Job, tuple[int]], dict[str, Any]]:
+    """To be put in the place of the step ``predict``: every cube leaves the flows that `lattice` holds in its own
+    region."""
 
     def predict(job: Job, item: tuple[int]) -> dict[str, Any]:
         footprint = job.lattice.footprint(item[0])

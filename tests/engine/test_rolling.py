@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import bigcell
@@ -74,6 +75,16 @@ def strong_at_the_end(extent: Zyx, seed: int) -> np.ndarray:
     return flows
 
 
+def river(extent: Zyx, seed: int) -> np.ndarray:
+    """A stream through all planes, up to four voxels a step, that comes to rest now and then."""
+    rng = np.random.default_rng(seed)
+    flows = np.zeros((4, *extent), np.float32)
+    flows[3] = 5
+    flows[0] = rng.choice([-20, -8, -3, 8, 20])
+    flows[0, :: int(rng.integers(40, 120))] = 0
+    return flows
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     extent=st.tuples(st.integers(30, 220), st.integers(4, 12), st.integers(4, 12)),
@@ -87,18 +98,36 @@ def strong_at_the_end(extent: Zyx, seed: int) -> np.ndarray:
         sampling=st.sampled_from(["centre", "cellpose"]),
     ),
     threshold=st.sampled_from([0, 0.4]),
-    flows=st.sampled_from([cells, wild, strong_at_the_end]),
+    flows=st.sampled_from([cells, wild, strong_at_the_end, river]),
+    network=st.booleans(),
     seed=st.integers(0, 1000),
 )
+@example((200, 5, 6), (6, 5, 6), 1, DynamicsSettings(niter=30, halo=4), 0, river, True, 1)
+@example((200, 5, 6), (6, 5, 6), 1, DynamicsSettings(niter=30, halo=4), 0, river, False, 3)
 def test_slab_by_slab_equals_stage_after_stage(
-    extent: Zyx, block: Zyx, slab: int, dynamics: DynamicsSettings, threshold: float, flows: Flows, seed: int
+    extent: Zyx,
+    block: Zyx,
+    slab: int,
+    dynamics: DynamicsSettings,
+    threshold: float,
+    flows: Flows,
+    network: bool,
+    seed: int,
 ) -> None:
+    """With `network`, flows stand in scratch and go from there; else they are read from elsewhere."""
     clean = CleanSettings(flow_threshold=threshold, flow_threshold_3d=5 * threshold)
-    run = RunSettings(block, dynamics=dynamics, clean=clean)
-    plan = Plan(extent, Spacing(), ("dz", "dy", "dx", "cellprob"), "float32", run, flows={"source": "test"})
-    given_flows = ArrayVolume(flows(extent, seed))
-    plain = segment_in_memory(in_order(plan, 0), None, given_flows)
-    rolled = segment_in_memory(in_order(plan, slab), None, given_flows)
+    source = ArrayVolume(flows(extent, seed))
+    if network:
+        plan = oracle_plan(FlowLattice(extent, diameter=9), block)
+        plan = replace(plan, settings=replace(plan.settings, dynamics=dynamics, clean=clean))
+        inputs: tuple[Any, Any] = ArrayVolume(np.zeros((1, *extent), np.float32)), None
+    else:
+        run = RunSettings(block, dynamics=dynamics, clean=clean)
+        plan = Plan(extent, Spacing(), ("dz", "dy", "dx", "cellprob"), "float32", run, flows={"source": "test"})
+        inputs = None, source
+    with patch.dict(STEPS, {"predict": predict_lattice(source)}):
+        plain = segment_in_memory(in_order(plan, 0), *inputs)
+        rolled = segment_in_memory(in_order(plan, slab), *inputs)
     assert np.array_equal(rolled.labels, plain.labels)  # type: ignore[arg-type]
     assert rolled.table is not None
     assert plain.table is not None
@@ -184,9 +213,9 @@ def test_interrupted_everywhere_and_taken_up_in_either_order(
     out, watch, turns = tmp_path / "cut.zarr", Watching(), 0
     while True:
         order = orders[turns % 2]
-        with monkeypatch.context() as patch:
-            patch.setattr(api, "choose_executor", lambda *_, **__: Stopping(total // 9))
-            patch.setattr("bigcell.engine.run.slab_layers", lambda run, order=order: order)
+        with monkeypatch.context() as stopping:
+            stopping.setattr(api, "choose_executor", lambda *_, **__: Stopping(total // 9))
+            stopping.setattr("bigcell.engine.run.slab_layers", lambda run, order=order: order)
             try:
                 if turns == 0:
                     result = bigcell.segment(flows=tall, output=out, listener=watch, **WORDS)
