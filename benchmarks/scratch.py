@@ -3,7 +3,7 @@
     python benchmarks/scratch.py --depth 1200 --side 96
 
 Synthetic touching cells stand in for the network; noise in their flows makes them as hard to pack as a network's. One
-line of JSON for each order. The constants of `bigcell.engine.scratch_cost` are from here.
+line of JSON for each order. What plans reckon with (`bigcell.engine.scratch_cost`) is about twice as much.
 """
 
 from __future__ import annotations

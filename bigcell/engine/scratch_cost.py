@@ -1,6 +1,7 @@
 """What scratch takes on disk, stage after stage or slab by slab, and which of the two a plan asks for.
 
-Bytes of a voxel were measured with ``python benchmarks/scratch.py``.
+Bytes of a voxel are about twice what ``python benchmarks/scratch.py`` finds of synthetic cells: what networks leave is
+noisier and packs worse.
 """
 
 from __future__ import annotations
