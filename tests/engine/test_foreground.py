@@ -206,6 +206,21 @@ def test_a_hole_may_hold_blocks_that_are_skipped() -> None:
     assert not told[0].startswith("0 of")
 
 
+@pytest.mark.parametrize("push", [5, 20])
+def test_paths_that_leave_the_foreground_end_in_blocks_without(push: int) -> None:
+    flows = np.zeros((4, 1, 64, 160), np.float32)
+    flows[2], flows[3] = push, 10
+    mask = np.zeros((4, 10), np.uint8)
+    mask[:, :3] = 1
+    whole = bigcell.segment(flows=plainly_masked(flows, mask[None]), flow_threshold=0)
+    found = bigcell.segment(flows=flows, foreground=mask, block=(1, 64, 16), flow_threshold=0)
+    assert whole.objects > 0
+    assert np.array_equal(found.labels, whole.labels)
+    assert whole.table is not None
+    assert found.table is not None
+    assert all(np.array_equal(found.table[name], column) for name, column in whole.table.items())
+
+
 def test_foreground_everywhere_is_as_none(tmp_path: Path, flow_store: Path) -> None:
     one = bigcell.segment(flows=flow_store, output=tmp_path / "one.zarr", block=(20, 32, 32), cluster="serial")
     other = bigcell.segment(
