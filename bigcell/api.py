@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Unpack
-
-import numpy as np
 
 from bigcell.cluster.array import work_in_array
 from bigcell.cluster.choose import HERE, check_cluster, check_queue, check_watched, choose_executor
 from bigcell.core.errors import OutputError, PlanError, SettingsError
-from bigcell.core.settings import from_dict
-from bigcell.core.volume import ArrayVolume, Volume
 from bigcell.engine.budget import estimate
 from bigcell.engine.calibrate import expected_seconds
 from bigcell.engine.claims import Share, refuse_beside_workers
 from bigcell.engine.events import Listener, Notice, ignore
-from bigcell.engine.find_foreground import open_foreground, reopen_foreground, with_foreground
-from bigcell.engine.intensity_options import intensity_settings
-from bigcell.engine.kept import is_kept, read_kept, revive_view
+from bigcell.engine.find_foreground import with_foreground
+from bigcell.engine.inputs import Inputs, check_unchanged, planned_foreground, prepare, reopen
+from bigcell.engine.kept import read_kept
 from bigcell.engine.look import find_run, refuse_beside_driver
 from bigcell.engine.memory import segment_in_memory
 from bigcell.engine.options import MaskOptions, Options, Source
 from bigcell.engine.output import (
     PLAN_FILE,
     Outcome,
-    check_same_input,
     execute,
     finished,
     only_unfinished,
@@ -42,33 +37,13 @@ from bigcell.engine.scratch_cost import stage_bytes
 from bigcell.io.convert import convert
 from bigcell.io.folders import check_place
 from bigcell.io.location import absolute, without_credentials
-from bigcell.io.open import ZarrVolume, open_image
+from bigcell.io.open import open_image
 from bigcell.io.targets import check_target
-from bigcell.preprocess.channels import GREY
 from bigcell.preprocess.foreground import Foreground
 
 __all__ = ["convert", "masks", "open_volume", "plan", "rerun", "resume", "segment"]
 
-VIEW = ("level", "channels", "time", "region")
-
 open_volume = open_image
-
-
-@dataclass(frozen=True)
-class _Inputs:
-    """The volumes of a run, and how to open them again. `foreground`: a mask, or an intensity of the image; the work
-    folder has it afterwards."""
-
-    image: Volume | None
-    given: Volume | None
-    reopen: dict[str, Any]
-    foreground: float | Volume | None = None
-
-    @property
-    def home(self) -> ZarrVolume | None:
-        """The OME-Zarr that the labels are of: the image, or else the flows; None for arrays."""
-        volume = self.image if self.image is not None else self.given
-        return volume if isinstance(volume, ZarrVolume) else None
 
 
 def plan(image: Source | None = None, *, workers: int | None = None, **options: Unpack[Options]) -> Plan:
@@ -76,7 +51,7 @@ def plan(image: Source | None = None, *, workers: int | None = None, **options: 
 
     Memory and disk come from arithmetic on blocks and tiles; the time from a calibration of a few seconds.
     """
-    inputs, request = _prepare(image, options)
+    inputs, request = prepare(image, options)
     planned, count, _ = _planned(inputs, request, workers)
     assert planned.budget is not None
     return replace(planned, budget=replace(planned.budget, seconds=expected_seconds(planned, count)))
@@ -121,7 +96,7 @@ def segment(
     """
     check_cluster(cluster)
     watched = check_watched(cluster, performance_report)
-    inputs, request = _prepare(image, options)
+    inputs, request = prepare(image, options)
     if keep_flows is not None:
         _check_keeping(inputs, output, keep_flows, overwrite)
     if output is None and inputs.home is None:
@@ -158,7 +133,7 @@ def save_plan(
 
     Arguments are those of `segment`; `workers`: how many will share a machine. Arrays in memory are refused.
     """
-    inputs, request = _prepare(image, options)
+    inputs, request = prepare(image, options)
     if None in [inputs.reopen[k] for k, v in (("image", inputs.image), ("flows", inputs.given)) if v is not None]:
         raise SettingsError("an array in memory cannot be reached by workers elsewhere; write it to an OME-Zarr first")
     if keep_flows is not None:
@@ -200,8 +175,8 @@ def worker(
         return done
     outcome = Outcome.load(folder, str(work or ""))
     refuse_beside_driver(folder)
-    inputs = _reopen(outcome.inputs)
-    _check_unchanged(outcome.plan, inputs)
+    inputs = reopen(outcome.inputs)
+    check_unchanged(outcome.plan, inputs)
     count = usable_workers(outcome.plan, workers)
     return work_in_array(outcome, inputs.image, inputs.given, share, count, listener)
 
@@ -263,8 +238,8 @@ def resume(
         return done
     outcome = Outcome.load(folder, str(work or ""))
     refuse_beside_workers(folder, "it cannot be resumed")
-    inputs = _reopen(outcome.inputs)
-    _check_unchanged(outcome.plan, inputs)
+    inputs = reopen(outcome.inputs)
+    check_unchanged(outcome.plan, inputs)
     count = usable_workers(outcome.plan, workers)
     return _run(outcome, inputs, count, cluster, listener, watched)
 
@@ -288,9 +263,9 @@ def rerun(
     check_cluster(cluster)
     old = read_record(record)
     planned = Plan.from_json(old.plan)
-    inputs = _reopen(old.command["inputs"])
-    _check_unchanged(planned, inputs)
-    foreground = _planned_foreground(planned, inputs)
+    inputs = reopen(old.command["inputs"])
+    check_unchanged(planned, inputs)
+    foreground = planned_foreground(planned, inputs)
     store, name = output or old.command["store"], labels or old.command["labels"]
     target = check_target(store, name, image=inputs.home, overwrite=overwrite)
     outcome = Outcome(planned, target, inputs.reopen, work_place=str(work or ""), foreground=foreground)
@@ -304,90 +279,8 @@ def rerun(
     return result
 
 
-def _prepare(image: Source | None, options: Options) -> tuple[_Inputs, Request]:
-    """Open the inputs and gather the settings; an unknown option is an error that names the nearest one."""
-    values: dict[str, Any] = dict(options)
-    view = {k: values.pop(k) for k in VIEW if values.get(k) is not None}
-    values["normalize"] = intensity_settings(values, grey=_takes_grey(image, view))
-    flows = values.pop("flows", None)
-    if values.get("block") is not None:
-        values["block"] = tuple(int(n) for n in values["block"])
-    for name in ("model", "model_ortho"):
-        if isinstance(values.get(name), Path):
-            values[name] = str(values[name])
-    wanted, wanted_again = open_foreground(values.pop("foreground", None), view.get("time", 0))
-    request = from_dict(Request, {k: v for k, v in values.items() if v is not None and k not in VIEW})
-    if image is None and flows is None:
-        raise SettingsError("neither an image nor flows were given; give an OME-Zarr, an array, or flows=")
-    flow_view = {} if flows is not None and is_kept(flows) else {k: v for k, v in view.items() if k != "channels"}
-    if isinstance(flows, np.ndarray) and flows.ndim == 3:
-        flows = flows[:, None]  # (channel, y, x): flows of a plane
-    given, given_again = _open(flows, flow_view) if flows is not None else (None, None)
-    volume, again = _open(image, view) if image is not None else (None, None)
-    return _Inputs(volume, given, {"image": again, "flows": given_again, "foreground": wanted_again}, wanted), request
-
-
-def _takes_grey(image: Source | None, view: dict[str, Any]) -> bool:
-    """Whether the mean of all channels is asked for; it is then no longer in `view`. A channel of that name wins."""
-    channels = list(view.get("channels", ()))
-    if len(set(channels)) < len(channels):
-        raise SettingsError(
-            f"channels {channels}: one is there twice. Channels count from 0 here; for the mean of all of them, as "
-            f"Cellpose's [0, 0], give [{GREY!r}]"
-        )
-    if channels != [GREY] or (isinstance(image, str | Path) and GREY in open_image(image).info.channels):
-        return False
-    del view["channels"]
-    return True
-
-
-def _open(source: Source, view: dict[str, Any]) -> tuple[Volume, dict[str, Any] | None]:
-    """A volume, and the arguments that open it again (None for one in memory)."""
-    if not isinstance(source, str | Path):
-        if view:
-            raise SettingsError(f"{', '.join(view)} choose a part of an OME-Zarr; an array is taken whole: cut it")
-        return (ArrayVolume(source) if isinstance(source, np.ndarray) else source), None
-    volume = open_image(source, **view)
-    again = dict(view)
-    if "channels" in again:
-        again["channels"] = list(again["channels"])
-    if "region" in again:
-        again["region"] = [list(volume.region.start), list(volume.region.stop)]
-    where = volume.info.source
-    return volume, {"source": where, **again}
-
-
-def _reopen(again: dict[str, Any]) -> _Inputs:
-    opened: dict[str, Volume | None] = {}
-    for role in ("image", "flows"):
-        view = revive_view(again.get(role) or {})
-        opened[role] = open_image(view.pop("source"), **view) if view else None
-    if opened["image"] is None and opened["flows"] is None:
-        raise PlanError("this run was over an array in memory, which is gone; run `segment` on it again")
-    return _Inputs(opened["image"], opened["flows"], again)
-
-
-def _check_unchanged(planned: Plan, inputs: _Inputs) -> None:
-    """Refuse to go on with other inputs, another model or another version of the algorithm than planned."""
-    for volume, known, what in ((inputs.image, planned.image, "image"), (inputs.given, planned.flows, "flows")):
-        if isinstance(volume, ZarrVolume):
-            check_same_input(known, volume.identity(), what)
-    current = {f.name: f.default for f in fields(Plan)}["engine"]
-    if planned.engine != current:
-        raise PlanError(
-            f"this run was made by version {planned.engine} of the algorithm, here is {current}: "
-            "use the bigcell of the record, or start anew with --overwrite"
-        )
-    if planned.model:
-        from bigcell.engine.network_steps import loaded_model
-
-        loaded_model(planned.model, planned.model_sha256)
-        if planned.model_ortho:
-            loaded_model(planned.model_ortho, planned.model_ortho_sha256)
-
-
 def _planned(
-    inputs: _Inputs, request: Request, workers: int | None, keep: bool = False
+    inputs: Inputs, request: Request, workers: int | None, keep: bool = False
 ) -> tuple[Plan, int, Foreground | None]:
     """The plan, how many workers, and the foreground, if one is asked for."""
     first, foreground = replace(make_plan(request, inputs.image, inputs.given), keep_flows=keep), None
@@ -397,21 +290,7 @@ def _planned(
     return replace(first, budget=estimate(first, workers=count)), count, foreground
 
 
-def _planned_foreground(planned: Plan, inputs: _Inputs) -> Foreground | None:
-    """The foreground of a plan that was made before, found again."""
-    if planned.foreground is None:
-        return None
-    wanted = reopen_foreground(inputs.reopen.get("foreground"))
-    if wanted is None:
-        raise PlanError("the foreground was an array in memory, which is gone; run `segment` again with it")
-    again, foreground = with_foreground(planned, inputs.image, inputs.given, wanted)
-    assert again.foreground is not None
-    if again.foreground.sha256 != planned.foreground.sha256:
-        raise PlanError("the foreground is not the one that was planned: put the mask back, or start anew")
-    return foreground
-
-
-def _check_keeping(inputs: _Inputs, output: str | Path | None, place: str | Path, overwrite: bool) -> None:
+def _check_keeping(inputs: Inputs, output: str | Path | None, place: str | Path, overwrite: bool) -> None:
     if inputs.given is not None:
         raise SettingsError("the flows are given, so there is nothing new to keep; leave out keep_flows")
     if output is None and inputs.home is None:
@@ -419,7 +298,7 @@ def _check_keeping(inputs: _Inputs, output: str | Path | None, place: str | Path
     check_place(place, "flows", overwrite=overwrite)
 
 
-def _store(inputs: _Inputs, output: str | Path | None) -> str | Path:
+def _store(inputs: Inputs, output: str | Path | None) -> str | Path:
     if output is not None:
         return output
     if inputs.home is None:
@@ -434,7 +313,7 @@ def _store(inputs: _Inputs, output: str | Path | None) -> str | Path:
 
 def _run(
     outcome: Outcome,
-    inputs: _Inputs,
+    inputs: Inputs,
     workers: int,
     cluster: str | None,
     listener: Listener,

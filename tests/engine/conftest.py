@@ -1,12 +1,14 @@
-"""Steps on labels made by hand: the road from named labels to the end."""
+"""Steps on labels made by hand, from named labels to the end; flows and images that are long or flat."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bigcell.core.box import Box
 from bigcell.core.volume import ArrayVolume
 from bigcell.engine.events import Notice
 from bigcell.engine.job import Job
@@ -15,8 +17,11 @@ from bigcell.engine.number_steps import load_rows
 from bigcell.engine.object_steps import save_pieces
 from bigcell.engine.plan import Plan
 from bigcell.engine.run import Run, check_objects, fill_holes, number_objects, write_labels
+from bigcell.io.images import write_image
 from bigcell.io.scratch import MemoryScratch
 from bigcell.stitch.pieces import Pieces
+from bigcell.testing.flows import FlowLattice
+from bigcell.testing.synthetic import sample_volume
 
 Finish = Callable[[np.ndarray, np.ndarray, Plan], tuple[np.ndarray, Pieces, list[str]]]
 
@@ -49,3 +54,25 @@ def finish_labels(labels: np.ndarray, flows: np.ndarray, plan: Plan) -> tuple[np
 @pytest.fixture(scope="session")
 def finish() -> Finish:
     return finish_labels
+
+
+@pytest.fixture(scope="module")
+def long_flows() -> np.ndarray:
+    extent = (16, 64, 608)
+    return FlowLattice(extent, diameter=9, noise=0.4, fill=0.7).read(Box.of(extent))
+
+
+@pytest.fixture(scope="module")
+def long_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = sample_volume((6, 32, 256), diameter=13, seed=3)
+    image = made.image.copy()
+    image[..., 100:180] = image.min()
+    return write_image(tmp_path_factory.mktemp("image") / "image.zarr", image, spacing=made.spacing)
+
+
+@pytest.fixture(scope="module")
+def flat_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = sample_volume((1, 48, 352), diameter=13, seed=3)
+    image = made.image.copy()
+    image[..., 90:280] = image.min()
+    return write_image(tmp_path_factory.mktemp("flat") / "image.zarr", image, spacing=made.spacing)

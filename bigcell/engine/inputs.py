@@ -1,0 +1,138 @@
+"""What a run is given: volumes and masks opened, opened again by whoever resumes, and held against the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bigcell.core.errors import PlanError, SettingsError
+from bigcell.core.settings import from_dict
+from bigcell.core.volume import ArrayVolume, Volume
+from bigcell.engine.find_foreground import open_foreground, reopen_foreground, with_foreground
+from bigcell.engine.intensity_options import intensity_settings
+from bigcell.engine.kept import is_kept, revive_view
+from bigcell.engine.options import Options, Source
+from bigcell.engine.output import check_same_input
+from bigcell.engine.plan import Plan
+from bigcell.engine.request import Request
+from bigcell.io.open import ZarrVolume, open_image
+from bigcell.preprocess.channels import GREY
+from bigcell.preprocess.foreground import Foreground
+
+VIEW = ("level", "channels", "time", "region")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The volumes of a run, and how to open them again. `foreground`: a mask, or an intensity of the image; the work
+    folder has it afterwards."""
+
+    image: Volume | None
+    given: Volume | None
+    reopen: dict[str, Any]
+    foreground: float | Volume | None = None
+
+    @property
+    def home(self) -> ZarrVolume | None:
+        """The OME-Zarr that the labels are of: the image, or else the flows; None for arrays."""
+        volume = self.image if self.image is not None else self.given
+        return volume if isinstance(volume, ZarrVolume) else None
+
+
+def prepare(image: Source | None, options: Options) -> tuple[Inputs, Request]:
+    """Open the inputs and gather the settings; an unknown option is an error that names the nearest one."""
+    values: dict[str, Any] = dict(options)
+    view = {k: values.pop(k) for k in VIEW if values.get(k) is not None}
+    values["normalize"] = intensity_settings(values, grey=_takes_grey(image, view))
+    flows = values.pop("flows", None)
+    if values.get("block") is not None:
+        values["block"] = tuple(int(n) for n in values["block"])
+    for name in ("model", "model_ortho"):
+        if isinstance(values.get(name), Path):
+            values[name] = str(values[name])
+    wanted, wanted_again = open_foreground(values.pop("foreground", None), view.get("time", 0))
+    request = from_dict(Request, {k: v for k, v in values.items() if v is not None and k not in VIEW})
+    if image is None and flows is None:
+        raise SettingsError("neither an image nor flows were given; give an OME-Zarr, an array, or flows=")
+    flow_view = {} if flows is not None and is_kept(flows) else {k: v for k, v in view.items() if k != "channels"}
+    if isinstance(flows, np.ndarray) and flows.ndim == 3:
+        flows = flows[:, None]  # (channel, y, x): flows of a plane
+    given, given_again = _open(flows, flow_view) if flows is not None else (None, None)
+    volume, again = _open(image, view) if image is not None else (None, None)
+    return Inputs(volume, given, {"image": again, "flows": given_again, "foreground": wanted_again}, wanted), request
+
+
+def _takes_grey(image: Source | None, view: dict[str, Any]) -> bool:
+    """Whether the mean of all channels is asked for; it is then no longer in `view`. A channel of that name wins."""
+    channels = list(view.get("channels", ()))
+    if len(set(channels)) < len(channels):
+        raise SettingsError(
+            f"channels {channels}: one is there twice. Channels count from 0 here; for the mean of all of them, as "
+            f"Cellpose's [0, 0], give [{GREY!r}]"
+        )
+    if channels != [GREY] or (isinstance(image, str | Path) and GREY in open_image(image).info.channels):
+        return False
+    del view["channels"]
+    return True
+
+
+def _open(source: Source, view: dict[str, Any]) -> tuple[Volume, dict[str, Any] | None]:
+    """A volume, and the arguments that open it again (None for one in memory)."""
+    if not isinstance(source, str | Path):
+        if view:
+            raise SettingsError(f"{', '.join(view)} choose a part of an OME-Zarr; an array is taken whole: cut it")
+        return (ArrayVolume(source) if isinstance(source, np.ndarray) else source), None
+    volume = open_image(source, **view)
+    again = dict(view)
+    if "channels" in again:
+        again["channels"] = list(again["channels"])
+    if "region" in again:
+        again["region"] = [list(volume.region.start), list(volume.region.stop)]
+    where = volume.info.source
+    return volume, {"source": where, **again}
+
+
+def reopen(again: dict[str, Any]) -> Inputs:
+    opened: dict[str, Volume | None] = {}
+    for role in ("image", "flows"):
+        view = revive_view(again.get(role) or {})
+        opened[role] = open_image(view.pop("source"), **view) if view else None
+    if opened["image"] is None and opened["flows"] is None:
+        raise PlanError("this run was over an array in memory, which is gone; run `segment` on it again")
+    return Inputs(opened["image"], opened["flows"], again)
+
+
+def check_unchanged(planned: Plan, inputs: Inputs) -> None:
+    """Refuse to go on with other inputs, another model or another version of the algorithm than planned."""
+    for volume, known, what in ((inputs.image, planned.image, "image"), (inputs.given, planned.flows, "flows")):
+        if isinstance(volume, ZarrVolume):
+            check_same_input(known, volume.identity(), what)
+    current = {f.name: f.default for f in fields(Plan)}["engine"]
+    if planned.engine != current:
+        raise PlanError(
+            f"this run was made by version {planned.engine} of the algorithm, here is {current}: "
+            "use the bigcell of the record, or start anew with --overwrite"
+        )
+    if planned.model:
+        from bigcell.engine.network_steps import loaded_model
+
+        loaded_model(planned.model, planned.model_sha256)
+        if planned.model_ortho:
+            loaded_model(planned.model_ortho, planned.model_ortho_sha256)
+
+
+def planned_foreground(planned: Plan, inputs: Inputs) -> Foreground | None:
+    """The foreground of a plan that was made before, found again."""
+    if planned.foreground is None:
+        return None
+    wanted = reopen_foreground(inputs.reopen.get("foreground"))
+    if wanted is None:
+        raise PlanError("the foreground was an array in memory, which is gone; run `segment` again with it")
+    again, foreground = with_foreground(planned, inputs.image, inputs.given, wanted)
+    assert again.foreground is not None
+    if again.foreground.sha256 != planned.foreground.sha256:
+        raise PlanError("the foreground is not the one that was planned: put the mask back, or start anew")
+    return foreground
