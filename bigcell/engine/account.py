@@ -150,7 +150,7 @@ class Seen:
 
 def begin_session(scratch: Scratch, now: float) -> None:
     """Put down that a driver began."""
-    scratch.append(DRIVERS, json.dumps({"at": round(now, 1)}).encode())
+    scratch.append(DRIVERS, json.dumps({"at": round(now, 3)}).encode())
 
 
 def _starts(scratch: Scratch) -> list[float]:

@@ -93,7 +93,7 @@ def perform(job: Job, stage: str, item: Any, tries: int = 1) -> tuple[str, dict[
     result = STEPS[stage](job, item)
     result["seconds"] = round(time.perf_counter() - begun, 3)
     result["peak"] = peak_bytes()
-    result["at"] = round(time.time(), 1)
+    result["at"] = round(time.time(), 3)
     if tries > 1:
         result["tries"] = tries
     job.journal.mark(stage, key_of(item), result)
