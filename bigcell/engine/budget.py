@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MB = 1e6
 BASE = 225 * MB
 """A worker that has imported numpy, numba, zarr and dask, and loaded its kernels."""
-DRIVER = 255 * MB
-"""The driver, with the scheduler and the table writer."""
+DRIVER = 340 * MB
+"""The driver, with the scheduler; 80 MB of it, most of them Arrow, come with the report at the end of a run."""
 BLOCK_NOTE = 1e3
 """What the driver and its scheduler hold on to for each block."""
 TORCH = 185 * MB

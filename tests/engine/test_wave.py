@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -54,6 +54,29 @@ def plan_of(depth: int, block: int, **words: object) -> Plan:
     return Plan((depth, 40, 40), Spacing(), ("a",), "uint8", run, model="default", model_diameter=24.0, **words)  # type: ignore[arg-type]
 
 
+@dataclass
+class Mail:
+    """Mail that is drawn. `homes`: of mail by turn and slab, the slabs that its voxels are of."""
+
+    wave: Wave
+    data: st.DataObject
+    homes: dict[tuple[int, int], set[int]] = field(default_factory=dict)
+
+    def post(self, turn: int, s: int, homes: set[int]) -> None:
+        """Mail from `s` to any slabs near it, but none so far from home that no voxel can have gone there."""
+        slabs = self.wave.layout.slabs
+        reached = {j: {h for h in homes if slabs.gap(h, j) <= self.wave.reach} for j in slabs.within(s, 10)}
+        for j in self.data.draw(st.sets(st.sampled_from([j for j in reached if reached[j]]))):
+            self.homes.setdefault((turn, j), set()).update(reached[j])
+            self.wave.waiting.add((turn, j))
+
+    def go_on(self, s: int, turn: int) -> None:
+        """The voxels of the mail at `s` go on, up to four times."""
+        homes = self.homes.pop((turn, s))
+        if turn < 4:
+            self.post(turn + 1, s, homes)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     depth=st.integers(30, 500),
@@ -72,6 +95,7 @@ def test_every_part_is_done_once_with_all_that_it_needs(
     layout = Layout.of(plan, layers, regions)
     wave, slabs, done = Wave(layout), layout.slabs, list[tuple[str, int, int]]()
     ran: list[int] = []
+    mail = Mail(wave, data)
     while (part := wave.next()) is not None:
         stage, s, turn = part
         assert part not in done
@@ -85,11 +109,9 @@ def test_every_part_is_done_once_with_all_that_it_needs(
             wave.went(s, data.draw(st.integers(0, 30)))
             wave.step = max(wave.step, data.draw(st.sampled_from([0, 512, 2048])))
             if not planar:
-                near = data.draw(st.sets(st.sampled_from(list(slabs.within(s, 10)))))
-                wave.waiting.update((1, j) for j in near)
-        if stage == "drain" and turn < 4:
-            near = data.draw(st.sets(st.sampled_from(list(slabs.within(s, 10)))))
-            wave.waiting.update((turn + 1, j) for j in near)
+                mail.post(1, s, {s})
+        if stage == "drain":
+            mail.go_on(s, turn)
         if stage == "name":
             assert ("ends", s) in wave.held
         if stage == "sinks":
