@@ -169,15 +169,13 @@ def worker(
     share = Share(index, of)
     store, name, work = find_run(plan, labels, work)
     folder = work_folder(store, name, work)
-    done = None if (folder / PLAN_FILE).exists() else finished(store, name)
+    done = _finished(folder, store, name)
     if done is not None:
         listener(Notice("this run is finished already: there is nothing to do"))
         return done
     outcome = Outcome.load(folder, str(work or ""))
     refuse_beside_driver(folder)
-    inputs = reopen(outcome.inputs)
-    check_unchanged(outcome.plan, inputs)
-    count = usable_workers(outcome.plan, workers)
+    inputs, count = _taken_up(outcome, workers)
     return work_in_array(outcome, inputs.image, inputs.given, share, count, listener)
 
 
@@ -233,14 +231,12 @@ def resume(
     watched = check_watched(cluster, performance_report)
     name = labels or only_unfinished(output, work)
     folder = work_folder(output, name, work)
-    done = None if (folder / PLAN_FILE).exists() else finished(output, name)
+    done = _finished(folder, output, name)
     if done is not None:
         return done
     outcome = Outcome.load(folder, str(work or ""))
     refuse_beside_workers(folder, "it cannot be resumed")
-    inputs = reopen(outcome.inputs)
-    check_unchanged(outcome.plan, inputs)
-    count = usable_workers(outcome.plan, workers)
+    inputs, count = _taken_up(outcome, workers)
     return _run(outcome, inputs, count, cluster, listener, watched)
 
 
@@ -288,6 +284,18 @@ def _planned(
         first, foreground = with_foreground(first, inputs.image, inputs.given, inputs.foreground)
     count = usable_workers(first, workers)
     return replace(first, budget=estimate(first, workers=count)), count, foreground
+
+
+def _finished(folder: Path, store: str | Path, name: str) -> Result | None:
+    """The result of the run that worked in `folder`, if it has ended."""
+    return None if (folder / PLAN_FILE).exists() else finished(store, name)
+
+
+def _taken_up(outcome: Outcome, workers: int | None) -> tuple[Inputs, int]:
+    """The inputs of an unfinished run, which are still those that were planned, and how many workers."""
+    inputs = reopen(outcome.inputs)
+    check_unchanged(outcome.plan, inputs)
+    return inputs, usable_workers(outcome.plan, workers)
 
 
 def _check_keeping(inputs: Inputs, output: str | Path | None, place: str | Path, overwrite: bool) -> None:

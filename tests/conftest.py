@@ -1,9 +1,11 @@
-"""Fixtures: small OME-Zarr stores of flows and images, written with plain zarr."""
+"""Fixtures: small OME-Zarr stores of flows and images, written with plain zarr; a browser."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,20 @@ from bigcell.core.box import Box
 from bigcell.testing.flows import FlowLattice
 
 WriteStore = Callable[..., Path]
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+]
 
 
 def write_store(
@@ -62,3 +78,15 @@ def lattice() -> FlowLattice:
 @pytest.fixture
 def flow_store(tmp_path: Path, lattice: FlowLattice) -> Path:
     return write_store(tmp_path / "flows.zarr", lattice.read(Box.of(lattice.extent)), levels=2, spacing=0.5)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium, which also draws what needs a graphics card."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: ./scripts/browser")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: ./scripts/browser")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield running
+        running.close()

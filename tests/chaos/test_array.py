@@ -23,19 +23,12 @@ from bigcell.testing.flows import FlowLattice
 
 BLOCK = (18, 30, 23)
 WORKERS = 3
-# Notes every task that this process itself did, once it is in the journal.
+# Notes every task that this process itself does, once it is in the journal.
 WORKER = """
 import sys
+from bigcell.testing.disturbed import note_tasks
+note_tasks(sys.argv[1])
 from bigcell import api
-from bigcell.engine import failures
-
-def perform(job, stage, item, *rest, then=failures.perform):
-    result = then(job, stage, item, *rest)
-    with open(sys.argv[1], "a") as out:
-        print(stage, item[0], file=out)
-    return result
-
-failures.perform = perform
 api.worker(sys.argv[2], index=int(sys.argv[3]), of=int(sys.argv[4]))
 """
 

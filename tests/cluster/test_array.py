@@ -32,18 +32,11 @@ from bigcell.testing.files import files_of
 from bigcell.testing.flows import FlowLattice
 
 BLOCK = (18, 30, 23)  # 12 blocks
-# Notes every task that this process itself does, once it is done and in the journal.
+# Notes every task that this process itself does, once it is in the journal.
 WORKER = """
 import sys
-from bigcell.engine import failures
-
-def perform(job, stage, item, *rest, then=failures.perform):
-    result = then(job, stage, item, *rest)
-    with open(sys.argv[1], "a") as out:
-        print(stage, item[0], file=out)
-    return result
-
-failures.perform = perform
+from bigcell.testing.disturbed import note_tasks
+note_tasks(sys.argv[1])
 from bigcell.cli.app import app
 app(sys.argv[2:])
 """

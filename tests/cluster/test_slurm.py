@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,9 +16,7 @@ import pytest
 import bigcell
 from bigcell.cluster.choose import choose_executor
 from bigcell.core.errors import PlanError
-from bigcell.io.images import write_image
 from bigcell.testing.files import files_of
-from bigcell.testing.synthetic import sample_volume
 
 pytestmark = pytest.mark.slurm
 
@@ -59,26 +55,13 @@ def emptied(seconds: float) -> bool:
     return not queued()
 
 
-@cache
-def slurm_answers() -> bool:
-    return shutil.which("squeue") is not None and not subprocess.run(["squeue", "-h"], capture_output=True).returncode
-
-
 @pytest.fixture(autouse=True)
-def an_empty_queue() -> Iterator[None]:
-    if not slurm_answers():
-        pytest.skip("no SLURM answers here: ./scripts/test --slurm sets one up")
+def an_empty_queue(slurm: None) -> Iterator[None]:
     assert emptied(30), "jobs of an earlier test are still there"
     yield
     left = list(queued())
     if left:
         subprocess.run(["scancel", *left], check=False)
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = sample_volume((10, 48, 52), diameter=13, seed=3)
-    return write_image(tmp_path_factory.mktemp("in a queue") / "image.zarr", made.image, spacing=made.spacing)
 
 
 @pytest.fixture

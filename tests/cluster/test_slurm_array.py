@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,9 +15,7 @@ import pytest
 import bigcell
 from bigcell import api
 from bigcell.engine.look import read_status
-from bigcell.io.images import write_image
 from bigcell.testing.files import files_of
-from bigcell.testing.synthetic import sample_volume
 
 pytestmark = pytest.mark.slurm
 NAME = "bigcell-array"
@@ -31,26 +27,13 @@ def queued() -> list[str]:
     return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-@cache
-def slurm_answers() -> bool:
-    return shutil.which("squeue") is not None and not subprocess.run(["squeue", "-h"], capture_output=True).returncode
-
-
 @pytest.fixture(autouse=True)
-def an_empty_queue() -> Iterator[None]:
-    if not slurm_answers():
-        pytest.skip("no SLURM answers here: ./scripts/test --slurm sets one up")
+def an_empty_queue(slurm: None) -> Iterator[None]:
     yield
     subprocess.run(["scancel", "-n", NAME], check=False)
     last = time.monotonic() + 30
     while queued() and time.monotonic() < last:
         time.sleep(0.5)
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = sample_volume((10, 48, 52), diameter=13, seed=3)
-    return write_image(tmp_path_factory.mktemp("array") / "image.zarr", made.image, spacing=made.spacing)
 
 
 @pytest.fixture(scope="module")

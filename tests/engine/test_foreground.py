@@ -3,7 +3,7 @@ skipped is neither read nor written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from bigcell.core.volume import ArrayVolume
 from bigcell.engine import budget as budgets
 from bigcell.engine import find_foreground
 from bigcell.engine.events import Notice
-from bigcell.engine.executors import SerialExecutor
 from bigcell.engine.foreground import ENTRY, is_lively
 from bigcell.engine.job import Job
 from bigcell.engine.output import read_record
@@ -33,6 +32,7 @@ from bigcell.io.images import write_image
 from bigcell.io.scratch import MemoryScratch
 from bigcell.preprocess.foreground import Foreground
 from bigcell.preprocess.normalize import NormalizeSettings
+from bigcell.testing.disturbed import Stopping
 from bigcell.testing.files import files_of
 from bigcell.testing.flows import FlowLattice
 
@@ -79,27 +79,6 @@ class Watched:
     def read(self, box: Box) -> np.ndarray:
         self.boxes.append(box)
         return self.volume.read(box)
-
-
-@dataclass(frozen=True)
-class Stopping:
-    """An executor that is interrupted after so many tasks."""
-
-    left: list[int]
-    workers: int = 1
-
-    def begin(self, stage: str) -> None:
-        pass
-
-    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        for done in SerialExecutor().map(function, items):
-            self.left[0] -= 1
-            if self.left[0] < 0:
-                raise KeyboardInterrupt
-            yield done
-
-    def close(self) -> None:
-        pass
 
 
 def plan_of(result: bigcell.Result) -> Plan:
@@ -252,7 +231,7 @@ def test_an_interrupted_run_goes_on_without_the_mask(
     for cut in (1, total // 3, total // 2, total - 2):
         out = tmp_path / f"{cut}.zarr"
         with monkeypatch.context() as patch:
-            patch.setattr(api, "choose_executor", lambda *_, cut=cut: Stopping([cut]))
+            patch.setattr(api, "choose_executor", lambda *_, cut=cut: Stopping(cut))
             with pytest.raises(KeyboardInterrupt):
                 bigcell.segment(output=out, **arguments)
         moved = mask.rename(tmp_path / "away.zarr")
@@ -262,7 +241,7 @@ def test_an_interrupted_run_goes_on_without_the_mask(
         assert sum(stage["run"] for stage in resumed.stages.values()) <= total - cut
     work = tmp_path / "lost.zarr.bigcell" / "cells"
     with monkeypatch.context() as patch:
-        patch.setattr(api, "choose_executor", lambda *_: Stopping([2]))
+        patch.setattr(api, "choose_executor", lambda *_: Stopping(2))
         with pytest.raises(KeyboardInterrupt):
             bigcell.segment(output=tmp_path / "lost.zarr", **arguments)
     next(work.rglob(f"{ENTRY}.arrays")).unlink()

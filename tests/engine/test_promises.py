@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ import pytest
 import bigcell
 from bigcell import api
 from bigcell.engine.budget import estimate
-from bigcell.engine.executors import SerialExecutor
 from bigcell.engine.output import read_record
 from bigcell.engine.plan import Plan
 from bigcell.io.images import write_image
+from bigcell.testing.disturbed import Stopping
 from bigcell.testing.files import files_of
 from bigcell.testing.synthetic import sample_volume
 
@@ -55,27 +54,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class Stopping:
-    """An executor that is interrupted after so many tasks."""
-
-    left: list[int]
-    workers: int = 1
-
-    def begin(self, stage: str) -> None:
-        pass
-
-    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        for done in SerialExecutor().map(function, items):
-            self.left[0] -= 1
-            if self.left[0] < 0:
-                raise KeyboardInterrupt
-            yield done
-
-    def close(self) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = sample_volume(EXTENT, diameter=13, seed=3)
@@ -105,7 +83,7 @@ def test_promises(name: str, image: Path, tmp_path: Path, monkeypatch: pytest.Mo
     # Unlosable: interrupted half way and taken up again, the same bytes.
     half = sum(stage["tasks"] for stage in blocks.stages.values()) // 2
     with monkeypatch.context() as patch:
-        patch.setattr(api, "choose_executor", lambda *_: Stopping([half]))
+        patch.setattr(api, "choose_executor", lambda *_: Stopping(half))
         with pytest.raises(KeyboardInterrupt):
             run(image, tmp_path / "cut.zarr", BLOCKS[1], option)
     resumed = bigcell.resume(tmp_path / "cut.zarr", cluster="serial")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from bigcell.dynamics.settings import DynamicsSettings
 from bigcell.engine import budget as budgets
 from bigcell.engine.budget import estimate
 from bigcell.engine.events import Event, StageFinished, StageStarted, TaskDone, TaskFailed
-from bigcell.engine.executors import SerialExecutor
 from bigcell.engine.job import Job
 from bigcell.engine.memory import segment_in_memory
 from bigcell.engine.plan import Plan
@@ -36,6 +35,7 @@ from bigcell.engine.steps import STEPS
 from bigcell.io.images import write_image
 from bigcell.io.scratch import DiskScratch
 from bigcell.stitch.clean import CleanSettings
+from bigcell.testing.disturbed import Stopping
 from bigcell.testing.files import files_of
 from bigcell.testing.flows import FlowLattice
 from bigcell.testing.oracle import oracle_plan, predict_lattice, run_on_disk
@@ -159,27 +159,6 @@ def test_a_network_run_leaves_the_same_files(
         left.append((result.objects, result.counts, files_of(Path(result.path)), files_of(keep)))
     assert left[0] == left[1]
     assert left[0][0] > 0
-
-
-@dataclass
-class Stopping:
-    """An executor that is interrupted after so many tasks."""
-
-    left: int
-    workers: int = 1
-
-    def begin(self, stage: str) -> None:
-        pass
-
-    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        for done in SerialExecutor().map(function, items):
-            self.left -= 1
-            if self.left < 0:
-                raise KeyboardInterrupt
-            yield done
-
-    def close(self) -> None:
-        pass
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,22 +10,9 @@ import pytest
 
 import bigcell
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-dev-shm-usage"]
 COLOURS = "document.getElementById('map').toDataURL()"
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: ./scripts/browser")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed: ./scripts/browser")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        yield running
-        running.close()
 
 
 @pytest.fixture
