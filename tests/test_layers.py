@@ -14,7 +14,7 @@ ROOT = Path(bigcell.__file__).parent
 # Low to high. Folders in one row do not import each other.
 SHELVES: list[set[str]] = [
     {"core"},
-    {"io", "tiling", "preprocess", "networks", "metrics", "provenance", "report"},
+    {"io", "tiling", "preprocess", "networks", "metrics", "provenance", "report", "synthetic"},
     {"flows", "stitch"},
     {"dynamics"},
     {"segmenters", "restoration"},
