@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import permutations
 
 import numpy as np
@@ -11,15 +12,10 @@ from hypothesis import strategies as st
 
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
-from bigcell.metrics.matching import Overlaps, compare, match, merged, overlaps
+from bigcell.metrics.matching import compare, match
+from bigcell.metrics.overlaps import Overlaps, merged, overlaps
 
-
-def random_pair(seed: int, extent: tuple[int, ...] = (6, 9, 8)) -> tuple[Array, Array]:
-    rng = np.random.default_rng(seed)
-    truth = rng.integers(0, 5, [-(-n // 3) for n in extent]).repeat(3, 0).repeat(3, 1).repeat(3, 2)
-    truth = truth[tuple(slice(n) for n in extent)]
-    found = np.where(rng.random(extent) < 0.3, rng.integers(0, 6, extent), (truth * 7) % 5)
-    return truth.astype(np.uint32), found.astype(np.uint64)
+RandomPair = Callable[..., tuple[Array, Array]]
 
 
 def test_a_worked_example() -> None:
@@ -34,13 +30,15 @@ def test_a_worked_example() -> None:
     assert got.f1 == pytest.approx(4 / 5)
     assert got.average_precision == pytest.approx(2 / 3)
     assert got.mean_iou == pytest.approx(17 / 24)
+    assert got.panoptic_quality == pytest.approx(17 / 24 * 4 / 5)
+    assert (got.missed, got.extra) == (1, 0)
     strict = compare(truth, found, threshold=0.7)
     assert strict.matched == 1
     assert strict.average_precision == pytest.approx(1 / 4)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_labelling_agrees_with_itself_under_other_names(seed: int) -> None:
+def test_a_labelling_agrees_with_itself_under_other_names(seed: int, random_pair: RandomPair) -> None:
     truth, _ = random_pair(seed)
     renamed = np.where(truth > 0, 1000 - truth, 0).astype(np.uint64)
     got = compare(truth, renamed, threshold=1.0)
@@ -49,7 +47,7 @@ def test_a_labelling_agrees_with_itself_under_other_names(seed: int) -> None:
 
 @given(st.integers(0, 10**6))
 @settings(max_examples=30, deadline=None)
-def test_blocks_add_up_to_the_whole(seed: int) -> None:
+def test_blocks_add_up_to_the_whole(random_pair: RandomPair, seed: int) -> None:
     truth, found = random_pair(seed)
     whole = overlaps(truth, found)
     parts = [
@@ -63,7 +61,7 @@ def test_blocks_add_up_to_the_whole(seed: int) -> None:
 
 @given(st.integers(0, 10**6), st.sampled_from([0.05, 0.1, 0.3, 0.5]))
 @settings(max_examples=60, deadline=None)
-def test_the_matching_is_the_best_there_is(seed: int, threshold: float) -> None:
+def test_the_matching_is_the_best_there_is(random_pair: RandomPair, seed: int, threshold: float) -> None:
     truth, found = random_pair(seed)
     got = compare(truth, found, threshold=threshold)
     ids_a, ids_b = np.unique(truth[truth > 0]), np.unique(found[found > 0])
@@ -89,7 +87,7 @@ def test_more_pairs_win_over_one_better_pair() -> None:
 def test_nothing_agrees_with_nothing() -> None:
     nothing = np.zeros((2, 3, 3), np.uint32)
     empty = compare(nothing, nothing)
-    assert (empty.average_precision, empty.f1, empty.mean_iou) == (1, 1, 0)
+    assert (empty.average_precision, empty.f1, empty.mean_iou, empty.panoptic_quality) == (1, 1, 0, 1)
     missed = compare(nothing + 1, nothing)
     assert (missed.recall, missed.average_precision, missed.f1) == (0, 0, 0)
     assert merged([]).voxels.size == 0
@@ -107,5 +105,7 @@ def test_wrong_arrays_are_refused() -> None:
         overlaps(np.zeros((2, 2), int), np.zeros((2, 3), int))
     with pytest.raises(InputError, match="float"):
         overlaps(np.zeros((2, 2)), np.zeros((2, 2), int))
+    with pytest.raises(InputError, match="hold -1"):
+        overlaps(np.full((2, 2), -1), np.zeros((2, 2), int))
     with pytest.raises(InputError, match="threshold"):
         compare(np.zeros((2, 2), int), np.zeros((2, 2), int), threshold=0)
