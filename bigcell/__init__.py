@@ -22,6 +22,7 @@ _HOME = {
     "Plan": "bigcell.engine.plan",
     "Result": "bigcell.engine.run",
     "convert": "bigcell.api",
+    "evaluate": "bigcell.api",
     "flows_from_labels": "bigcell.flows.from_labels",
     "link_planes": "bigcell.stitch.planes",
     "masks": "bigcell.api",
@@ -39,6 +40,7 @@ __all__ = [
     "Plan",
     "Result",
     "convert",
+    "evaluate",
     "flows_from_labels",
     "link_planes",
     "masks",
@@ -52,7 +54,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from bigcell.api import convert, masks, open_volume, plan, rerun, resume, segment
+    from bigcell.api import convert, evaluate, masks, open_volume, plan, rerun, resume, segment
     from bigcell.core.errors import BigcellError
     from bigcell.dynamics.masks import masks_from_flows
     from bigcell.engine.plan import Plan

@@ -1,7 +1,8 @@
-"""The verbs: open_volume, plan, segment, resume, rerun, convert. The command line calls only these."""
+"""The verbs: open_volume, plan, segment, resume, rerun, convert, evaluate. The command line calls only these."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,10 +10,14 @@ from typing import Any, Unpack
 
 from bigcell.cluster.array import work_in_array
 from bigcell.cluster.choose import HERE, check_cluster, check_queue, check_watched, choose_executor
+from bigcell.core.box import Box
 from bigcell.core.errors import OutputError, PlanError, SettingsError
 from bigcell.engine.budget import estimate
 from bigcell.engine.calibrate import expected_seconds
 from bigcell.engine.claims import Share, refuse_beside_workers
+from bigcell.engine.evaluate import EvaluateSettings, Evaluation, compare_volumes, useful_workers
+from bigcell.engine.evaluate_inputs import Source as LabelSource
+from bigcell.engine.evaluate_inputs import open_compared, open_labels
 from bigcell.engine.events import Listener, Notice, ignore
 from bigcell.engine.find_foreground import with_foreground
 from bigcell.engine.inputs import Inputs, check_unchanged, planned_foreground, prepare, reopen
@@ -39,9 +44,10 @@ from bigcell.io.folders import check_place
 from bigcell.io.location import absolute, without_credentials
 from bigcell.io.open import open_image
 from bigcell.io.targets import check_target
+from bigcell.metrics.scores import THRESHOLDS
 from bigcell.preprocess.foreground import Foreground
 
-__all__ = ["convert", "masks", "open_volume", "plan", "rerun", "resume", "segment"]
+__all__ = ["convert", "evaluate", "masks", "open_volume", "plan", "rerun", "resume", "segment"]
 
 open_volume = open_image
 
@@ -273,6 +279,43 @@ def rerun(
             f"{old.result['objects']}): compare the versions in the two records"
         )
     return result
+
+
+def evaluate(
+    found: LabelSource,
+    truth: LabelSource,
+    *,
+    labels: str | None = None,
+    truth_labels: str | None = None,
+    thresholds: Sequence[float] = THRESHOLDS,
+    tolerance: float = 2.0,
+    share: float = 0.5,
+    boxes: Sequence[Box] | None = None,
+    time: int | None = None,
+    axes: str | None = None,
+    block: tuple[int, int, int] | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    listener: Listener = ignore,
+) -> Evaluation:
+    """How well the labels `found` agree with the `truth`: all scores, and the cells that went wrong.
+
+    Both are an OME-Zarr (`labels`, `truth_labels`: which of several in it), TIFF, PNG, .npy or an array, of one extent
+    and any size: blocks are counted by `workers` and added up, with the same scores for any blocks. `thresholds`: IoUs
+    from which cells match; `tolerance`: how far borders may be apart, in voxels along x; `share`: of the smaller cell,
+    from which two cells are one that was split or merged; `boxes`: where the truth was drawn, if not everywhere;
+    `axes`: of files that do not say them ("zyx").
+
+    >>> print(evaluate("image.zarr", "truth.zarr", labels="cells").scores)      # doctest: +SKIP
+    """
+    check_cluster(cluster)
+    settings = EvaluateSettings(tuple(thresholds), tolerance, share)
+    named = ((found, labels), (truth, truth_labels))
+    pred, true = (open_labels(source, name=name, time=time, axes=axes) for source, name in named)
+    compared = open_compared(pred, true, boxes)
+    count = useful_workers(compared, workers, block)
+    kind = "serial" if compared.in_memory else cluster or ("serial" if count == 1 else "processes")
+    return compare_volumes(compared, settings, choose_executor(kind, count), block=block, listener=listener)
 
 
 def _planned(

@@ -70,6 +70,22 @@ def store() -> WriteStore:
 
 
 @pytest.fixture
+def write_labels() -> WriteStore:
+    """(path, labels) -> an OME-Zarr label image; with `names`, an image that has the labels under each of them."""
+
+    def write(path: Path, labels: np.ndarray, *, names: tuple[str, ...] = (), version: str = "0.5") -> Path:
+        write_store(path, labels, axes="zyx", version=version)
+        for name in names:
+            write_store(path / "labels" / name, labels, axes="zyx", version=version)
+        if names:
+            group = zarr.open_group(path / "labels", mode="a", zarr_format=3 if version == "0.5" else 2)
+            group.attrs.update({"ome": {"labels": list(names)}} if version == "0.5" else {"labels": list(names)})
+        return path
+
+    return write
+
+
+@pytest.fixture
 def lattice() -> FlowLattice:
     """Some eighty touching cells."""
     return FlowLattice((36, 60, 68), diameter=13, noise=0.5)

@@ -18,7 +18,7 @@ MODULES = [m.name for m in pkgutil.walk_packages(bigcell.__path__, "bigcell.")]
 def test_the_list_of_names_is_what_it_was() -> None:
     assert set(bigcell.__all__) == set(bigcell._HOME)
     assert bigcell.__all__ == [
-        "BigcellError", "Plan", "Result", "convert", "flows_from_labels", "link_planes", "masks",
+        "BigcellError", "Plan", "Result", "convert", "evaluate", "flows_from_labels", "link_planes", "masks",
         "masks_from_flows", "open_volume", "plan",
         "rerun", "resume", "segment", "view",
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from bigcell import __version__
 from bigcell.cli.convert import convert
+from bigcell.cli.evaluate import evaluate
 from bigcell.cli.inspect import inspect
 from bigcell.cli.masks import masks
 from bigcell.cli.models import models
@@ -81,7 +82,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for verb in (inspect, convert, plan, segment, masks, view, status, report, resume, worker, rerun):
+for verb in (inspect, convert, plan, segment, masks, evaluate, view, status, report, resume, worker, rerun):
     app.command()(verb)
 app.add_typer(models, name="models")
 

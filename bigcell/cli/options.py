@@ -287,7 +287,7 @@ def channel_list(texts: Sequence[str], known: Sequence[str]) -> list[int | str]:
     return [int(part) if part.isdecimal() and part not in known else part for part in parts]
 
 
-def region_box(text: str, extent: tuple[int, int, int]) -> Box:
+def region_box(text: str, extent: tuple[int, int, int], option: str = "--region") -> Box:
     """A box from ``z0:z1,y0:y1,x0:x1``; an end left out is the image's own. Two parts are y and x of a plane.
 
     >>> region_box("2:4,:,5:", (10, 20, 30))
@@ -299,7 +299,7 @@ def region_box(text: str, extent: tuple[int, int, int]) -> Box:
     try:
         ends = [(int(a or 0), int(b or n)) for (a, b), n in zip(parts, extent, strict=True)]
     except ValueError as error:
-        raise SettingsError(f"--region {text!r}: wanted z0:z1,y0:y1,x0:x1, as in 0:64,100:400,:") from error
+        raise SettingsError(f"{option} {text!r}: wanted z0:z1,y0:y1,x0:x1, as in 0:64,100:400,:") from error
     if not all(0 <= a < b for a, b in ends):
-        raise SettingsError(f"--region {text!r} holds no voxel: wanted each end above its start, both from 0 on")
+        raise SettingsError(f"{option} {text!r} holds no voxel: wanted each end above its start, both from 0 on")
     return Box(tuple(a for a, _ in ends), tuple(b for _, b in ends))

@@ -6,9 +6,12 @@ import getpass
 import os
 import socket
 import webbrowser
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from bigcell.viewers.neuroglancer import View
 
 
 def view(
@@ -34,12 +37,17 @@ def view(
 
     with start(store, labels=labels, object_id=object_id, image=image, port=port, bind=bind) as shown:
         print(shown.url, flush=True)
-        if "SSH_CONNECTION" in os.environ and bind == "127.0.0.1":
-            print(f"from your own machine: {tunnel(shown.ports)}", flush=True)
         if open_browser:
             webbrowser.open(shown.url)
-        print("Ctrl-C ends it", flush=True)
-        shown.wait()
+        stay(shown, tunnelled=bind == "127.0.0.1")
+
+
+def stay(shown: View, *, tunnelled: bool = True) -> None:
+    """Serve a view until Ctrl-C; who came by ssh is told how to reach one that answers this machine alone."""
+    if "SSH_CONNECTION" in os.environ and tunnelled:
+        print(f"from your own machine: {tunnel(shown.ports)}", flush=True)
+    print("Ctrl-C ends it", flush=True)
+    shown.wait()
 
 
 def tunnel(ports: tuple[int, int]) -> str:

@@ -19,11 +19,13 @@ from bigcell.viewers.state import view_state
 class View:
     """A running view. It lives until `close`, or until the process ends.
 
-    `ports` are the two that a tunnel must carry: the page's and the data's.
+    `ports` are the two that a tunnel must carry: the page's and the data's. `addresses`: where the browser reads each
+    source that is shown.
     """
 
-    def __init__(self, viewer: Any, files: FileServer) -> None:
+    def __init__(self, viewer: Any, files: FileServer, addresses: dict[str, str]) -> None:
         self.viewer = viewer
+        self.addresses = addresses
         self._files: FileServer | None = files
         self.url: str = viewer.get_viewer_url()
         self.ports: tuple[int, int] = (urlsplit(self.url).port or 80, files.port)
@@ -94,7 +96,11 @@ def view(
     ...     shown.wait()
     """
     shown = find_shown(store, labels=labels, image=image)
-    found = _object(shown, labels, object_id)
+    return show(shown, found=_object(shown, labels, object_id), port=port, bind=bind)
+
+
+def show(shown: Shown, *, found: tuple[str, int, Found] | None = None, port: int = 0, bind: str = "127.0.0.1") -> View:
+    """`view` of what was found already: local images and labels, and an object of some labels to go to."""
     windows = contrast(shown.image) if shown.image is not None else ()
     infos = [*([shown.image] if shown.image else []), *shown.labels.values()]
     names = {f"{i}-{Path(info.source).name}": info for i, info in enumerate(infos)}
@@ -110,7 +116,7 @@ def view(
     except BaseException:
         files.close()
         raise
-    return View(viewer, files)
+    return View(viewer, files, addresses)
 
 
 def _object(shown: Shown, labels: str | None, id: int | None) -> tuple[str, int, Found] | None:

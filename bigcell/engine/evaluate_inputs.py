@@ -1,0 +1,162 @@
+"""What is compared: two label volumes opened wherever they lie, held against one another, and the boxes looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from bigcell.core.axes import ZYX, Spacing
+from bigcell.core.box import Box
+from bigcell.core.errors import InputError, SettingsError
+from bigcell.core.volume import Array, ArrayVolume, Volume
+from bigcell.core.words import shape
+from bigcell.io.convert import open_pixels
+from bigcell.io.location import absolute, group_is_there, is_url, joined, without_credentials
+from bigcell.io.open import ZarrVolume, open_image, read_info
+from bigcell.tiling.grid import BlockGrid
+
+Zyx = tuple[int, int, int]
+Source = str | Path | Array | Volume
+
+BLOCK_VOXELS = 1 << 23
+"""Voxels of a block, at most, unless its chunks are larger: what a worker reads of either labelling at a time."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two label volumes of one extent, and the boxes of it that are compared."""
+
+    found: Volume
+    truth: Volume
+    boxes: tuple[Box, ...]
+
+    @property
+    def spacing(self) -> Spacing:
+        """The truth's voxel size where it is known, else that of what was found."""
+        return self.truth.spacing if self.truth.spacing.known else self.found.spacing
+
+    @property
+    def origin_um(self) -> tuple[float, float, float]:
+        """Where the centre of voxel (0, 0, 0) lies."""
+        volume = self.truth if self.truth.spacing.known else self.found
+        return volume.origin_um if isinstance(volume, ZarrVolume) else (0.0, 0.0, 0.0)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether either is an array: it would be copied to every process."""
+        return any(isinstance(volume, ArrayVolume) for volume in (self.found, self.truth))
+
+    def parts(self, block: Zyx | None = None) -> list[tuple[Box, Box]]:
+        """The blocks to do: the voxels that each counts, and the box of the comparison that they are in."""
+        grid = BlockGrid(self.truth.extent, block or block_shape(self.found))
+        return [(grid.core(n) & box, box) for box in self.boxes for n in grid.touching(box)]
+
+
+def open_compared(found: Volume, truth: Volume, boxes: Sequence[Box] | None) -> Compared:
+    """The two held against one another: InputError where they are not labels of the same voxels."""
+    if found.extent != truth.extent:
+        a, b = (f"{shown(volume)} has {shape(volume.extent)}" for volume in (found, truth))
+        raise InputError(f"{a} voxels (z y x), {b}; wanted the same extent: cut or scale one of them")
+    return Compared(found, truth, _checked(boxes, truth.extent))
+
+
+def open_labels(source: Source, *, name: str | None = None, time: int | None = None, axes: str | None = None) -> Volume:
+    """Labels as a volume: an array, a file or folder of images, an OME-Zarr label image, or an OME-Zarr with labels.
+
+    `name`: which labels of an OME-Zarr; needed where it has several. `time`: which of several time points. `axes`: of
+    a file that does not say them.
+    """
+    volume = _opened(source, name, time, axes)
+    if len(volume.channels) != 1:
+        raise InputError(f"{shown(volume, source)} has {len(volume.channels)} channels, wanted labels, which have one")
+    if volume.dtype.kind not in "iu":
+        raise InputError(f"{shown(volume, source)} holds {volume.dtype}, wanted labels, which are whole numbers")
+    return volume
+
+
+def shown(volume: Volume, source: Source | None = None) -> str:
+    """What a label volume is called in a message."""
+    if isinstance(volume, ZarrVolume):
+        return without_credentials(volume.info.source)
+    return without_credentials(str(source)) if isinstance(source, str | Path) else "the labels"
+
+
+def block_shape(volume: Volume, voxels: int = BLOCK_VOXELS) -> Zyx:
+    """Blocks of whole chunks (shards) as large as `voxels` allow, whole planes of what has no chunks.
+
+    >>> block_shape(ArrayVolume(np.zeros((100, 1000, 1000), np.uint8)))
+    (8, 1000, 1000)
+    """
+    sides = [1, *volume.extent[1:]]
+    if isinstance(volume, ZarrVolume):
+        level, axes = volume.info.levels[volume.level], volume.info.axes
+        stored = level.shards or level.chunks
+        sides = [stored[axes.index(a)] if a in axes else 1 for a in ZYX]
+    for axis in (2, 1, 0):
+        rest = prod(sides) // sides[axis]
+        fitting = voxels // (rest * sides[axis])
+        sides[axis] = min(volume.extent[axis], sides[axis] * max(1, fitting))
+    return (sides[0], sides[1], sides[2])
+
+
+def _opened(source: Source, name: str | None, time: int | None, axes: str | None) -> Volume:
+    if isinstance(source, str | Path):
+        if is_url(source) or group_is_there(absolute(source)):
+            return _of_zarr(source, name, time)
+        if name is not None:
+            raise SettingsError(f"{source} is not an OME-Zarr, so it has no labels {name!r}; leave the name out")
+        volumes = open_pixels(source, axes=axes)
+        return volumes[_time(time, len(volumes), str(source))]
+    if name is not None:
+        raise SettingsError(f"labels {name!r} are looked for in an OME-Zarr; an array has no names")
+    return ArrayVolume(source) if isinstance(source, np.ndarray) else source
+
+
+def _of_zarr(source: str | Path, name: str | None, time: int | None) -> ZarrVolume:
+    info = read_info(source)
+    place = without_credentials(info.source)
+    if info.labels and name is None and len(info.labels) > 1:
+        raise InputError(f"{place} has labels {', '.join(info.labels)}; say which")
+    if name is not None and name not in info.labels:
+        raise InputError(f"{place} has no labels {name!r}; it has: {', '.join(info.labels) or 'none'}")
+    if info.labels:
+        info = read_info(joined(info.source, "labels", name or info.labels[0]))
+    return open_image(info.source, time=_time(time, info.length("t"), without_credentials(info.source)))
+
+
+def _time(wanted: int | None, count: int, place: str) -> int:
+    """The time point to take; one that is there alone is taken whatever is wanted of the other labelling."""
+    if count == 1:
+        return 0
+    if wanted is None or not 0 <= wanted < count:
+        raise SettingsError(f"{place} has {count} time points; say which one to compare, 0 to {count - 1}")
+    return wanted
+
+
+def _checked(boxes: Sequence[Box] | None, extent: Zyx) -> tuple[Box, ...]:
+    """The boxes, or the whole: each in the volume, none empty, and none twice."""
+    whole = Box.of(extent)
+    if boxes is None:
+        return (whole,)
+    if not boxes:
+        raise SettingsError("no box was given to compare; give one, or none to compare all")
+    for box in boxes:
+        if len(box.start) != 3 or box.is_empty or box not in whole:
+            raise SettingsError(f"box {box.start}..{box.stop} does not lie in the labels of {shape(extent)} voxels")
+    for one, other in _meeting(sorted(boxes)):
+        raise SettingsError(f"boxes {one.start}..{one.stop} and {other.start}..{other.stop} overlap; wanted them apart")
+    return tuple(boxes)
+
+
+def _meeting(boxes: Sequence[Box]) -> Iterator[tuple[Box, Box]]:
+    """Pairs of sorted boxes that share voxels."""
+    for i, one in enumerate(boxes):
+        for other in boxes[i + 1 :]:
+            if other.start[0] >= one.stop[0]:
+                break
+            if not (one & other).is_empty:
+                yield one, other
