@@ -7,7 +7,6 @@ number of voxels, and all of them together stop after some seconds.
 from __future__ import annotations
 
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import isinf
@@ -20,7 +19,7 @@ from bigcell.core.volume import Array
 from bigcell.engine.plan import Plan
 from bigcell.report.colours import blend, outlines, stretch
 from bigcell.report.facts import Picture, Seams
-from bigcell.report.png import png
+from bigcell.report.html import picture
 from bigcell.stitch.audit import NEAREST, REACH, Audit, changes, judge
 
 FACES = 8
@@ -186,8 +185,7 @@ def _picture(
     where = f"z {z}, y {y} to {box.stop[1]}, x {x} to {box.stop[2]}"
     many = len(np.unique(labels[labels > 0]))
     here = "a face of blocks" if at_face else "a random place"
-    content = b64encode(png(np.rint(drawn * 255).astype(np.uint8))).decode()
-    return Picture(content, shape, f"{where}: {many} object{'' if many == 1 else 's'}, {here}")
+    return picture(drawn, f"{where}: {many} object{'' if many == 1 else 's'}, {here}")
 
 
 def _mark(drawn: Array, axis: int, at: int) -> None:

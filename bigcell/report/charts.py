@@ -39,7 +39,7 @@ def time_axis(times: Times) -> str:
     whole = times.width * len(times.busy)
     step = next((s for s in STEPS if whole / s <= 5), 604800 * ceil(whole / 604800 / 5))
     places = [k * step for k in range(floor(ROOM * whole / step) + 1)]
-    return _axis([*((at / whole, tick(at)) for at in places), (1.0, duration(whole))])
+    return axis([*((at / whole, tick(at)) for at in places), (1.0, duration(whole))])
 
 
 def tick(seconds: int) -> str:
@@ -94,7 +94,7 @@ def histogram(found: Histogram) -> str:
     said = f"histogram of {sum(found.counts)} objects, the fullest bin holds {top}"
     return (
         f'<div class="plot tall"><svg viewBox="0 0 {len(bars)} 100" preserveAspectRatio="none" role="img" '
-        f'aria-label="{said}">{"".join(bars)}</svg>{limits}</div>{_axis(ticks)}'
+        f'aria-label="{said}">{"".join(bars)}</svg>{limits}</div>{axis(ticks)}'
     )
 
 
@@ -121,7 +121,7 @@ def _pauses(pauses: Sequence[Pause], whole: float) -> str:
     )
 
 
-def _axis(ticks: Sequence[tuple[float, str]]) -> str:
+def axis(ticks: Sequence[tuple[float, str]]) -> str:
     """Words at places from 0 to 1."""
     spans = []
     for place, text in ticks:

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
 from html import escape
-from importlib.resources import files
 
 from bigcell.core.errors import InputError
 from bigcell.core.words import duration, shape, short, size, word
 from bigcell.report import charts
 from bigcell.report.facts import BlockMap, Facts, Stage, Times
+from bigcell.report.html import document, figures, heading, resource, section, table
 
 OPEN, CLOSE = '<script type="application/json" id="facts">', "</script>"
 
 
 def render(facts: Facts) -> str:
-    """The page of `facts`. It loads nothing, and its policy forbids that it does."""
-    style, script = (files("bigcell.report").joinpath(f"page.{kind}").read_text("utf-8") for kind in ("css", "js"))
-    policy = (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"
-    )
-    held = {**facts.to_json()}
-    return "\n".join(
-        [
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-            f"<title>{escape(facts.title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>",
-            *(part for part in _parts(facts) if part),
-            f"</main>\n{OPEN}{_harmless(held)}{CLOSE}\n<script>{script}</script>\n</body>\n</html>\n",
-        ]
-    )
+    """The page of `facts`."""
+    held = f"{OPEN}{_harmless(facts.to_json())}{CLOSE}"
+    return document(facts.title, _parts(facts), script=resource("page.js"), held=held)
 
 
 def facts_in(page: str) -> Facts:
@@ -69,19 +53,13 @@ def _parts(facts: Facts) -> Iterable[str]:
     yield _made(facts)
 
 
-def _section(name: str, about: str, content: str) -> str:
-    return f'<section>\n<h2>{escape(name)}</h2>\n<p class="faint">{escape(about)}</p>\n{content}\n</section>'
-
-
 def _head(facts: Facts) -> str:
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.rows)
     said = {
         "finished": "",
         "running": "This run goes on; the page shows how far it was.",
         "stopped": "This run stopped before its end.",
     }
-    told = f'<p class="bad">{said[facts.state]}</p>' if said.get(facts.state) else ""
-    return f"<header>\n<h1>{escape(facts.title)}</h1>\n{told}<dl>{rows}</dl>\n</header>"
+    return heading(facts.title, facts.rows, said.get(facts.state, ""))
 
 
 def _problems(facts: Facts) -> str:
@@ -91,17 +69,7 @@ def _problems(facts: Facts) -> str:
         return ""
     items = "".join(f"<li{f' class={kind}' if kind else ''}>{escape(text)}</li>" for text, kind in lines)
     said = f"Tasks that were set aside: {len(facts.failures)}." if facts.failures else "No task was set aside."
-    return _section("Notices", said, f"<ul>{items}</ul>")
-
-
-def _table(caption: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">'
-        f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return section("Notices", said, f"<ul>{items}</ul>")
 
 
 def _stages(stages: Sequence[Stage]) -> str:
@@ -121,7 +89,7 @@ def _stages(stages: Sequence[Stage]) -> str:
         for s in stages
     ]
     about = "Elapsed: from the first task to the last, pauses left out. Work: the seconds of all tasks together."
-    return _section("Stages", about, _table("Every task counted once, whichever driver it was done for.", names, rows))
+    return section("Stages", about, table("Every task counted once, whichever driver it was done for.", names, rows))
 
 
 def _seconds(count: float) -> str:
@@ -147,7 +115,7 @@ def _map(blocks: BlockMap) -> str:
         '<div class="scale"><span id="low"></span><i id="colours"></i><span id="high"></span></div>'
         '<output id="where"></output><noscript><p>The map needs scripts; the table does not.</p></noscript>'
     )
-    return _section("Blocks", about, canvas + _map_tables(blocks))
+    return section("Blocks", about, canvas + _map_tables(blocks))
 
 
 def _map_tables(blocks: BlockMap) -> str:
@@ -161,8 +129,8 @@ def _map_tables(blocks: BlockMap) -> str:
     ]
     return (
         "<details><summary>In numbers</summary>"
-        + _table("Cells of the map", ("", "least", "median", "mean", "most"), numbers)
-        + _table("Where it took longest (voxels z, y, x; time a block)", ("place", "time"), slow)
+        + table("Cells of the map", ("", "least", "median", "mean", "most"), numbers)
+        + table("Where it took longest (voxels z, y, x; time a block)", ("place", "time"), slow)
         + "</details>"
     )
 
@@ -183,13 +151,13 @@ def _times(times: Times, stages: Sequence[Stage]) -> str:
     if pauses:
         after = ", ".join(duration(p.seconds) for p in pauses[:5])
         about += f" Dashed lines: taken up again, after {after}{' and so on' if len(pauses) > 5 else ''}."
-    return _section("Over time", about, "".join(rows) + charts.time_axis(times))
+    return section("Over time", about, "".join(rows) + charts.time_axis(times))
 
 
 def _memory(times: Times, planned: int) -> str:
     about = f"The most that any worker process had held: {size(max(times.peaks))}."
     about += f" The plan allowed for {size(planned)} in each." if planned else ""
-    return _section("Memory", about, charts.memory(times, planned))
+    return section("Memory", about, charts.memory(times, planned))
 
 
 def _sizes(facts: Facts) -> str:
@@ -197,10 +165,10 @@ def _sizes(facts: Facts) -> str:
     if found is None or not found.counts:
         return ""
     rows = [(f"{found.edges[i]:.0f} to {found.edges[i + 1]:.0f}", str(count)) for i, count in enumerate(found.counts)]
-    table = f"<details><summary>In numbers</summary>{_table('Objects by size', ('voxels', 'objects'), rows)}</details>"
+    listed = f"<details><summary>In numbers</summary>{table('Objects by size', ('voxels', 'objects'), rows)}</details>"
     about = f"{sum(found.counts)} objects by their number of voxels, on a logarithmic scale; "
     about += f"the fullest bin holds {max(found.counts)}."
-    return _section("Sizes", about, charts.histogram(found) + table)
+    return section("Sizes", about, charts.histogram(found) + listed)
 
 
 def _seams(facts: Facts) -> str:
@@ -212,23 +180,18 @@ def _seams(facts: Facts) -> str:
         f"{max(seams.offsets)} voxels away. Cells know nothing of blocks, so the face must not stand out."
     )
     verdict = f'<p class="{"good" if seams.clean else "bad"}">{escape(seams.verdict)}</p>'
-    return _section("Seams", about, verdict + charts.planes(seams))
+    return section("Seams", about, verdict + charts.planes(seams))
 
 
 def _pictures(facts: Facts) -> str:
     if not facts.pictures:
         return ""
-    shown = "".join(
-        f'<figure><img src="data:image/png;base64,{escape(p.png)}" width="{p.size[1]}" height="{p.size[0]}" '
-        f'alt="{escape(p.caption)}"><figcaption>{escape(p.caption)}</figcaption></figure>'
-        for p in facts.pictures
-    )
     about = "Random planes with the outlines of objects. White marks at the edges show where blocks meet."
-    return _section("Places", about, f'<div class="pictures">{shown}</div>')
+    return section("Places", about, figures(facts.pictures))
 
 
 def _made(facts: Facts) -> str:
     command = f"<p>The same labels again: <code>{escape(facts.command)}</code></p>" if facts.command else ""
     versions = ", ".join(f"{name} {text}" for name, text in facts.versions.items())
     plan = f"<details><summary>The plan</summary><pre>{escape(facts.plan)}</pre></details>" if facts.plan else ""
-    return _section("How it was made", versions, command + plan)
+    return section("How it was made", versions, command + plan)
