@@ -21,7 +21,7 @@ import bigcell
 from bigcell.core.axes import Spacing
 from bigcell.core.volume import ArrayVolume
 from bigcell.metrics.matching import compare
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 
 
 def stacks(folder: Path) -> Iterator[tuple[str, ArrayVolume, np.ndarray]]:

@@ -19,7 +19,7 @@ from bigcell.cli.progress import Progress
 from bigcell.core.box import Box
 from bigcell.io.images import write_image
 from bigcell.metrics.matching import compare
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 from bigcell.viewers.figures import slices_figure
 
 DIAMETER = 17

@@ -12,8 +12,8 @@ import bigcell
 from bigcell.core.box import Box
 from bigcell.engine.events import Event, TaskDone
 from bigcell.io.images import write_image
+from bigcell.synthetic import sample_volume
 from bigcell.testing.flows import FlowLattice
-from bigcell.testing.synthetic import sample_volume
 
 Disturb = Callable[..., Any]
 

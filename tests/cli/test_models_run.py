@@ -19,7 +19,7 @@ from bigcell.engine.output import read_record
 from bigcell.io.open import read_info
 from bigcell.networks.cpnet import CPnet
 from bigcell.networks.sam_vit import CellposeSAM, SamSizes
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 
 SAM = SamSizes(patch=8, grid=4, width=16, heads=2, hidden=32, neck=8, spans=(7, 3))
 

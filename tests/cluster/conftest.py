@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bigcell.io.images import write_image
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 
 
 @pytest.fixture(scope="session")

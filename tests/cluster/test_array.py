@@ -196,7 +196,7 @@ def test_a_queue_that_ends_a_worker_sets_its_tasks_free(out: Path, plain: dict[s
 
 @pytest.mark.usefixtures("at_once")
 def test_an_image_whose_flows_are_kept_is_shared_too(tmp_path: Path, store: Callable[..., Path]) -> None:
-    from bigcell.testing.synthetic import sample_volume
+    from bigcell.synthetic import sample_volume
 
     image = store(tmp_path / "image.zarr", sample_volume((4, 28, 32), diameter=14, seed=3).image)
     options: Any = {"diameter": 14, "tile": 32, "block": (4, 14, 16)}

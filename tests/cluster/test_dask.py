@@ -20,7 +20,7 @@ from bigcell.cluster.dask import DaskExecutor, start_workers
 from bigcell.cluster.devices import visible_gpus
 from bigcell.engine.executors import WorkersLostError
 from bigcell.io.images import write_image
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 
 
 @pytest.fixture(scope="module")

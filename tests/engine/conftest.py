@@ -20,8 +20,8 @@ from bigcell.engine.run import Run, check_objects, fill_holes, number_objects, w
 from bigcell.io.images import write_image
 from bigcell.io.scratch import MemoryScratch
 from bigcell.stitch.pieces import Pieces
+from bigcell.synthetic import sample_volume
 from bigcell.testing.flows import FlowLattice
-from bigcell.testing.synthetic import sample_volume
 
 Finish = Callable[[np.ndarray, np.ndarray, Plan], tuple[np.ndarray, Pieces, list[str]]]
 

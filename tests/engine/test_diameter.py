@@ -18,7 +18,7 @@ from bigcell.engine.request import Request, make_plan
 from bigcell.flows.style import plane_styles
 from bigcell.networks.registry import load_model
 from bigcell.networks.size import SizeModel, estimate_diameter
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 
 
 def discs(extent: tuple[int, int, int], diameter: float, seed: int = 0) -> Array:

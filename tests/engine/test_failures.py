@@ -272,7 +272,7 @@ def test_a_damaged_chunk_is_filled_told_and_counted(tmp_path: Path, flow_store: 
 
 def test_a_damaged_image_is_filled_in_every_step_that_reads_it(tmp_path: Path, store: Any) -> None:
     """Percentiles and network see the fill value; a damaged flow that was kept is met in the same way by `masks`."""
-    from bigcell.testing.synthetic import sample_volume
+    from bigcell.synthetic import sample_volume
 
     made = sample_volume((8, 40, 40), diameter=14, seed=3).image
     holed = np.array(made)
@@ -362,7 +362,7 @@ def test_a_full_disk_is_a_clean_stop(
 
 def test_a_full_disk_while_flows_are_kept_is_a_clean_stop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from bigcell.io.images import write_image
-    from bigcell.testing.synthetic import sample_volume
+    from bigcell.synthetic import sample_volume
 
     image = write_image(tmp_path / "image.zarr", sample_volume((8, 40, 40), diameter=14, seed=3).image)
     words: dict[str, Any] = {"diameter": 14, "tile": 48, "block": (8, 20, 40), "cluster": "serial"}

@@ -21,7 +21,7 @@ from bigcell.engine.output import read_record
 from bigcell.engine.plan import Plan
 from bigcell.engine.request import Request, make_plan
 from bigcell.networks.registry import BUNDLED, load_model
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 
 EXTENT = (8, 28, 42)
 OPTIONS: dict[str, dict[str, Any]] = {

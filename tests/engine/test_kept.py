@@ -14,7 +14,7 @@ from bigcell.core.box import Box
 from bigcell.core.errors import InputError, OutputError, SettingsError
 from bigcell.io.images import write_image
 from bigcell.io.open import open_image
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 
 
 @pytest.fixture(scope="module")

@@ -24,9 +24,9 @@ from bigcell.stitch.clean import CleanSettings
 from bigcell.stitch.number import SizeSettings
 from bigcell.stitch.pieces import Pieces
 from bigcell.stitch.planes import link_planes
+from bigcell.synthetic import sample_volume
 from bigcell.testing.files import files_of
 from bigcell.testing.flows import FlowLattice
-from bigcell.testing.synthetic import sample_volume
 
 Zyx = tuple[int, int, int]
 Finish = Callable[[np.ndarray, np.ndarray, Plan], tuple[np.ndarray, Pieces, list[str]]]

@@ -17,7 +17,7 @@ from bigcell.engine.output import read_record
 from bigcell.engine.plan import Plan
 from bigcell.metrics.matching import compare
 from bigcell.networks.cpnet import CPnet
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 
 
 @pytest.fixture

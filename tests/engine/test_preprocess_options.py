@@ -17,7 +17,7 @@ from bigcell.engine.events import Notice, TaskDone
 from bigcell.engine.intensity_options import intensity_settings
 from bigcell.engine.plan import Plan
 from bigcell.preprocess.normalize import NormalizeSettings
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 
 OPTIONS = {
     "lowhigh": {"lowhigh": (300, 2500)},

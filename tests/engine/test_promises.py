@@ -15,9 +15,9 @@ from bigcell.engine.budget import estimate
 from bigcell.engine.output import read_record
 from bigcell.engine.plan import Plan
 from bigcell.io.images import write_image
+from bigcell.synthetic import sample_volume
 from bigcell.testing.disturbed import Stopping
 from bigcell.testing.files import files_of
-from bigcell.testing.synthetic import sample_volume
 
 EXTENT = (10, 30, 34)
 BLOCKS = ((10, 30, 34), (6, 14, 18))

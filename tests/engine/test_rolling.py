@@ -35,11 +35,11 @@ from bigcell.engine.steps import STEPS
 from bigcell.io.images import write_image
 from bigcell.io.scratch import DiskScratch
 from bigcell.stitch.clean import CleanSettings
+from bigcell.synthetic import sample_volume
 from bigcell.testing.disturbed import Stopping
 from bigcell.testing.files import files_of
 from bigcell.testing.flows import FlowLattice
 from bigcell.testing.oracle import oracle_plan, predict_lattice, run_on_disk
-from bigcell.testing.synthetic import sample_volume
 
 Zyx = tuple[int, int, int]
 Flows = Callable[[Zyx, int], np.ndarray]

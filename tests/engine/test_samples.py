@@ -18,7 +18,7 @@ from bigcell.engine.plan import Plan
 from bigcell.engine.samples import FACES, PATCH, PICTURES, WINDOW, Places, check_seams, take_pictures
 from bigcell.engine.settings import RunSettings
 from bigcell.stitch.audit import REACH
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 
 
 def plan_of(extent: tuple[int, int, int], block: tuple[int, int, int]) -> Plan:

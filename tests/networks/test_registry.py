@@ -16,7 +16,7 @@ from bigcell.networks.cache import record, sha256_of
 from bigcell.networks.cpnet import CPnet
 from bigcell.networks.registry import Model, load_model, load_size_model, model_sha256
 from bigcell.networks.sam_vit import CellposeSAM, SamSizes
-from bigcell.testing.synthetic import Look, sample_volume
+from bigcell.synthetic import Look, Stain, sample_volume
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,8 @@ def test_the_default_model_finds_touching_cells(default: Model, nuclei: bool) ->
 
 
 def test_the_default_model_finds_nuclei(default: Model) -> None:
-    made = sample_volume((1, 160, 160), diameter=18, seed=78, look=Look(rim=500, nucleus=1, texture=0.3))
+    look = Look(Stain(rim=500, nucleus=1, texture=0.3))
+    made = sample_volume((1, 160, 160), diameter=18, seed=78, look=look)
     image = made.image[:, 0].astype(np.float32)
     image[1] = 0
     iou, cosine = scores(default, image, made.labels[0])
