@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import pickle
-import pickletools
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bigcell.core.errors import InputError, ModelError
+from bigcell.core.plain_pickle import as_array, read_plain_npy
 from bigcell.core.volume import Array
 
 SMALLEST = 5.0  # pixels; what Cellpose takes as the least
@@ -63,36 +59,21 @@ def read_size_model(path: str | Path) -> SizeModel:
     Raises ModelError where it is not such a file, or would run code to be read.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ModelError(f"{path} is not a file; wanted a size model, such as model_size.npy")
-    if path.stat().st_size > _LIMIT:
-        raise ModelError(f"{path} has {path.stat().st_size} bytes; a size model has a few thousand")
     try:
-        found = _unpickled(path.read_bytes())
-        model = _size_model(found)
+        return _size_model(read_plain_npy(path, limit=_LIMIT))
+    except InputError as error:
+        told = str(error)
+        raise ModelError(
+            f"{told if told.startswith(str(path)) else f'{path}: {told}'}; wanted a size model, such as model_size.npy"
+        ) from error
     except ModelError as error:
         raise ModelError(f"{path} is not a size model: {error}") from error
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        EOFError,
-        OverflowError,
-        MemoryError,
-        RecursionError,
-    ) as error:
-        raise ModelError(f"{path} is not a readable size model ({error}); is it damaged?") from error
-    except pickle.UnpicklingError as error:
-        raise ModelError(f"{path} cannot be read as plain numbers ({error}), and all else might run code") from error
-    return model
 
 
 def _size_model(found: object) -> SizeModel:
     if not isinstance(found, dict) or not set(_PARTS) <= found.keys():
         raise ModelError(f"it holds {_kind(found)}; wanted a dict with {', '.join(_PARTS)}")
-    parts = {name: np.asarray(_plain(found[name]), np.float64).ravel() for name in _PARTS}
+    parts = {name: as_array(found[name]).astype(np.float64).ravel() for name in _PARTS}
     slope, mean = parts["A"], parts["smean"]
     if len(slope) != len(mean) or not len(slope) or len(parts["ymean"]) != 1 or len(parts["diam_mean"]) != 1:
         raise ModelError(f"its parts have {[len(part) for part in parts.values()]} numbers; wanted n, n, 1, 1")
@@ -102,94 +83,6 @@ def _size_model(found: object) -> SizeModel:
 
 
 def _kind(found: object) -> str:
-    return f"a dict with {', '.join(map(str, list(found)[:4]))}" if isinstance(found, dict) else type(found).__name__
-
-
-def _unpickled(content: bytes) -> object:
-    """The one object of an ``.npy`` file of Python objects, in stand-ins."""
-    wide = content[6:7] != b"\x01"  # versions 2 and 3 of the format have four bytes for the length of the header
-    start = (12 if wide else 10) + int.from_bytes(content[8 : 12 if wide else 10], "little")
-    if not content.startswith(b"\x93NUMPY") or b"'|O'" not in content[:start]:
-        raise ModelError("it is not an .npy file of a Python object; wanted one dict")
-    rest = content[start:]
-    for code, value, _ in pickletools.genops(rest):
-        if code.name.endswith("PUT") and value is not None and int(value) > len(rest):  # C's memo is an array
-            raise ModelError("its pickle counts more objects than it has bytes")
-    found = _Plain(io.BytesIO(rest)).load()
-    return found.values[0] if isinstance(found, _Array) and len(found.values) == 1 else found
-
-
-class _Dtype:
-    """Stands in for numpy.dtype: a code such as "f8", and a byte order."""
-
-    def __init__(self, code: str = "", align: bool = False, copy: bool = True) -> None:
-        self.code, self.order = code, "<"
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.order = state[1] if state[1] in ("<", ">") else "<"
-
-    def read(self, data: bytes) -> Array:
-        if not isinstance(self.code, str) or self.code not in ("f2", "f4", "f8", "i1", "i2", "i4", "i8"):
-            raise pickle.UnpicklingError(f"an array of {str(self.code)[:20]!r}")
-        return np.frombuffer(data, self.order + self.code)
-
-
-class _Array:
-    """Stands in for numpy.ndarray: numbers, or objects, in the order they are written."""
-
-    def __init__(self, *_: object) -> None:
-        self.values: Any = ()
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, _, dtype, _, data = state
-        self.values = data if isinstance(data, list) else dtype.read(data)
-
-
-def _scalar(dtype: _Dtype, data: bytes) -> float:
-    return float(dtype.read(data)[0])
-
-
-def _bytes(text: str, encoding: str) -> bytes:
-    """How old pickles write bytes."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"bytes in {encoding!r}")
-    return text.encode("latin1")
-
-
-class _Call:
-    """A function that a pickle may call and not change."""
-
-    def __init__(self, function: Callable[..., object]) -> None:
-        self._function = function
-
-    def __call__(self, *args: Any) -> object:
-        return self._function(*args)
-
-    def __setstate__(self, state: object) -> None:
-        raise pickle.UnpicklingError("it changes a function")
-
-
-_ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _Dtype,
-    ("_codecs", "encode"): _Call(_bytes),
-    ("numpy.core.multiarray", "_reconstruct"): _Array,
-    ("numpy._core.multiarray", "_reconstruct"): _Array,
-    ("numpy.core.multiarray", "scalar"): _Call(_scalar),
-    ("numpy._core.multiarray", "scalar"): _Call(_scalar),
-}
-
-
-class _Plain(pickle.Unpickler):
-    """An unpickler that knows numbers, arrays of numbers and plain containers, as stand-ins, and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}") from None
-
-
-def _plain(part: object) -> object:
-    """A part as numbers."""
-    return part.values if isinstance(part, _Array) else part
+    if not isinstance(found, dict):
+        return type(found).__name__
+    return f"a dict with {', '.join(key[:20] for key in list(found)[:4] if isinstance(key, str))}"
