@@ -15,7 +15,9 @@ from bigcell.core.volume import Array
 class Augmentation:
     """How crops vary. `crop` and `margin` in pixels; `diameter` is that of the cells in a crop, times or divided by up
     to `zoom`. The rest are probabilities: crop centred on a cell, nuclei channel left out, blur, blur and coarse
-    sampling along one axis (views along z of a stack), noise."""
+    sampling along one axis (views along z of a stack), noise, another order of channels.
+
+    `intensity` False: light, blur, noise and channels are left to `augment_batch`, on the device that trains."""
 
     crop: int = 128
     margin: int = 24
@@ -26,9 +28,11 @@ class Augmentation:
     blur: float = 0.3
     long_voxels: float = 0.25
     noise: float = 0.5
+    shuffle: float = 0.0
+    intensity: bool = True
 
     def __post_init__(self) -> None:
-        chances = (self.on_cells, self.drop_nuclei, self.blur, self.long_voxels, self.noise)
+        chances = (self.on_cells, self.drop_nuclei, self.blur, self.long_voxels, self.noise, self.shuffle)
         if not all(0 <= p <= 1 for p in chances) or self.zoom < 1 or self.crop < 16 or self.margin < 0:
             raise SettingsError(f"{self}: wanted probabilities from 0 to 1, zoom from 1, crop from 16, margin from 0")
 
@@ -38,8 +42,12 @@ def disturb(image: Array, settings: Augmentation, rng: np.random.Generator, *, i
     image = image.copy()
     if invertible and rng.random() < 0.5:
         image[0] = 1 - image[0]
+    if not settings.intensity:
+        return image
     if rng.random() < settings.drop_nuclei:
         image[1:] = 0
+    if settings.shuffle and rng.random() < settings.shuffle:
+        image = image[rng.permutation(len(image))]
     if rng.random() < settings.blur:
         image = ndimage.gaussian_filter(image, (0, *(rng.uniform(0.3, 1.3),) * 2))
     if rng.random() < settings.long_voxels:

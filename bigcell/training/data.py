@@ -12,26 +12,34 @@ from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
 from bigcell.flows.from_labels import unit_flows
 from bigcell.training.augment import Augmentation, disturb
+from bigcell.training.facts import typical_size
+from bigcell.training.placement import offset_of, random_turn
 
 
 @dataclass(frozen=True)
 class Example:
     """One labelled plane: `image` float32 ``(2, y, x)`` (what to segment; nuclei or 0), `labels` int32 ``(y, x)``,
-    `diameter` of its cells in pixels. `invertible`: light and dark may be swapped (bright field, phase contrast)."""
+    `diameter` of its cells in pixels. `invertible`: light and dark may be swapped (bright field, phase contrast).
+    Those of a `Source` have its channels, 1 to 3. `name`: where it comes from."""
 
     image: Array = field(repr=False)
     labels: Array = field(repr=False)
     diameter: float
     invertible: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """float32: `image` ``(n, 2, h, w)``; `flows` ``(n, 2, h, w)``, unit vectors; `inside` ``(n, h, w)``, 0 or 1."""
+    """float32: `image` ``(n, c, h, w)``; `flows` ``(n, 2, h, w)``, unit vectors; `inside` ``(n, h, w)``, 0 or 1.
+
+    `known` ``(n, h, w)`` bool, where only a part is annotated: a loss is to be the mean over these pixels alone.
+    """
 
     image: Array
     flows: Array
     inside: Array
+    known: Array | None = None
 
 
 def normalised(image: Array) -> Array:
@@ -49,8 +57,7 @@ def mean_diameter(labels: Array) -> float:
     sizes = np.bincount(np.unique(labels, return_inverse=True)[1].ravel())[int((labels == 0).any()) :]
     if sizes.size == 0:
         raise InputError("these labels hold no cell; wanted at least one")
-    size = float(np.median(sizes))
-    return float(2 * (size / np.pi) ** 0.5 if labels.shape[0] == 1 else 2 * (size * 0.75 / np.pi) ** (1 / 3))
+    return typical_size(sizes, flat=labels.shape[0] == 1)
 
 
 def examples_of_stack(image: Array, labels: Array, *, anisotropy: float = 1.0, every: int = 3) -> list[Example]:
@@ -121,17 +128,11 @@ def _crop(example: Example, settings: Augmentation, rng: np.random.Generator) ->
 
 def _placement(example: Example, settings: Augmentation, wide: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Matrix and offset from places in the crop to places in the image: turn, flip and scale, at a random pixel."""
-    scale = settings.diameter / example.diameter * np.exp(rng.uniform(-1, 1) * np.log(settings.zoom))
-    turn = rng.uniform(0, 2 * np.pi) if rng.random() < 0.5 else rng.integers(4) * np.pi / 2
-    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) / scale
-    matrix[:, 0] *= rng.choice((-1, 1))
+    matrix, scale = random_turn(example.diameter, settings, rng)
     shape = example.labels.shape
     centre: Array = rng.uniform(np.zeros(2), shape)
     if rng.random() < settings.on_cells:
         inside = np.flatnonzero(example.labels)
         if inside.size:
             centre = np.array(np.unravel_index(inside[rng.integers(inside.size)], shape), float)
-    # Less than half a crop, so that it may reach a little beyond the image.
-    half = np.minimum(0.4 * settings.crop / scale, np.array(shape) / 2)
-    centre = np.clip(centre, half, shape - half)
-    return matrix, centre - matrix @ np.full(2, (wide - 1) / 2)
+    return matrix, offset_of(centre, matrix, wide, scale=scale, crop=settings.crop, shape=shape)

@@ -1,0 +1,117 @@
+"""What another microscope might have made of a batch, on the device that trains. Geometry and targets stay as they are.
+
+All random numbers come from a generator on the CPU, so a seed means the same batch whatever the device.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Generator, Tensor
+
+from bigcell.core.errors import SettingsError
+from bigcell.training.augment import Augmentation
+
+WIDEST = 8
+"""Pixels that a blur reaches on either side."""
+
+
+def augment_batch(images: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
+    """`images` float32 ``(n, c, h, w)``, about 0 to 1, with other light, contrast, blur, noise and order of channels.
+
+    The result is on the device of `images`, which are not changed; `generator` must be one of the CPU. As `disturb`
+    does for one crop on the CPU, by the same probabilities, and `settings.shuffle` for the order of channels (networks
+    that do not care which is which, as Cellpose-SAM).
+    """
+    if images.ndim != 4 or not images.is_floating_point():
+        raise SettingsError(f"found images {images.dtype} of shape {tuple(images.shape)}; wanted floats (n, c, h, w)")
+    draw = _Draw(generator, len(images), images.device)
+    images = _without_nuclei(images, settings, draw)
+    images = _shuffled(images, settings, draw)
+    images = _blurred(images, settings, draw)
+    images = _coarse(images, settings, draw)
+    return _relit(images, settings, draw)
+
+
+class _Draw:
+    """Random numbers for each image of a batch, made on the CPU."""
+
+    def __init__(self, generator: Generator, count: int, device: torch.device) -> None:
+        self.generator, self.count, self.device = generator, count, device
+
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        """(n, *shape) numbers from `low` to `high`."""
+        return (low + (high - low) * torch.rand(self.count, *shape, generator=self.generator)).to(self.device)
+
+    def normal(self, *shape: int) -> Tensor:
+        return torch.randn(self.count, *shape, generator=self.generator).to(self.device)
+
+    def chance(self, probability: float) -> Tensor:
+        """(n,) bool: which images."""
+        return self.uniform(0, 1) < probability
+
+
+def _where(chosen: Tensor, changed: Tensor, images: Tensor) -> Tensor:
+    return torch.where(chosen.view(-1, 1, 1, 1), changed, images)
+
+
+def _shuffled(images: Tensor, settings: Augmentation, draw: _Draw) -> Tensor:
+    order = draw.uniform(0, 1, images.shape[1]).argsort(1).view(*images.shape[:2], 1, 1)
+    return _where(draw.chance(settings.shuffle), images.gather(1, order.expand_as(images)), images)
+
+
+def _without_nuclei(images: Tensor, settings: Augmentation, draw: _Draw) -> Tensor:
+    first = images.clone()
+    first[:, 1:] = 0
+    return _where(draw.chance(settings.drop_nuclei), first, images)
+
+
+def _blurred(images: Tensor, settings: Augmentation, draw: _Draw) -> Tensor:
+    sigma = draw.uniform(0.3, 1.3)
+    return _where(draw.chance(settings.blur), _smooth(_smooth(images, sigma, 2), sigma, 3), images)
+
+
+def _smooth(images: Tensor, sigma: Tensor, axis: int) -> Tensor:
+    """A Gaussian of width `sigma` (n,) along `axis` of each image; the edge goes on."""
+    n, c, h, w = images.shape
+    at = torch.arange(-WIDEST, WIDEST + 1, device=images.device)
+    kernel = torch.exp(-0.5 * (at / sigma[:, None]) ** 2)
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(c, 0)
+    ends = (0, 0, WIDEST, WIDEST) if axis == 2 else (WIDEST, WIDEST, 0, 0)
+    padded = F.pad(images, ends, mode="replicate").reshape(1, n * c, h + ends[2] * 2, w + ends[0] * 2)
+    shape = (n * c, 1, -1, 1) if axis == 2 else (n * c, 1, 1, -1)
+    return F.conv2d(padded, kernel.view(shape), groups=n * c).view(n, c, h, w)
+
+
+def _coarse(images: Tensor, settings: Augmentation, draw: _Draw) -> Tensor:
+    """Blurred along one axis, sampled at every few pixels only, and interpolated: a stack seen from the side."""
+    step, width = draw.uniform(1.5, 5.0), draw.uniform(0.3, 0.6)
+    chosen, along_rows = draw.chance(settings.long_voxels), draw.chance(0.5)
+    rows, columns = (_sampled(_smooth(images, width * step, axis), step, axis) for axis in (2, 3))
+    return _where(chosen, _where(along_rows, rows, columns), images)
+
+
+def _sampled(images: Tensor, step: Tensor, axis: int) -> Tensor:
+    length = images.shape[axis]
+    at = torch.arange(length, device=images.device) / step[:, None]
+    low = at.floor()
+    places = [((low + k) * step[:, None]).clamp(max=length - 1).round().long() for k in (0, 1)]
+    shape = (len(images), 1, -1, 1) if axis == 2 else (len(images), 1, 1, -1)
+    below, above = (images.gather(axis, place.view(shape).expand_as(images)) for place in places)
+    share = (at - low).view(shape)
+    return below * (1 - share) + above * share
+
+
+def _relit(images: Tensor, settings: Augmentation, draw: _Draw) -> Tensor:
+    """Another contrast, gamma, slope of light, offset and noise for each channel; an empty channel stays empty."""
+    c, h, w = images.shape[1:]
+    gamma, gain = draw.uniform(-0.35, 0.35, c, 1, 1).exp(), draw.uniform(-0.5, 0.7, c, 1, 1).exp()
+    lit = images.sign() * images.abs() ** gamma
+    down, across = (draw.uniform(-0.3, 0.3, c, 1, 1) for _ in range(2))
+    y, x = (torch.linspace(-0.5, 0.5, length, device=images.device) for length in (h, w))
+    lit = lit * (1 + down * y[:, None] + across * x) * gain
+    level, photons = draw.uniform(0, 0.25, c, 1, 1), draw.uniform(0, 1, c, 1, 1)
+    amount = level * (lit.clamp(0, 2) * photons + draw.uniform(0.05, 0.5, c, 1, 1)).sqrt()
+    lit = _where(draw.chance(settings.noise), lit + amount * draw.normal(c, h, w), lit)
+    lit = lit + draw.uniform(-0.08, 0.08, c, 1, 1)
+    return torch.where(images.abs().amax((2, 3), keepdim=True) > 0, lit, images)

@@ -1,0 +1,90 @@
+"""Augmentation of a batch: follows from the seed, and leaves the image recognisable and its shape alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bigcell.core.errors import SettingsError
+from bigcell.training.augment import Augmentation, disturb
+from bigcell.training.augment_batch import _smooth, augment_batch
+
+NOTHING = Augmentation(drop_nuclei=0, blur=0, long_voxels=0, noise=0)
+
+
+def images(n: int = 4, c: int = 2) -> torch.Tensor:
+    yy = torch.arange(64.0)[:, None].expand(64, 48)
+    return torch.stack(
+        [torch.stack([0.5 + 0.5 * torch.sin((yy + 7 * k) / (3 + i)) for k in range(c)]) for i in range(n)]
+    )
+
+
+def changed(settings: Augmentation, seed: int = 0, given: torch.Tensor | None = None) -> torch.Tensor:
+    return augment_batch(images() if given is None else given, settings, torch.Generator().manual_seed(seed))
+
+
+def test_the_same_seed_gives_the_same_batch() -> None:
+    settings = Augmentation(shuffle=0.5)
+    assert torch.equal(changed(settings), changed(settings))
+    assert not torch.equal(changed(settings), changed(settings, 1))
+
+
+def test_shapes_stay_and_nothing_is_written_into_the_input() -> None:
+    given = images()
+    kept = given.clone()
+    found = changed(Augmentation(shuffle=1), given=given)
+    assert found.shape == given.shape
+    assert found.dtype == torch.float32
+    assert torch.equal(given, kept)
+    assert torch.isfinite(found).all()
+
+
+def test_each_disturbance_does_what_it_says() -> None:
+    """Compared with only the light of the same draw: contrast and slopes are drawn for all."""
+    nuclei = changed(replace(NOTHING, drop_nuclei=1))
+    assert not nuclei[:, 1:].any()
+    assert nuclei[:, :1].any()
+    rough = torch.rand(4, 2, 64, 64, generator=torch.Generator().manual_seed(3))
+    edges = lambda x: float((x[..., 1:] - x[..., :-1]).abs().mean())  # noqa: E731
+    plain = edges(changed(NOTHING, given=rough))
+    assert edges(changed(replace(NOTHING, blur=1), given=rough)) < 0.8 * plain
+    assert edges(changed(replace(NOTHING, noise=1), given=rough)) > plain
+    assert edges(changed(replace(NOTHING, long_voxels=1), given=rough)) < 0.8 * plain
+
+
+def test_channels_change_places() -> None:
+    given = torch.stack([torch.full((3, 16, 16), value) for value in (0.0, 0.5, 1.0)], 1)
+    found = [changed(replace(NOTHING, shuffle=1), seed, given) for seed in range(8)]
+    empty = {int(place) for batch in found for place in (batch.abs().amax((2, 3)) == 0).float().argmax(1)}
+    assert empty == {0, 1, 2}, "the empty channel stands anywhere"
+    kept = [changed(NOTHING, seed, given) for seed in range(8)]
+    assert not any(batch[:, 0].any() for batch in kept)
+
+
+def test_an_empty_channel_stays_empty() -> None:
+    given = images()
+    given[:, 1] = 0
+    assert not changed(Augmentation(), given=given)[:, 1].any()
+
+
+def test_a_blur_is_a_gaussian() -> None:
+    from scipy import ndimage
+
+    image = torch.rand(2, 1, 40, 40, generator=torch.Generator().manual_seed(0))
+    found = _smooth(image, torch.tensor([1.0, 1.0]), 2)
+    wanted = ndimage.gaussian_filter1d(image.numpy(), 1.0, axis=2, mode="nearest", truncate=8)
+    assert np.allclose(found.numpy(), wanted, atol=1e-5)
+
+
+def test_what_is_no_batch_is_refused() -> None:
+    with pytest.raises(SettingsError, match="wanted floats"):
+        changed(NOTHING, given=torch.zeros(3, 3, dtype=torch.int32))
+
+
+def test_intensities_can_be_left_to_the_device() -> None:
+    image = np.random.default_rng(0).random((2, 32, 32), np.float32)
+    found = disturb(image, Augmentation(intensity=False), np.random.default_rng(0))
+    assert np.array_equal(found, image)
