@@ -75,7 +75,7 @@ def check_target(store: str | Path, name: str, *, image: ZarrVolume | None, over
     The image's own store keeps its OME-Zarr version; any other store must be new, or one that we made for labels.
     Nothing is written.
     """
-    _check_name(name)
+    check_name(name)
     root = absolute(store)
     in_image = image is not None and _same(root, image.info.source)
     version = image.info.version if in_image and image is not None else "0.5"
@@ -117,7 +117,8 @@ def _same(one: str, other: str) -> bool:
     return Path(one).exists() and Path(one).samefile(other)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise OutputError for a name that no labels can have."""
     if not re.fullmatch(r"[^\W_][\w .+()-]*", name) or ".." in name or name != name.strip():
         raise OutputError(
             f"{name!r} cannot name labels; wanted letters, digits, spaces and ._+()-, beginning with a letter or digit"
