@@ -1,6 +1,6 @@
 """How much faster each stage is with more workers, each with a core of its own: one table of stages and workers.
 
-    python benchmarks/workers.py [--workers 1 2] [--extent 96,320,320] [--block 48,96,96] [--cluster processes]
+    python benchmarks/workers.py [--workers 1 2] [--extent 192,384,384] [--block 96,96,96] [--cluster processes]
 
 A synthetic tissue goes through the bundled network and all the rest. Each number of workers has a process of its own
 that may use as many cores as it has workers, so a worker is always one core; it runs over a corner of the volume first,
@@ -20,6 +20,7 @@ from pathlib import Path
 from scale import as_zyx
 
 import bigcell
+from bigcell.core.box import Box
 from bigcell.io.images import write_image
 from bigcell.testing.synthetic import sample_volume
 
@@ -59,7 +60,7 @@ def _in_a_process(image: Path, workers: int) -> Times:
 def _times(image: str, options: argparse.Namespace) -> Times:
     with tempfile.TemporaryDirectory() as folder:
         run = {"diameter": DIAMETER, "block": options.block, "workers": options.count, "cluster": options.cluster}
-        corner = tuple(slice(0, n) for n in options.block)
+        corner = Box((0, 0, 0), options.block)
         bigcell.segment(image, output=Path(folder) / "first.zarr", region=corner, **run)
         result = bigcell.segment(image, output=Path(folder) / "out.zarr", **run)
     times = {name: float(stage["seconds"]) for name, stage in result.stages.items()}
@@ -88,8 +89,8 @@ def table(best: dict[int, Times]) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--extent", type=as_zyx, default=(96, 320, 320))
-    parser.add_argument("--block", type=as_zyx, default=(48, 96, 96))
+    parser.add_argument("--extent", type=as_zyx, default=(192, 384, 384))
+    parser.add_argument("--block", type=as_zyx, default=(96, 96, 96))
     parser.add_argument("--cluster", default="processes")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, help=argparse.SUPPRESS)

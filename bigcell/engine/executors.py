@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -73,9 +74,26 @@ def thread_environment(workers: int) -> dict[str, str]:
 
 
 def _start(environment: dict[str, str]) -> None:
-    os.environ.update({**THRIFT, **environment})  # before numba or torch are imported in this process
+    share = _told(environment)
+    os.environ.update({**THRIFT, **share})  # before numba or torch are imported in this process
     hold_little()
     Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _told(environment: dict[str, str]) -> dict[str, str]:
+    """What of `environment` numba and torch will read. What they have read already they are told.
+
+    A fresh process imports the user's script, which may have imported them. Of numba's variable nothing may be heard
+    then: it stops at its next compilation where that has changed and its threads are running.
+    """
+    numba, torch = sys.modules.get("numba"), sys.modules.get("torch")
+    name = THREAD_VARIABLES[0]
+    if torch is not None:
+        torch.set_num_threads(int(environment[name]))
+    if numba is None:
+        return environment
+    numba.set_num_threads(min(int(environment[name]), numba.config.NUMBA_NUM_THREADS))
+    return {key: value for key, value in environment.items() if key != name}
 
 
 def _end_with_parent() -> None:

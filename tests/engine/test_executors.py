@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 
 from bigcell.cluster.choose import choose_executor
 from bigcell.core.errors import BigcellError, InputError, SettingsError
+from bigcell.engine.executors import THREAD_VARIABLES
+from bigcell.engine.machine import cores
 
 
 def double(n: int) -> int:
@@ -46,6 +50,34 @@ def test_workers_share_the_cores_and_this_process_keeps_its_own(kind: str, monke
         assert threads(0) == (None, None)
     finally:
         executor.close()
+
+
+SCRIPT = """
+import numba
+import torch
+from bigcell.engine.executors import ProcessExecutor
+
+
+def threads(_):
+    found = numba.get_num_threads(), torch.get_num_threads()  # starts numba's threads
+    numba.njit(lambda x: x + 1)(1)  # compiles, which reads the environment again
+    return found
+
+
+if __name__ == "__main__":
+    executor = ProcessExecutor(2)
+    print(*executor.map(threads, [0]))
+    executor.close()
+"""
+
+
+def test_a_script_that_imports_numba_and_torch_has_workers_of_their_share(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
+    run = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
+    share = max(1, cores() // 2)
+    assert done.stdout.strip() == str((share, share))
 
 
 @pytest.mark.parametrize("kind", ["serial", "processes", "local"])
