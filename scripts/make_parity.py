@@ -1,9 +1,9 @@
-"""Make the fixtures of tests/parity again, from what the released Cellpose packages answer.
+"""Make the fixtures of tests/parity again, from what the released Cellpose packages (and StarDist) answer.
 
-    ./scripts/peers && python scripts/make_parity.py [--out tests/parity/fixtures] [--only masks images networks]
+    ./scripts/peers && python scripts/make_parity.py [--out tests/parity/fixtures] [--only masks images ...]
 
 Everything starts from seeds: label images and noise (scripts/parity/shapes.py, cases.py), weights
-(bigcell.testing.weights). The scripts in scripts/parity run in the environments of the two packages; only their
+(bigcell.testing.weights). The scripts in scripts/parity run in the environments of the packages; only their
 answers are kept, with a manifest of versions and SHA-256. BIGCELL_PEERS names the folder of the environments.
 """
 
@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -23,8 +24,9 @@ ROOT = Path(__file__).parents[1]
 PEERS = Path(os.environ.get("BIGCELL_PEERS", ROOT / ".peers"))
 VERSIONS = """
 import importlib.metadata, json, platform
-print(json.dumps({name: importlib.metadata.version(name) for name in ("cellpose", "torch", "numpy")}
-    | {"python": platform.python_version()}))
+there = {found.metadata["Name"] for found in importlib.metadata.distributions()}
+print(json.dumps({name: importlib.metadata.version(name) for name in ("cellpose", "stardist", "torch", "numpy")
+    if name in there} | {"python": platform.python_version()}))
 """
 
 
@@ -79,14 +81,43 @@ def networks(folder: Path, out: Path) -> None:
         write(out / f"network_{peer}.npz", answers(folder, peer, "network", peer))
 
 
-GROUPS = {"masks": masks, "images": images, "networks": networks}
+def metrics(folder: Path, out: Path) -> None:
+    """Scores of pairs of labellings, by both versions of Cellpose and by StarDist."""
+    scorers = {"cellpose3": "cellpose", "cellpose4": "cellpose", "stardist": "stardist"}
+    made = {peer: answers(folder, peer, "metrics", what) for peer, what in scorers.items()}
+    write(out / "metrics.npz", {f"{peer}/{n}": v for peer, found in made.items() for n, v in found.items()})
+
+
+def exported(folder: Path, out: Path) -> None:
+    """A small network that was trained and exported by bigcell, and what Cellpose 3.1 makes of an image with it."""
+    from safetensors.numpy import load_file
+
+    from bigcell.training.export import export_model
+
+    sys.path.insert(0, str(ROOT))
+    from scripts.parity.cases import every
+    from scripts.parity.trained import image, shown, train
+
+    model = train(folder)
+    np.save(folder / "image.npy", shown(image()))
+    made = folder / "exported.npz"
+    script = str(ROOT / "scripts" / "parity" / "reference_export.py")
+    run("cellpose3", script, str(export_model(model, folder / "exported.pt")), str(folder / "image.npy"), str(made))
+    with np.load(made) as arrays:
+        answered = {name: arrays[name] for name in ("masks", "diameters")}
+        answered |= {name: every(arrays[name], 11) for name in ("flows", "logit")}
+    weights = {f"weights/{name}": value for name, value in load_file(model).items()}
+    write(out / "exported_cellpose3.npz", {"image": image(), **answered, **weights})
+
+
+GROUPS = {"masks": masks, "images": images, "networks": networks, "metrics": metrics, "exported": exported}
 
 
 def manifest(out: Path) -> None:
     files = sorted(out.glob("*.npz"))
     written = {
         "made_by": "scripts/make_parity.py",
-        "packages": {peer: json.loads(run(peer, "-c", VERSIONS)) for peer in ("cellpose3", "cellpose4")},
+        "packages": {peer: json.loads(run(peer, "-c", VERSIONS)) for peer in ("cellpose3", "cellpose4", "stardist")},
         "sha256": {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files},
         "bytes": sum(f.stat().st_size for f in files),
     }
