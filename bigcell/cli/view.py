@@ -6,6 +6,7 @@ import getpass
 import os
 import socket
 import webbrowser
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,8 +47,9 @@ def stay(shown: View, *, tunnelled: bool = True) -> None:
     """Serve a view until Ctrl-C; who came by ssh is told how to reach one that answers this machine alone."""
     if "SSH_CONNECTION" in os.environ and tunnelled:
         print(f"from your own machine: {tunnel(shown.ports)}", flush=True)
-    print("Ctrl-C ends it", flush=True)
-    shown.wait()
+    with suppress(KeyboardInterrupt):  # which may come before it waits
+        print("Ctrl-C ends it", flush=True)
+        shown.wait()
 
 
 def tunnel(ports: tuple[int, int]) -> str:
