@@ -126,7 +126,7 @@ def _phase_look(stain: Stain, rng: np.random.Generator) -> Look:
     """Phase contrast: a bright, even background and little noise."""
     size = rng.uniform(0.08, 0.3)
     backdrop = Backdrop(rng.uniform(800, 2000), rng.uniform(0, 0.15), _maybe("debris", 0.6, rng), size, 0.5)
-    phase = PhaseContrast(halo=rng.uniform(0.5, 1.5), width=rng.uniform(0.12, 0.45))
+    phase = PhaseContrast(halo=rng.uniform(0.7, 1.7), width=rng.uniform(0.1, 0.35))
     optics = Optics(_between("blur", rng))
     return Look(stain, None, optics, Light(rng.uniform(0.02, 0.1)), backdrop, _camera(rng, rng.uniform(0.1, 1)), phase)
 
