@@ -30,7 +30,7 @@ from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.settings import from_dict
 from bigcell.io.location import absolute, group_is_there, is_url
 from bigcell.training.images import ImageSource, check_images
-from bigcell.training.pairs import find_pairs
+from bigcell.training.pairs import KINDS, find_pairs
 from bigcell.training.source import Source
 from bigcell.training.split import SplitSettings, split_names
 from bigcell.training.stack import Reading
@@ -42,7 +42,8 @@ Sources = tuple[tuple[Source, ...], tuple[Source, ...]]
 
 @dataclass(frozen=True)
 class Entry:
-    """One set of labelled images: a `folder` of pairs, or an OME-Zarr `image` with its `labels` (a name, or a path).
+    """One set of labelled images: a `folder` of pairs, or an `image` with its `labels`: OME-Zarr with a name or a path,
+    or two files. `axes` of the images, where files do not say them.
 
     `boxes` of it that are annotated: z0, z1, y0, y1, x0, x1 in voxels, the ends not in them. `weight`: how often it is
     drawn, relative to others. `channels`, `anisotropy`, `diameter`, `invertible`, `empty`: see `Reading`.
@@ -51,6 +52,7 @@ class Entry:
     folder: str | None = None
     image: str | None = None
     labels: str | None = None
+    axes: str | None = None
     boxes: tuple[tuple[int, ...], ...] = ()
     channels: tuple[int | str, ...] | None = None
     weight: float = 1.0
@@ -64,7 +66,14 @@ class Entry:
             raise SettingsError(f"{self._shown}: wanted either a folder of images with labels, or an image")
         if self.folder is not None and (self.labels is not None or self.boxes):
             raise SettingsError(f"{self._shown}: labels and boxes go with an image, not with a folder")
-        for name, kind in (("folder", str), ("image", str), ("labels", str), ("invertible", bool), ("empty", bool)):
+        for name, kind in (
+            ("folder", str),
+            ("image", str),
+            ("labels", str),
+            ("axes", str),
+            ("invertible", bool),
+            ("empty", bool),
+        ):
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):
                 raise SettingsError(f"{self._shown}: {name} is {value!r}; wanted a {kind.__name__}")
@@ -169,10 +178,12 @@ def open_sources(data: DataFile) -> Sources:
 
 def _opened(entry: Entry, split: SplitSettings) -> Sources:
     if entry.folder is not None:
-        source = check_images(entry.folder, find_pairs(entry.folder), entry.reading, weight=entry.weight)
+        source = check_images(
+            entry.folder, find_pairs(entry.folder, axes=entry.axes), entry.reading, weight=entry.weight
+        )
         return _split_images(source, split)
     assert entry.image is not None
-    given = open_labelled(entry.image, entry.labels, channels=entry.channels)
+    given = open_labelled(entry.image, entry.labels, channels=entry.channels, axes=entry.axes)
     boxes = [Box(tuple(box[::2]), tuple(box[1::2])) for box in entry.boxes]
     volume = volume_source(given, entry.reading, boxes=boxes, weight=entry.weight)
     train, kept = split_volume(volume, split, given.labels_at)
@@ -192,7 +203,8 @@ def _seen_from(entry: Entry, folder: Path) -> Entry:
     def seen(place: str | None) -> str | None:
         return place if place is None or is_url(place) else str(folder / Path(place).expanduser())
 
-    labels = seen(entry.labels) if entry.labels and "/" in entry.labels else entry.labels
+    place = entry.labels is not None and ("/" in entry.labels or Path(entry.labels).suffix.lower() in KINDS)
+    labels = seen(entry.labels) if place else entry.labels
     return replace(entry, folder=seen(entry.folder), image=seen(entry.image), labels=labels)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -38,10 +39,12 @@ class Labelled(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FilePair:
-    """An image and its labels in two files."""
+    """An image and its labels in two files. `axes` of the image, such as "czyx", where the file does not say them and
+    more than one order fits the labels."""
 
     image: str
     labels: str
+    axes: str | None = None
 
     @property
     def name(self) -> str:
@@ -53,13 +56,12 @@ class FilePair:
 
     def open(self) -> tuple[Volume, Volume]:
         """The image and the labels as volumes; InputError, naming the file, where one cannot be read."""
-        if self.labels.endswith("_seg.npy"):
-            return _held(_one(self.image)), ArrayVolume(read_seg(self.labels))
-        return _held(_one(self.image)), _held(_one(self.labels))
+        labels = ArrayVolume(read_seg(self.labels)) if self.labels.endswith("_seg.npy") else _labels(self.labels)
+        return _held(_image(self.image, self.axes, labels.extent)), _held(labels)
 
 
-def find_pairs(folder: str | Path) -> tuple[FilePair, ...]:
-    """The images in `folder` with their labels, sorted by name; opens none of them.
+def find_pairs(folder: str | Path, *, axes: str | None = None) -> tuple[FilePair, ...]:
+    """The images in `folder`, of `axes`, with their labels, sorted by name; opens none of them.
 
     ``a.png`` goes with ``a_masks``, ``a_cp_masks`` or ``a_labels`` (TIFF, PNG, .npy), or ``a_seg.npy``; so do
     ``a_img.png`` and ``a_image.png``, and ``image.tif`` with ``labels.tif``. Raises InputError for an image without
@@ -73,7 +75,7 @@ def find_pairs(folder: str | Path) -> tuple[FilePair, ...]:
     images = [p for p in files if p.stem not in labels and not _NO_IMAGE.search(p.stem)]
     if not images:
         raise InputError(f"{place} holds no images ({', '.join(sorted(KINDS))}); wanted some, with labels beside them")
-    pairs = tuple(_paired(image, labels) for image in images)
+    pairs = tuple(_paired(image, labels, axes) for image in images)
     left = {str(p) for p in labels.values()} - {pair.labels for pair in pairs}
     spare = {str(labels[other]) for pair in pairs for other in _names(Path(pair.image)) if other in labels}
     if left - spare:
@@ -94,18 +96,45 @@ def _names(image: Path) -> list[str]:
     return names + ([ending[1:] for ending in LABELS] if image.stem in [end[1:] for end in IMAGES] else [])
 
 
-def _paired(image: Path, labels: dict[str, Path]) -> FilePair:
+def _paired(image: Path, labels: dict[str, Path], axes: str | None) -> FilePair:
     for name in _names(image):
         if name in labels:
-            return FilePair(str(image), str(labels[name]))
+            return FilePair(str(image), str(labels[name]), axes)
     raise InputError(
         f"{image} has no labels beside it; wanted {image.stem}_masks.tif (or .png), {image.stem}_labels.tif or "
         f"{image.stem}_seg.npy"
     )
 
 
-def _one(path: str) -> Volume:
-    volumes = open_pixels(path)
+def _labels(path: str) -> Volume:
+    """Labels have no channels, so two axes are y and x, and three z, y and x, where the file says nothing."""
+    try:
+        return _one(path, None)
+    except InputError as error:
+        for axes in ("yx", "zyx"):
+            with suppress(InputError):
+                return _one(path, axes)
+        raise error
+
+
+def _image(path: str, axes: str | None, extent: tuple[int, int, int]) -> Volume:
+    """The image in a file; where that does not say its axes, those that give it the `extent` of its labels."""
+    try:
+        return _one(path, axes)
+    except InputError as error:
+        if axes is not None or "does not say what its axes are" not in str(error):
+            raise
+        found = []
+        for guess in ("yx", "zyx", "cyx", "yxc", "czyx", "zcyx", "zyxc"):
+            with suppress(InputError):
+                found += [volume] if (volume := _one(path, guess)).extent == extent else []
+        if len(found) != 1:
+            raise
+        return found[0]
+
+
+def _one(path: str, axes: str | None) -> Volume:
+    volumes = open_pixels(path, axes=axes)
     if len(volumes) != 1:
         raise InputError(f"{path} holds {len(volumes)} time points; wanted one: write them to files of their own")
     return volumes[0]

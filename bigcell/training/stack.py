@@ -15,6 +15,9 @@ from bigcell.preprocess.levels import LevelMap, apply_levels
 from bigcell.training.facts import measure_diameter, measure_levels, read_labels
 from bigcell.training.views import Pair, View, read_plane, views_of
 
+LARGE = 1 << 28
+"""Bytes of targets of a volume above which they are kept on disk."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -130,7 +133,9 @@ def restricted(stack: Stack, bounds: Box, name: str, *, kept_at: str | None = No
 
 
 def _kept(labels: str | None, boxes: tuple[Box, ...], bounds: Box, anisotropy: float) -> KeptTargets | None:
-    return kept_beside(labels, repr((boxes, bounds, anisotropy))) if labels is not None else None
+    """Targets are kept on disk where they would not fit in memory: 8 bytes a pixel, in three views."""
+    size = 24 * anisotropy * sum(box.size for box in boxes)
+    return kept_beside(labels, repr((boxes, bounds, anisotropy))) if labels is not None and size > LARGE else None
 
 
 def plane_labels(stack: Stack, view: View, index: int, window: Box) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from bigcell.training.channels import choose_channels
 from bigcell.training.data import Example
 from bigcell.training.drawing import Tiles, draw_crop
 from bigcell.training.images import HELD, PLANES
+from bigcell.training.pairs import FilePair
 from bigcell.training.planes import example_planes
 from bigcell.training.source import Crop
 from bigcell.training.split import SplitSettings, split_box
@@ -59,13 +61,22 @@ class LabelledVolume:
 
 
 def open_labelled(
-    image: str, labels: str | None = None, *, channels: Sequence[int | str] | None = None
+    image: str, labels: str | None = None, *, channels: Sequence[int | str] | None = None, axes: str | None = None
 ) -> LabelledVolume:
     """The OME-Zarr image at `image` with its group of `labels` (by name; the only one), or with those of another store.
 
-    `labels` with a slash in it is the path of a label image, such as ``corrected.zarr/labels/cells``.
+    `labels` with a slash in it is the path of a label image, such as ``corrected.zarr/labels/cells``. Or both are files
+    such as TIFF stacks, the image of `axes`.
     """
     shown = without_credentials(image)
+    if not is_url(image) and Path(image).is_file():
+        if labels is None:
+            raise InputError(f"{shown} is a file, wanted the path of its labels with it (labels)")
+        pair = FilePair(image, labels, axes)
+        opened, truth = pair.open()
+        return LabelledVolume(shown, choose_channels(opened, channels, shown), truth, labels)
+    if axes is not None:
+        raise InputError(f"{shown} is no file of pixels, but OME-Zarr, which names its axes itself; leave axes out")
     if labels is None:
         known = read_info(image).labels
         if len(known) != 1:

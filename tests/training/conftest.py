@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import zarr
 from skimage.io import imsave
 
-from bigcell.core.axes import Spacing
-from bigcell.core.volume import ArrayVolume
 from bigcell.io.images import write_image
-from bigcell.testing.synthetic import SyntheticVolume, sample_volume
+from bigcell.io.labelled import write_labels
+from bigcell.synthetic import sample_volume
 
 WritePairs = Callable[..., Path]
 
@@ -34,17 +33,16 @@ def write_pairs(tmp_path: Path) -> WritePairs:
     return write
 
 
-def store_of(made: SyntheticVolume, path: Path, name: str = "cells") -> Path:
-    """An OME-Zarr image with a group of labels."""
+@pytest.fixture(scope="session")
+def _first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = sample_volume((30, 72, 80), diameter=14, spacing=(2, 1, 1), seed=2)
+    path = tmp_path_factory.mktemp("store") / "brain.zarr"
     write_image(path, made.volume, spacing=made.spacing, levels=1, chunk=(16, 32, 32))
-    (path / "labels").mkdir(exist_ok=True)
-    zarr.open_group(path / "labels", mode="a").attrs["ome"] = {"version": "0.5", "labels": [name]}
-    labels = ArrayVolume(made.labels, Spacing(*made.spacing.zyx))
-    write_image(path / "labels" / name, labels, spacing=made.spacing, levels=1, chunk=(16, 32, 32))
+    write_labels(path, made.labels, name="cells")
     return path
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Path:
+def store(_first_store: Path, tmp_path: Path) -> Path:
     """A small labelled volume with voxels twice as long along z."""
-    return store_of(sample_volume((30, 72, 80), diameter=14, spacing=(2, 1, 1), seed=2), tmp_path / "brain.zarr")
+    return Path(shutil.copytree(_first_store, tmp_path / "brain.zarr"))

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from bigcell.core.errors import InputError, SettingsError
+from bigcell.synthetic import sample_volume
 from bigcell.training.augment import Augmentation
 from bigcell.training.batches import Batches
 from bigcell.training.datafile import read_data_file, read_sources
@@ -91,6 +93,20 @@ def test_an_image_knows_where_it_lies_from_the_file(write_pairs: Any, store: Pat
     assert entry.labels is not None
     assert Path(entry.labels).samefile(store / "labels/cells")
     assert len(read_sources(path)[0]) == 1
+
+
+def test_two_files_are_a_volume_too(tmp_path: Path) -> None:
+    made = sample_volume((20, 60, 64), diameter=14, spacing=(2, 1, 1))
+    tifffile.imwrite(tmp_path / "image.tif", made.image)
+    tifffile.imwrite(tmp_path / "cells.tif", made.labels)
+    text = '[[train]]\nimage = "image.tif"\nlabels = "cells.tif"\nanisotropy = 2.0\nboxes = [[0, 20, 0, 60, 0, 30]]\n'
+    train, _ = read_sources(written(tmp_path, text + "[split]\nvalidation = 0.0\n"))
+    (volume,) = train
+    assert isinstance(volume, VolumeSource)
+    assert (volume.channels, volume.stack.anisotropy) == (2, 2.0)
+    assert {plane.labels.shape for plane in volume.planes()} == {(60, 30), (40, 30), (40, 60)}
+    with pytest.raises(InputError, match="wanted the path of its labels"):
+        read_sources(written(tmp_path, '[[train]]\nimage = "image.tif"\n'))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bigcell.core.box import Box
 from bigcell.core.volume import Array, ArrayVolume
 from bigcell.dynamics.masks import masks_from_flows
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 from bigcell.training.augment import Augmentation
 from bigcell.training.data import examples_of_stack, mean_diameter, normalised
 from bigcell.training.drawing import Tiles, draw_crop

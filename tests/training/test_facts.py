@@ -7,7 +7,7 @@ import pytest
 
 from bigcell.core.box import Box
 from bigcell.core.volume import ArrayVolume
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 from bigcell.training import facts
 from bigcell.training.data import mean_diameter, normalised
 from bigcell.training.facts import measure_diameter, measure_levels

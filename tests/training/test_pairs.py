@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from skimage.io import imsave
 
 from bigcell.core.box import Box
@@ -76,3 +77,21 @@ def test_a_pair_is_opened_as_two_volumes(tmp_path: Path) -> None:
     assert image.channels == ("red", "green", "blue")
     assert np.array_equal(labels.read(Box.of((1, 20, 30)))[0, 0], masks)
     assert pair == FilePair(str(tmp_path / "a.png"), str(tmp_path / "a_seg.npy"))
+
+
+def test_axes_that_a_file_does_not_say_are_those_of_its_labels(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 99, (2, 6, 20, 30)).astype(np.uint16)
+    shapes = {"a": (image[0], "zyx"), "b": (image, "czyx"), "c": (image.swapaxes(0, 1), "zcyx")}
+    for name, (values, _) in shapes.items():
+        tifffile.imwrite(tmp_path / f"{name}.tif", values)
+        tifffile.imwrite(tmp_path / f"{name}_masks.tif", np.ones((6, 20, 30), np.uint16))
+    for pair in find_pairs(tmp_path):
+        volume, labels = pair.open()
+        assert volume.extent == labels.extent == (6, 20, 30)
+        wanted = image[:1] if "a.tif" in pair.name else image
+        assert np.array_equal(volume.read(Box.of((6, 20, 30))), wanted)
+    tifffile.imwrite(tmp_path / "a.tif", image[0, :5])
+    with pytest.raises(InputError, match=r"a\.tif has shape 5 x 20 x 30, and does not say what its axes are"):
+        find_pairs(tmp_path)[0].open()
+    volume, _ = find_pairs(tmp_path, axes="cyx")[0].open()
+    assert volume.extent == (1, 20, 30)

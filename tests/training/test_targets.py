@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
 from bigcell.flows.from_labels import unit_flows
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 from bigcell.training.targets import make_tile, packed, unpacked
 
 NOWHERE = (False, False, False, False)

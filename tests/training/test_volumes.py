@@ -20,6 +20,11 @@ from bigcell.training.volumes import VolumeSource, open_labelled, split_volume, 
 SMALL = Augmentation(crop=32, diameter=14)
 
 
+@pytest.fixture(autouse=True)
+def _all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bigcell.training.stack.LARGE", 0)
+
+
 def source_of(store: Path, **more: object) -> VolumeSource:
     return volume_source(open_labelled(str(store)), Reading(), **more)  # type: ignore[arg-type]
 
@@ -51,6 +56,12 @@ def test_kept_targets_give_the_same_crops(store: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("bigcell.training.drawing.make_tile", lambda *_: pytest.fail("made again"))
     again = crops(cold(source))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_targets_of_small_volumes_are_not_kept(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bigcell.training.stack.LARGE", 1 << 28)
+    crops(source_of(store), 1)
+    assert not (store / "labels/.cells.targets").exists()
 
 
 def test_targets_of_labels_that_changed_are_not_believed(store: Path) -> None:

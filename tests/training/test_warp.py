@@ -11,7 +11,7 @@ from scipy import ndimage
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
 from bigcell.flows.from_labels import unit_flows
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 from bigcell.training.targets import make_tile
 from bigcell.training.warp import warp_image, warp_words
 
