@@ -123,27 +123,22 @@ def edges(labels: Array) -> Array:
 def within(mask: Array, ball: Ball) -> Array:
     """The voxels (bool) from which `ball` reaches a voxel of `mask`: the mask, dilated by the ball."""
     near = np.zeros(mask.shape, bool)
-    bars = sorted(ball.bars(), key=lambda bar: bar[1])
-    longer, length = mask, -1
-    for at, half in bars:
-        if half != length:
-            longer, length = _stretched(mask, half), half
+    longer, length = mask, 0
+    for at, half in sorted(ball.bars(), key=lambda bar: bar[1]):
+        longer, length = _stretched(longer, half - length), half
         to, source = _overlap(mask.shape, at)
         near[to] |= longer[source]
     return near
 
 
-def _stretched(mask: Array, half: int) -> Array:
-    """`mask` dilated along its last axis by `half` voxels both ways."""
-    if half == 0:
-        return mask
-    length = mask.shape[-1]
-    total = np.zeros((*mask.shape[:-1], length + 1), np.int32)
-    np.cumsum(mask, axis=-1, out=total[..., 1:])
-    x = np.arange(length)
-    high, low = np.minimum(x + half + 1, length), np.maximum(x - half, 0)
-    stretched: Array = total[..., high] > total[..., low]
-    return stretched
+def _stretched(mask: Array, steps: int) -> Array:
+    """`mask` dilated along its last axis by `steps` voxels both ways."""
+    for _ in range(min(steps, mask.shape[-1])):
+        wider = mask.copy()
+        wider[..., 1:] |= mask[..., :-1]
+        wider[..., :-1] |= mask[..., 1:]
+        mask = wider
+    return mask
 
 
 def _overlap(shape: Sequence[int], at: Sequence[int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:

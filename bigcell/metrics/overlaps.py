@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,6 +52,17 @@ class Runs:
         """The runs added up by pair of ids."""
         return _summed(self.truth, self.found, self.length)
 
+    def measured(self, shape: Sequence[int], corner: Sequence[int]) -> tuple[Overlaps, Array]:
+        """The same, and for each pair the sums of its voxels' indices, (pairs, axes) int64, in an array of `shape`
+        whose first voxel is `corner` of the volume."""
+        order, starts = _grouped(self.truth, self.found)
+        length = self.length[order]
+        sums = np.stack(np.unravel_index(self.start[order], tuple(shape)), 1) + np.asarray(corner, np.int64)
+        sums *= length[:, None]
+        sums[:, -1] += length * (length - 1) // 2  # a run goes on along the last axis
+        truth, found = (ids[order][starts] for ids in (self.truth, self.found))
+        return Overlaps(truth, found, np.add.reduceat(length, starts)), np.add.reduceat(sums, starts)
+
 
 def overlaps(truth: Array, found: Array) -> Overlaps:
     """The overlaps of two integer labellings of the same shape (any number of axes).
@@ -91,9 +102,16 @@ def _rows(labels: Array) -> Array:
 
 def _summed(truth: Array, found: Array, voxels: Array) -> Overlaps:
     """One row for each pair, sorted."""
+    order, starts = _grouped(truth, found)
+    if len(starts) == 0:
+        return Overlaps(truth, found, voxels)
+    return Overlaps(truth[order][starts], found[order][starts], np.add.reduceat(voxels[order], starts))
+
+
+def _grouped(truth: Array, found: Array) -> tuple[Array, Array]:
+    """The order that sorts rows by pair of ids, and where in it each pair starts."""
     order = np.lexsort((found, truth))
-    truth, found, voxels = truth[order], found[order], voxels[order]
-    first = np.ones(len(truth), bool)
-    first[1:] = (truth[1:] != truth[:-1]) | (found[1:] != found[:-1])
-    starts = np.flatnonzero(first)
-    return Overlaps(truth[starts], found[starts], np.add.reduceat(voxels, starts) if len(starts) else voxels)
+    a, b = truth[order], found[order]
+    first = np.ones(len(order), bool)
+    first[1:] = (a[1:] != a[:-1]) | (b[1:] != b[:-1])
+    return order, np.flatnonzero(first)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,21 +30,15 @@ class Places:
         return np.searchsorted(self.ids, ids)
 
 
-def places(ids: Array, start: Array, length: Array, shape: Sequence[int], corner: Sequence[int]) -> Places:
-    """The cells of runs along the last axis of an array of `shape` whose first voxel is `corner` of the volume.
+def places(ids: Array, voxels: Array, sums: Array) -> Places:
+    """The cells of rows that count some voxels of an id each, with the sums of their indices; background is left out.
 
-    `ids`, `start` (flat index) and `length` say what the runs are; a run stays in its row.
-
-    >>> found = places(np.array([0, 7]), np.array([0, 2]), np.array([2, 3]), (1, 5), (10, 0))
+    >>> found = places(np.array([0, 7, 7]), np.array([2, 1, 3]), np.array([[0, 1], [10, 5], [30, 9]]))
     >>> found.centres.tolist()
-    [[10.0, 3.0]]
+    [[10.0, 3.5]]
     """
     inside = ids > 0
-    ids, start, length = ids[inside], start[inside], length[inside]
-    first = np.stack(np.unravel_index(start, tuple(shape)), 1) + np.asarray(corner, np.int64)
-    sums = first * length[:, None]
-    sums[:, -1] += length * (length - 1) // 2
-    return _summed(ids, length, sums)
+    return _summed(ids[inside], voxels[inside], sums[inside])
 
 
 def merged_places(parts: Iterable[Places]) -> Places:

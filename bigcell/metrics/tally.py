@@ -34,10 +34,9 @@ def tally(truth: Array, found: Array, ball: Ball, *, core: Box | None = None, co
     or to the edge of what is compared. `corner`: the place of the arrays' first voxel in the volume (its first)."""
     inner = Box.of(truth.shape) if core is None else core
     at = inner.shift(corner or (0,) * truth.ndim).start
-    runs = Runs.of(truth[inner.slices], found[inner.slices])
-    edges = boundary(truth, found, ball, core=inner)
-    a, b = (places(ids, runs.start, runs.length, inner.shape, at) for ids in (runs.truth, runs.found))
-    return Tally(runs.overlaps(), a, b, edges)
+    shared, sums = Runs.of(truth[inner.slices], found[inner.slices]).measured(inner.shape, at)
+    a, b = (places(ids, shared.voxels, sums) for ids in (shared.truth, shared.found))
+    return Tally(shared, a, b, boundary(truth, found, ball, core=inner))
 
 
 def merged_tallies(parts: Iterable[Tally]) -> Tally:
