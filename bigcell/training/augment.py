@@ -17,7 +17,8 @@ class Augmentation:
     to `zoom`. The rest are probabilities: crop centred on a cell, nuclei channel left out, blur, blur and coarse
     sampling along one axis (views along z of a stack), noise, another order of channels.
 
-    `intensity` False: light, blur, noise and channels are left to `augment_batch`, on the device that trains."""
+    `intensity` False: light, blur, noise and channels are left to the device that trains, where `seen_images` makes
+    them of a batch."""
 
     crop: int = 128
     margin: int = 24

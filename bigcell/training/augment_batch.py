@@ -1,9 +1,12 @@
 """What another microscope might have made of a batch, on the device that trains. Geometry and targets stay as they are.
 
-All random numbers come from a generator on the CPU, so a seed means the same batch whatever the device.
+Each image has a seed of its own, and its random numbers come from the CPU: what becomes of it depends neither on the
+device nor on what else is in the batch, so processes that share a batch see together what one would.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -11,21 +14,29 @@ from torch import Generator, Tensor
 
 from bigcell.core.errors import SettingsError
 from bigcell.training.augment import Augmentation
+from bigcell.training.data import Batch
 
 WIDEST = 8
 """Pixels that a blur reaches on either side."""
 
 
-def augment_batch(images: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
+def seen_images(batch: Batch, settings: Augmentation, device: torch.device) -> Tensor:
+    """The images of `batch` on `device`, disturbed there if that was left to it (`settings.intensity` False)."""
+    images = torch.from_numpy(batch.image).to(device)
+    return images if batch.seeds is None else augment_batch(images, settings, batch.seeds.tolist())
+
+
+def augment_batch(images: Tensor, settings: Augmentation, seeds: Sequence[int]) -> Tensor:
     """`images` float32 ``(n, c, h, w)``, about 0 to 1, with other light, contrast, blur, noise and order of channels.
 
-    The result is on the device of `images`, which are not changed; `generator` must be one of the CPU. As `disturb`
-    does for one crop on the CPU, by the same probabilities, and `settings.shuffle` for the order of channels (networks
-    that do not care which is which, as Cellpose-SAM).
+    `seeds`: one for each image. The result is on the device of `images`, which are not changed. What `disturb` does for
+    one crop on the CPU, by the same probabilities, but for the swap of light and dark, which it has done already.
     """
     if images.ndim != 4 or not images.is_floating_point():
         raise SettingsError(f"found images {images.dtype} of shape {tuple(images.shape)}; wanted floats (n, c, h, w)")
-    draw = _Draw(generator, len(images), images.device)
+    if len(seeds) != len(images):
+        raise SettingsError(f"{len(seeds)} seeds for {len(images)} images; wanted one each")
+    draw = _Draw([Generator().manual_seed(seed) for seed in seeds], images.device)
     images = _without_nuclei(images, settings, draw)
     images = _shuffled(images, settings, draw)
     images = _blurred(images, settings, draw)
@@ -36,15 +47,16 @@ def augment_batch(images: Tensor, settings: Augmentation, generator: Generator) 
 class _Draw:
     """Random numbers for each image of a batch, made on the CPU."""
 
-    def __init__(self, generator: Generator, count: int, device: torch.device) -> None:
-        self.generator, self.count, self.device = generator, count, device
+    def __init__(self, generators: Sequence[Generator], device: torch.device) -> None:
+        self.generators, self.device = generators, device
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
         """(n, *shape) numbers from `low` to `high`."""
-        return (low + (high - low) * torch.rand(self.count, *shape, generator=self.generator)).to(self.device)
+        drawn = torch.stack([torch.rand(shape, generator=g) for g in self.generators])
+        return (low + (high - low) * drawn).to(self.device)
 
     def normal(self, *shape: int) -> Tensor:
-        return torch.randn(self.count, *shape, generator=self.generator).to(self.device)
+        return torch.stack([torch.randn(shape, generator=g) for g in self.generators]).to(self.device)
 
     def chance(self, probability: float) -> Tensor:
         """(n,) bool: which images."""

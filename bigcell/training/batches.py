@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -49,7 +50,11 @@ class Batches:
 
     def batch(self, step: int, *, rank: int = 0, of: int = 1) -> Batch:
         """Batch number `step` (from 0), or the part of it that process `rank` of `of` takes."""
-        return _joined([self._crop(step, item) for item in self._items(rank, of)])
+        items = self._items(rank, of)
+        batch = _joined([self._crop(step, item) for item in items])
+        if self.augmentation.intensity:
+            return batch
+        return replace(batch, seeds=np.array([self._rng(step, item, 1).integers(1 << 62) for item in items]))
 
     def __getitem__(self, step: int) -> Batch:
         return self.batch(step)
@@ -83,8 +88,8 @@ class Batches:
             raise SettingsError(f"part {rank} of {of} of a batch of {self.size}; wanted a part that holds a crop")
         return range(self.size * rank // of, self.size * (rank + 1) // of)
 
-    def _rng(self, step: int, item: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, step, item])
+    def _rng(self, step: int, item: int, use: int = 0) -> np.random.Generator:
+        return np.random.default_rng([self.seed, step, item, use])
 
     def _source(self, rng: np.random.Generator) -> Source:
         return self.sources[min(int(np.searchsorted(self._share, rng.random(), side="right")), len(self.sources) - 1)]

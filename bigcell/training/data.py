@@ -34,12 +34,14 @@ class Batch:
     """float32: `image` ``(n, c, h, w)``; `flows` ``(n, 2, h, w)``, unit vectors; `inside` ``(n, h, w)``, 0 or 1.
 
     `known` ``(n, h, w)`` bool, where only a part is annotated: a loss is to be the mean over these pixels alone.
+    `seeds` (n,) int64, where `Augmentation.intensity` is left to the device that trains: see `augment_batch`.
     """
 
     image: Array
     flows: Array
     inside: Array
     known: Array | None = None
+    seeds: Array | None = None
 
 
 def normalised(image: Array) -> Array:

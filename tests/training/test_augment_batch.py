@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,28 @@ import torch
 
 from bigcell.core.errors import SettingsError
 from bigcell.training.augment import Augmentation, disturb
-from bigcell.training.augment_batch import _smooth, augment_batch
+from bigcell.training.augment_batch import _smooth, augment_batch, seen_images
+from bigcell.training.batches import Batches
+from bigcell.training.data import Example
+from bigcell.training.source import Crop
 
 NOTHING = Augmentation(drop_nuclei=0, blur=0, long_voxels=0, noise=0)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A source of random crops."""
+
+    name: str = "noise"
+    weight: float = 1.0
+    channels: int = 2
+
+    def draw(self, rng: np.random.Generator, augmentation: Augmentation) -> Crop:
+        n = augmentation.crop
+        return Crop(rng.random((2, n, n), np.float32), np.zeros((2, n, n), np.float32), np.ones((n, n), np.float32))
+
+    def planes(self) -> Iterator[Example]:
+        return iter(())
 
 
 def images(n: int = 4, c: int = 2) -> torch.Tensor:
@@ -23,13 +43,35 @@ def images(n: int = 4, c: int = 2) -> torch.Tensor:
 
 
 def changed(settings: Augmentation, seed: int = 0, given: torch.Tensor | None = None) -> torch.Tensor:
-    return augment_batch(images() if given is None else given, settings, torch.Generator().manual_seed(seed))
+    given = images() if given is None else given
+    return augment_batch(given, settings, [100 * seed + i for i in range(len(given))])
 
 
 def test_the_same_seed_gives_the_same_batch() -> None:
     settings = Augmentation(shuffle=0.5)
     assert torch.equal(changed(settings), changed(settings))
     assert not torch.equal(changed(settings), changed(settings, 1))
+
+
+def test_an_image_becomes_the_same_in_any_company() -> None:
+    settings, given = Augmentation(shuffle=0.5), images()
+    whole = augment_batch(given, settings, [5, 6, 7, 8])
+    parts = [augment_batch(given[i : i + 2], settings, [5 + i, 6 + i]) for i in (0, 2)]
+    assert torch.allclose(whole, torch.cat(parts), atol=1e-6)
+
+
+def test_batches_that_leave_it_to_the_device() -> None:
+    """What `seen_images` gives follows from the number of the batch, also in parts; crops come undisturbed."""
+    settings = Augmentation(crop=32, intensity=False)
+    batches = Batches([Noise()], settings, 4, 3)
+    cpu = torch.device("cpu")
+    whole = seen_images(batches.batch(2), settings, cpu)
+    parts = [seen_images(batches.batch(2, rank=rank, of=2), settings, cpu) for rank in (0, 1)]
+    assert torch.allclose(whole, torch.cat(parts), atol=1e-6)
+    assert not torch.allclose(whole, torch.from_numpy(batches.batch(2).image), atol=0.05)
+    plain = Batches([Noise()], replace(settings, intensity=True), 4, 3).batch(2)
+    assert plain.seeds is None
+    assert torch.equal(seen_images(plain, settings, cpu), torch.from_numpy(plain.image))
 
 
 def test_shapes_stay_and_nothing_is_written_into_the_input() -> None:
@@ -80,6 +122,8 @@ def test_a_blur_is_a_gaussian() -> None:
 
 
 def test_what_is_no_batch_is_refused() -> None:
+    with pytest.raises(SettingsError, match="2 seeds for 4 images"):
+        augment_batch(images(), NOTHING, [1, 2])
     with pytest.raises(SettingsError, match="wanted floats"):
         changed(NOTHING, given=torch.zeros(3, 3, dtype=torch.int32))
 
