@@ -49,11 +49,13 @@ class CellPairs:
     def best(self) -> Array:
         """For each true cell the pair (its place) with the highest IoU, of equal ones that of the lowest id found;
         -1 for a cell that shares voxels with none."""
-        order = np.lexsort((self.b, -self.iou, self.a))
-        firsts = np.ones(len(order), bool)
-        firsts[1:] = np.diff(self.a[order]) > 0
         best = np.full(len(self.truth), -1)
-        best[self.a[order][firsts]] = order[firsts]
+        if len(self.a) == 0:
+            return best
+        starts = np.flatnonzero(np.diff(self.a, prepend=-1))
+        highest = np.repeat(np.maximum.reduceat(self.iou, starts), np.diff(starts, append=len(self.a)))
+        places = np.flatnonzero(self.iou == highest)[::-1]  # the last that is written is the lowest
+        best[self.a[places]] = places
         return best
 
 

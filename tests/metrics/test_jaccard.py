@@ -92,3 +92,14 @@ def test_no_cell_at_all() -> None:
     missed = pairs_of(np.ones((2, 3), int), np.zeros((2, 3), int))
     for score in (aggregated_jaccard, aggregated_jaccard_one_to_one, foreground_iou, mean_best_iou, seg):
         assert score(missed) == 0
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=30, deadline=None)
+def test_the_best_partner_is_the_lowest_of_the_highest(random_pair: RandomPair, seed: int) -> None:
+    truth, found = random_pair(seed, (2, 4, 6))
+    pairs = pairs_of(truth, found)
+    for cell, best in zip(ids(truth), pairs.best().tolist(), strict=True):
+        partners = [b for b in ids(found) if iou(truth, cell, found, b) > 0]
+        wanted = max(partners, key=lambda b: (iou(truth, cell, found, b), -b), default=None)
+        assert wanted == (None if best < 0 else int(pairs.found.ids[pairs.b[best]]))
