@@ -71,11 +71,20 @@ def find_pairs(folder: str | Path, *, axes: str | None = None) -> tuple[FilePair
     if not place.is_dir():
         raise InputError(f"{place} is not a folder; wanted one with images and their labels")
     files = sorted(p for p in place.iterdir() if p.suffix.lower() in KINDS and not p.name.startswith("."))
-    labels = {p.stem: p for p in reversed(files) if _is_labels(p)}
+    labels: dict[str, Path] = {}
+    for path in filter(_is_labels, files):
+        if path.stem in labels:
+            raise InputError(f"{labels[path.stem]} and {path.name} are labels of one name; wanted one of them")
+        labels[path.stem] = path
     images = [p for p in files if p.stem not in labels and not _NO_IMAGE.search(p.stem)]
     if not images:
         raise InputError(f"{place} holds no images ({', '.join(sorted(KINDS))}); wanted some, with labels beside them")
     pairs = tuple(_paired(image, labels, axes) for image in images)
+    by_labels: dict[str, str] = {}
+    for pair in pairs:
+        if pair.labels in by_labels:
+            raise InputError(f"{by_labels[pair.labels]} and {pair.image} have the same labels; wanted one of them")
+        by_labels[pair.labels] = pair.image
     left = {str(p) for p in labels.values()} - {pair.labels for pair in pairs}
     spare = {str(labels[other]) for pair in pairs for other in _names(Path(pair.image)) if other in labels}
     if left - spare:

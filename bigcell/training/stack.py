@@ -11,7 +11,7 @@ from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, Volume
 from bigcell.io.kept_targets import KeptTargets, kept_beside
-from bigcell.preprocess.levels import LevelMap, apply_levels
+from bigcell.preprocess.levels import BLANK, LevelMap, apply_levels
 from bigcell.training.facts import measure_diameter, measure_levels, read_labels
 from bigcell.training.views import Pair, View, read_plane, views_of
 
@@ -102,6 +102,11 @@ def make_stack(
         anisotropy = spacing.anisotropy if spacing.known and image.extent[0] > 1 else 1.0
     levels = measure_levels(image, bounds, name)
     found, cells = measure_diameter(labels, inside, anisotropy=anisotropy, name=name)
+    if cells and levels.high[0].item() == BLANK:
+        raise InputError(
+            f"{name}: the image is the same all over, its labels hold {cells} cells; wanted contrast: is it "
+            "the right channel (channels)?"
+        )
     return Stack(
         name,
         image,

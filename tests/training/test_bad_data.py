@@ -52,6 +52,7 @@ def floats(**changed: float) -> np.ndarray:
     [
         (IMAGE, GOOD[:40], r"extent (1, 48, 48) (z, y, x), its labels (1, 40, 48)"),
         (IMAGE, GOOD * 0, "its labels hold no cell"),
+        (IMAGE * 0 + 7, GOOD, "the image is the same all over, its labels hold 16 cells"),
         (IMAGE, (GOOD > 0) * 1, "one object only, in 16 pieces"),
         (IMAGE, np.ones_like(GOOD), "one object only"),
         (IMAGE, -GOOD.astype(np.int32), "labels hold -1 at voxel (0, 2, 2)"),

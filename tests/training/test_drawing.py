@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -11,17 +12,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.volume import Array, ArrayVolume
 from bigcell.dynamics.masks import masks_from_flows
+from bigcell.flows.from_labels import unit_flows
+from bigcell.preprocess.levels import LevelMap
 from bigcell.synthetic import sample_volume
 from bigcell.training.augment import Augmentation
 from bigcell.training.data import examples_of_stack, mean_diameter, normalised
-from bigcell.training.drawing import Tiles, draw_crop
+from bigcell.training.drawing import Tiles, _words, draw_crop
 from bigcell.training.planes import example_planes
 from bigcell.training.source import Crop
 from bigcell.training.split import SplitSettings, split_box
 from bigcell.training.stack import Reading, Stack, make_stack, restricted
+from bigcell.training.targets import unpacked
 
 PLAIN = Augmentation(crop=48, diameter=12, zoom=1.2, drop_nuclei=0, intensity=False)
 
@@ -167,3 +172,55 @@ def test_whole_planes_are_those_of_a_stack() -> None:
     y = 60 // 6
     assert np.allclose(side.image[:, 4], normalised(sample.image)[:, 1, y], atol=1e-3)
     assert np.array_equal(side.labels > 0, np.repeat(sample.labels[:, y] > 0, 3, axis=0))
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_targets_of_long_voxels_are_those_of_cubic_pixels(axis: int) -> None:
+    """A voxel three times as long is three rows, so the heat spreads as it does in the tissue."""
+    stack = stack_of(made(3.0))
+    (view,) = (v for v in stack.views(stack.boxes[0]) if v.axis == axis)
+    words = _words(stack, Tiles(1 << 26), view, 31, Box.of(view.shape))
+    cubic = np.repeat(made(3.0).labels.take(31, axis), 3, axis=0).astype(np.int64)
+    labels, flows, known = unpacked(words)
+    assert np.array_equal(labels, cubic)
+    assert known.all()
+    assert np.abs(flows - unit_flows(cubic[None])[1:, 0]).max() < 0.01
+
+
+@dataclass(frozen=True)
+class Endless:
+    """Balls on a lattice, or their ids, in a volume of 10^15 voxels that is made when it is read."""
+
+    ids: bool
+    extent: tuple[int, int, int] = (100_000, 100_000, 100_000)
+    channels: tuple[str, ...] = ("0",)
+    spacing: Spacing = field(default_factory=Spacing)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.uint64 if self.ids else np.float32)
+
+    def read(self, box: Box) -> Array:
+        assert box.size < 1 << 21
+        places = np.ogrid[box.slices]
+        near = sum((p % 20 - 10) ** 2 for p in places) < 81
+        which = sum((p // 20) * step for p, step in zip(places, (5000 * 5000, 5000, 1), strict=True)) + 1
+        values = which * near if self.ids else near * 100.0
+        return np.asarray(values, self.dtype)[None]
+
+
+def test_memory_does_not_grow_with_the_volume() -> None:
+    levels = LevelMap.of_volume(np.zeros(1), np.full(1, 100.0))
+    whole = Box.of(Endless(True).extent)
+    stack = Stack("endless", Endless(False), Endless(True), levels, 18.0, (whole,), whole, 1)
+    tiles = Tiles(1 << 24)
+    tracemalloc.start()
+    crops = [draw(stack, seed, PLAIN, tiles) for seed in range(12)]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 << 20
+    assert tiles.bytes <= 1 << 24
+    for crop in crops:
+        assert crop.inside.any()
+        assert crop.image[0][crop.inside > 0].mean() > 0.8
+        assert crop.image[0][crop.inside == 0].mean() < 0.2

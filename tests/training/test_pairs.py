@@ -53,6 +53,8 @@ def test_masks_count_before_what_the_window_saved(tmp_path: Path) -> None:
     [
         (["a.tif", "b.tif", "b_masks.tif"], r"a\.tif has no labels beside it; wanted a_masks\.tif"),
         (["a.tif", "a_masks.tif", "b_masks.tif"], r"b_masks\.tif holds labels, but there is no image"),
+        (["a.tif", "a_masks.tif", "a_masks.png"], r"a_masks\.png and a_masks\.tif are labels of one name"),
+        (["a.tif", "a.png", "a_masks.png"], r"a\.png and .*a\.tif have the same labels"),
         (["readme.txt"], "holds no images"),
         (["a_masks.tif"], "holds no images"),
     ],
