@@ -129,7 +129,7 @@ def draw(points: list[Point], path: Path, title: str) -> None:
     FigureCanvasSVG(figure)
     figure.suptitle(title, fontsize=10)
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False, sharey=True)[0], names, strict=True):
-        for kind, mark in (("2-D", "o-"), ("3-D", "s--")):
+        for kind, mark in (("2-D", "C0o-"), ("3-D", "C1s--")):
             drawn = [(p.value, p.f1) for p in points if p.curve == name and p.dimensions == kind]
             if drawn:
                 axes.plot(*zip(*drawn, strict=True), mark, markersize=4, label=kind)
@@ -137,7 +137,7 @@ def draw(points: list[Point], path: Path, title: str) -> None:
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("F1 at IoU 0.5")
     figure.axes[0].legend(fontsize=8)
-    with matplotlib.rc_context({"svg.hashsalt": "bigcell"}):
+    with matplotlib.rc_context({"svg.hashsalt": "bigcell", "svg.fonttype": "none"}):
         figure.savefig(path, metadata={"Date": None})
 
 

@@ -23,8 +23,8 @@ from bigcell.report.png import png
 DOCS = Path(__file__).parents[1] / "docs"
 FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 PICTURE = re.compile(r"!\[[^\]]*\]\(pictures/([\w-]+)\.png\)\s+```python\n(.*?)```", re.DOTALL)
-GREYS = 24
-"""Levels of brightness in a picture: enough for an eye, and half the bytes of 256."""
+GREYS = 16
+"""Levels of brightness in a picture: enough for an eye, and a third of the bytes of 256."""
 
 
 def examples(page: str) -> dict[str, str]:
