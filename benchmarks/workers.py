@@ -22,7 +22,7 @@ from scale import as_zyx
 import bigcell
 from bigcell.core.box import Box
 from bigcell.io.images import write_image
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 
 DIAMETER = 20.0
 LEAST = 0.2

@@ -11,7 +11,7 @@ def waves(shape: tuple[int, ...], step: Array, length: float, rng: np.random.Gen
     """Smooth noise of about unit size, float32, over the last three axes of `shape`, which are z, y, x.
 
     Bumps are `length` apart where a voxel is `step` (z, y, x) long: random numbers on a coarse grid, between which
-    smoothstep weights interpolate (value noise). Voxels where only the step differs see the same field.
+    smoothstep weights interpolate (value noise).
 
     >>> waves((2, 1, 8, 8), np.array([1.0, 0.1, 0.1]), 0.5, np.random.default_rng(0)).shape
     (2, 1, 8, 8)

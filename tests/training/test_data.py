@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bigcell.core.errors import InputError
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 from bigcell.training.augment import Augmentation
 from bigcell.training.data import (
     draw_batch,
