@@ -20,7 +20,7 @@ from bigcell.synthetic.look import (
     Stain,
 )
 from bigcell.synthetic.nuclei import place_nuclei
-from bigcell.synthetic.random import random_sample
+from bigcell.synthetic.random import random_look, random_sample, random_tissue
 from bigcell.synthetic.render import render
 from bigcell.synthetic.sample import SyntheticVolume, sample_volume
 from bigcell.synthetic.spindles import Spindles
@@ -44,7 +44,9 @@ __all__ = [
     "Tissue",
     "look_of",
     "place_nuclei",
+    "random_look",
     "random_sample",
+    "random_tissue",
     "render",
     "sample_volume",
     "tissue_of",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bigcell.core.errors import SettingsError
-from bigcell.synthetic import KINDS, Kind, Spindles, random_sample
+from bigcell.synthetic import KINDS, Kind, Spindles, random_sample, render, sample_volume
 from bigcell.synthetic.random import RANGES, SIDE, random_look, random_tissue
 
 OF_PHASE = {"level", "uneven", "debris_size", "noise"}
@@ -59,6 +59,16 @@ def test_a_seed_gives_the_same_image(kind: Kind) -> None:
 def test_kinds_of_one_seed_differ() -> None:
     images = [random_sample(k, 1, extent=(1, 32, 32)).image[0] for k in KINDS]
     assert not any(np.array_equal(a, b) for i, a in enumerate(images) for b in images[:i])
+
+
+@pytest.mark.parametrize("kind", ["nuclei", "cytoplasm", "membrane"])
+def test_a_random_look_shows_given_cells(kind: Kind) -> None:
+    labels = sample_volume((10, 40, 40), diameter=14).labels
+    brighter = []
+    for seed in range(5):
+        cells = render(labels, look=random_look(kind, np.random.default_rng(seed)), seed=seed)[0].astype(float)
+        brighter.append(cells[labels > 0].mean() > cells[labels == 0].mean())
+    assert all(brighter)
 
 
 def test_what_is_given_is_kept() -> None:
