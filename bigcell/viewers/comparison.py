@@ -47,10 +47,16 @@ class Links:
         ids = {TRUTH: mistake.truth, FOUND: mistake.found}
         told, other = (FOUND, TRUTH) if mistake.kind in ("merged", "extra") else (TRUTH, FOUND)
         shown = Shown(self.shown.image, {told: self.shown.labels[told]})
+        alone = (
+            {} if self.shown.image is not None else {"notSelectedAlpha": 0}
+        )  # others say where, but on black too much
         at = around(mistake, self.shown.labels[told].extent())
         state = view_state(shown, self.addresses, windows=self.windows, found=(told, ids[told], at))
         info = self.shown.labels[other]
         state["layers"].append({**label_layer(info, self.addresses[info.source], id=ids[other] or None), "name": other})
+        for layer in state["layers"]:
+            if "segments" in layer:
+                layer |= alone
         if "t" in state["dimensions"]:
             state["position"][-1] = self.time
         return state
@@ -69,13 +75,14 @@ def gather(found: Volume, truth: Volume, image: str | Path | None = None) -> Sho
 
     InputError for labels that are not OME-Zarr, which a browser cannot read.
     """
-    for volume in (found, truth):
-        if not isinstance(volume, ZarrVolume):
-            raise InputError("links open OME-Zarr; turn labels of other kinds into it with `bigcell convert`")
-    assert isinstance(found, ZarrVolume)
-    assert isinstance(truth, ZarrVolume)
-    below = read_info(image) if image else image_of(found.info.source)
-    return Shown(below, {TRUTH: truth.info, FOUND: found.info})
+    labels = {TRUTH: _info(truth), FOUND: _info(found)}
+    return Shown(read_info(image) if image else image_of(labels[FOUND].source), labels)
+
+
+def _info(labels: Volume) -> ImageInfo:
+    if not isinstance(labels, ZarrVolume):
+        raise InputError("links open OME-Zarr; turn labels of other kinds into it with `bigcell convert`")
+    return labels.info
 
 
 def image_of(labels: str) -> ImageInfo | None:
@@ -92,7 +99,7 @@ def open_links(where: str, shown: Shown, *, time: int = 0) -> Iterator[tuple[Lin
         yield remote_links(shown, where, time=time), None
         return
     with show(shown) as view:
-        yield Links(shown, view.addresses, view.url, time, windows_of(shown)), view
+        yield Links(shown, view.addresses, view.page_for_links(), time, windows_of(shown)), view
 
 
 def remote_links(shown: Shown, page: str, *, time: int = 0) -> Links:

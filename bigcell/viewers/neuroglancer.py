@@ -27,9 +27,20 @@ class View:
         self.viewer = viewer
         self.addresses = addresses
         self._files: FileServer | None = files
+        self._own: Any = None
         self.url: str = viewer.get_viewer_url()
         self.ports: tuple[int, int] = (urlsplit(self.url).port or 80, files.port)
         _open_views.add(self)
+
+    def page_for_links(self) -> str:
+        """The address of a page that shows the state in its own address, after ``#!``, and shares none with others.
+
+        It lives as long as the view.
+        """
+        if self._own is None:
+            self._own = neuroglancer.UnsynchronizedViewer()
+        address: str = self._own.get_viewer_url()
+        return address.partition("#")[0]
 
     @property
     def state(self) -> dict[str, Any]:

@@ -11,6 +11,9 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from bigcell.io.open import open_image
+from bigcell.metrics.mistakes import Mistake
+from bigcell.viewers.comparison import gather, open_links
 from bigcell.viewers.neuroglancer import view
 
 SIZE = {"width": 900, "height": 700}
@@ -92,3 +95,27 @@ def test_the_object_asked_for_is_in_the_middle_of_the_page(browser: Any, make_st
     assert abs(middles[0][1] - SIZE["width"] / 2) < voxel
     assert abs(middles[0][0] - (SIZE["height"] + 50) / 2) < 3 * voxel
     assert np.abs(middles[0] - middles[1]).max() < 2, "whichever object it is"
+
+
+def test_a_link_opens_at_the_cell_that_went_wrong(
+    browser: Any, write_multiscale: Any, ball_labels: np.ndarray, tmp_path: Path
+) -> None:
+    about = {"axes": "zyx", "image-label": {}}
+    truth = open_image(write_multiscale(tmp_path / "truth.zarr", ball_labels, **about))
+    found = open_image(write_multiscale(tmp_path / "found.zarr", np.roll(ball_labels, 3, 1), **about))
+    page = browser.new_page(viewport=SIZE)
+    try:
+        with open_links("serve", gather(found, truth)) as (make, _):
+            link = make(Mistake("poor", 40, 40, 0.5, True, 1, 1100, (24.0, 24.2, 55.8)))
+            page.goto(link, timeout=120_000, wait_until="commit")
+            layers = "window.viewer && viewer.layerManager.managedLayers"
+            page.wait_for_function(f"{layers}.length == 2 && {layers}.every(l => l.isReady())", timeout=90_000)
+            state = page.evaluate("viewer.state.toJSON()")
+            page.wait_for_timeout(1500)
+            picture = matplotlib.image.imread(BytesIO(page.screenshot()))
+            assert page.get_by_text("Disconnected").count() == 0
+    finally:
+        page.close()
+    assert state["position"] == [56, 24, 24]
+    assert [(lay["name"], lay["segments"]) for lay in state["layers"]] == [("truth", ["40"]), ("found", ["40"])]
+    assert 1 <= vivid_colours(np.rint(picture[60:330, 20:290, :3] * 255).astype(int)) <= 4, "the cell, and no others"

@@ -77,7 +77,7 @@ def test_serving(stores: tuple[Path, Path]) -> None:
     shown = gather(open_image(stores[0] / "labels" / "cells"), open_image(stores[1]))
     with open_links("serve", shown) as (make, view):
         assert view is not None
-        assert make(SPLIT).startswith(f"{view.url}#!" if view.url.endswith("/") else f"{view.url}/#!")
+        assert make(SPLIT).startswith(f"{view.page_for_links().rstrip('/')}/#!")
         sources = {lay["source"] for lay in make.state(SPLIT)["layers"]}
         assert sources == {lay["source"] for lay in view.state["layers"]}, "what the page shows first is the same"
 
@@ -88,6 +88,7 @@ def test_elsewhere(stores: tuple[Path, Path]) -> None:
     info = read_info(stores[1])
     far = Shown(None, {name: replace(info, source=f"s3://bucket/{name}.zarr") for name in ("truth", "found")})
     state = remote_links(far, "https://ng.example.org").state(SPLIT)
+    assert layer(state, "truth")["notSelectedAlpha"] == 0, "without an image the other cells would hide the two"
     assert layer(state, "found")["source"] == "zarr://s3://bucket/found.zarr"
     secret = Shown(None, {**far.labels, "found": replace(info, source="https://me:word@host/found.zarr")})
     with pytest.raises(InputError, match="a password, which a link would tell") as told:
