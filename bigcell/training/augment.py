@@ -15,7 +15,8 @@ from bigcell.core.volume import Array
 class Augmentation:
     """How crops vary. `crop` and `margin` in pixels; `diameter` is that of the cells in a crop, times or divided by up
     to `zoom`. The rest are probabilities: crop centred on a cell, nuclei channel left out, blur, blur and coarse
-    sampling along one axis (views along z of a stack), noise, another order of channels.
+    sampling along one axis (views along z of a stack), noise, another order of channels, and
+    blur and coarse sampling along both axes (fewer pixels).
 
     `intensity` False: light, blur, noise and channels are left to the device that trains, where `seen_images` makes
     them of a batch."""
@@ -30,10 +31,11 @@ class Augmentation:
     long_voxels: float = 0.25
     noise: float = 0.5
     shuffle: float = 0.0
+    coarse: float = 0.0
     intensity: bool = True
 
     def __post_init__(self) -> None:
-        chances = (self.on_cells, self.drop_nuclei, self.blur, self.long_voxels, self.noise, self.shuffle)
+        chances = (self.on_cells, self.drop_nuclei, self.blur, self.long_voxels, self.noise, self.shuffle, self.coarse)
         if not all(0 <= p <= 1 for p in chances) or self.zoom < 1 or self.crop < 16 or self.margin < 0:
             raise SettingsError(f"{self}: wanted probabilities from 0 to 1, zoom from 1, crop from 16, margin from 0")
 
@@ -52,16 +54,18 @@ def disturb(image: Array, settings: Augmentation, rng: np.random.Generator, *, i
     if rng.random() < settings.blur:
         image = ndimage.gaussian_filter(image, (0, *(rng.uniform(0.3, 1.3),) * 2))
     if rng.random() < settings.long_voxels:
-        image = _long_voxels(image, int(rng.integers(1, 3)), rng)
+        image = _sampled(image, int(rng.integers(1, 3)), rng.uniform(1.5, 5.0), rng)
+    if settings.coarse and rng.random() < settings.coarse:
+        step = rng.uniform(1.5, 3.0)
+        image = _sampled(_sampled(image, 1, step, rng), 2, step, rng)
     for channel in image:
         if channel.any():
             channel[...] = _relight(channel, settings, rng)
     return image.astype(np.float32)
 
 
-def _long_voxels(image: Array, axis: int, rng: np.random.Generator) -> Array:
-    """Blurred along `axis`, sampled at every few pixels only, and interpolated: a stack seen from the side."""
-    step = rng.uniform(1.5, 5.0)
+def _sampled(image: Array, axis: int, step: float, rng: np.random.Generator) -> Array:
+    """Blurred along `axis`, sampled at every `step` pixels only, and interpolated: a stack seen from the side."""
     image = ndimage.gaussian_filter1d(image, rng.uniform(0.3, 0.6) * step, axis=axis)
     n = image.shape[axis]
     coarse = np.minimum(np.arange(0, n + step, step), n - 1).astype(int)

@@ -40,6 +40,7 @@ def augment_batch(images: Tensor, settings: Augmentation, seeds: Sequence[int]) 
     images = _without_nuclei(images, settings, draw)
     images = _shuffled(images, settings, draw)
     images = _blurred(images, settings, draw)
+    images = _long_voxels(images, settings, draw)
     images = _coarse(images, settings, draw)
     return _relit(images, settings, draw)
 
@@ -96,6 +97,15 @@ def _smooth(images: Tensor, sigma: Tensor, axis: int) -> Tensor:
 
 
 def _coarse(images: Tensor, settings: Augmentation, draw: _Draw) -> Tensor:
+    """Blurred and sampled at every few pixels along both axes: a camera of fewer pixels."""
+    step, width = draw.uniform(1.5, 3.0), draw.uniform(0.3, 0.6)
+    coarse = images
+    for axis in (2, 3):
+        coarse = _sampled(_smooth(coarse, width * step, axis), step, axis)
+    return _where(draw.chance(settings.coarse), coarse, images)
+
+
+def _long_voxels(images: Tensor, settings: Augmentation, draw: _Draw) -> Tensor:
     """Blurred along one axis, sampled at every few pixels only, and interpolated: a stack seen from the side."""
     step, width = draw.uniform(1.5, 5.0), draw.uniform(0.3, 0.6)
     chosen, along_rows = draw.chance(settings.long_voxels), draw.chance(0.5)

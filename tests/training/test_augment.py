@@ -72,3 +72,18 @@ def test_long_voxels_blur_one_axis_only() -> None:
 def test_nonsense_is_refused() -> None:
     with pytest.raises(SettingsError, match="probabilities"):
         Augmentation(noise=1.5)
+
+
+def test_fewer_pixels_along_both_axes(image: Array) -> None:
+    def rough(settings: Augmentation, axis: int) -> float:
+        out = disturb(image, settings, np.random.default_rng(1))
+        return float(np.abs(np.diff(out[0], axis=axis)).mean() / out[0].std())
+
+    for axis in (0, 1):
+        assert rough(replace(QUIET, coarse=1), axis) < 0.7 * rough(QUIET, axis)
+
+
+def test_channels_change_places(image: Array) -> None:
+    image[1] = 0
+    places = {int(disturb(image, replace(QUIET, shuffle=1), np.random.default_rng(s))[0].any()) for s in range(8)}
+    assert places == {0, 1}

@@ -95,6 +95,7 @@ def test_each_disturbance_does_what_it_says() -> None:
     assert edges(changed(replace(NOTHING, blur=1), given=rough)) < 0.8 * plain
     assert edges(changed(replace(NOTHING, noise=1), given=rough)) > plain
     assert edges(changed(replace(NOTHING, long_voxels=1), given=rough)) < 0.8 * plain
+    assert edges(changed(replace(NOTHING, coarse=1), given=rough)) < 0.6 * plain
 
 
 def test_channels_change_places() -> None:
