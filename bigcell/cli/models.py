@@ -1,4 +1,4 @@
-"""`bigcell models list | fetch | info`: the published models, on this machine or to be had."""
+"""`bigcell models list | fetch | info | export`: the published models, on this machine or to be had, and your own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ models = typer.Typer(rich_markup_mode=None)
 
 @models.callback(invoke_without_command=True)
 def tell_what_there_is(context: typer.Context) -> None:
-    """Published models by name: what there is, bring one here, look into one."""
+    """Published models by name: what there is, bring one here, look into one, hand one on."""
     if context.invoked_subcommand is None:
         print(context.get_help())
 
@@ -136,3 +136,18 @@ def _published(entry: Entry) -> list[tuple[str, str]]:
         known = f", SHA-256 {file.sha256[:12]}" if file.sha256 else ", SHA-256 recorded when it is first fetched"
         rows.append(("from", f"{file.url}{size}{known}"))
     return rows
+
+
+@models.command()
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or the path of a checkpoint.")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The file to write, such as model.pt.")],
+    form: Annotated[
+        str, typer.Option("--format", metavar="WHAT", help="cellpose3: for CellposeModel of Cellpose 3.1.")
+    ] = "cellpose3",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.", show_default=False)] = False,
+) -> None:
+    """Write a model as another package loads it; it gives the same numbers there."""
+    from bigcell.training.export import export_model
+
+    print(export_model(model, out, form=form, overwrite=overwrite))

@@ -10,8 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from bigcell.core.errors import SettingsError
+from bigcell.flows.settings import Precision
 from bigcell.training.data import Batch
-from bigcell.training.losses import flow_loss
+from bigcell.training.optimise import average_into, descend, loss_of, snapshot
+
+CLIP = 5.0
+"""The longest gradient."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,9 @@ def fit(
     network.train()
     learned = [p for p in network.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(learned, lr=schedule.rate, weight_decay=schedule.weight_decay)
-    average = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    average = snapshot(network)
+    device = torch.device("cpu")
+    precision: Precision = "bfloat16" if schedule.bfloat16 else "float32"
     for step, batch in enumerate(batches):
         done = behind(step)
         if done >= 1:
@@ -71,29 +77,7 @@ def fit(
         rate = schedule.rate_at(done)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        loss = _step(network, batch, optimiser, bfloat16=schedule.bfloat16)
-        _average_into(average, network, min(schedule.average, (step + 1) / (step + 10)))
-        yield Progress(step + 1, loss, rate, average)
-
-
-def _step(network: nn.Module, batch: Batch, optimiser: torch.optim.Optimizer, *, bfloat16: bool) -> float:
-    """One step down the gradient; the loss before it."""
-    x = torch.from_numpy(batch.image).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-        output = network(x)
-    loss = flow_loss(output.float(), torch.from_numpy(batch.flows), torch.from_numpy(batch.inside))
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-    optimiser.step()
-    return float(loss.detach())
-
-
-@torch.no_grad()
-def _average_into(average: dict[str, Tensor], network: nn.Module, keep: float) -> None:
-    """Move `average` towards the network as it is now. Counters are taken over as they are."""
-    for name, value in network.state_dict().items():
-        if value.is_floating_point():
-            average[name].lerp_(value, 1 - keep)
-        else:
-            average[name].copy_(value)
+        loss = loss_of(network, batch, device, precision)
+        descend(network, optimiser, loss, CLIP)
+        average_into(average, network, min(schedule.average, (step + 1) / (step + 10)))
+        yield Progress(step + 1, float(loss.detach()), rate, average)

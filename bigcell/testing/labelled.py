@@ -1,0 +1,46 @@
+"""Labelled images in memory, as a source to train on: for tests, examples and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bigcell.core.volume import Array, ArrayVolume, Volume
+from bigcell.testing.synthetic import sample_volume
+from bigcell.training.images import ImageSource, check_images
+from bigcell.training.stack import Reading
+
+
+@dataclass(frozen=True)
+class ArrayPair:
+    """An image, (y, x), (z, y, x) or (channel, z, y, x), and its integer labels."""
+
+    name: str
+    image: Array = field(repr=False)
+    labels: Array = field(repr=False)
+
+    @property
+    def labels_at(self) -> None:
+        return None
+
+    def open(self) -> tuple[Volume, Volume]:
+        return ArrayVolume(self.image), ArrayVolume(self.labels)
+
+
+def arrays_source(pairs: Sequence[ArrayPair], *, name: str = "arrays", weight: float = 1.0) -> ImageSource:
+    """A source of images in memory, checked as those from files are."""
+    return check_images(name, tuple(pairs), Reading(), weight=weight)
+
+
+def synthetic_images(
+    count: int = 2, side: int = 96, *, diameter: float = 14.0, channels: int = 1, seed: int = 0, name: str = "synthetic"
+) -> ImageSource:
+    """A source of `count` synthetic planes of `side` x `side` pixels; the same for the same arguments.
+
+    >>> source = synthetic_images(1, 48, diameter=12)
+    >>> source.channels, next(source.planes()).labels.shape
+    (1, (48, 48))
+    """
+    made = [sample_volume((1, side, side), diameter=diameter, seed=seed + i) for i in range(count)]
+    pairs = [ArrayPair(f"{name}-{i}", m.image[:channels], m.labels.astype("int32")) for i, m in enumerate(made)]
+    return arrays_source(pairs, name=name)
