@@ -32,6 +32,7 @@ _HOME = {
     "rerun": "bigcell.api",
     "resume": "bigcell.api",
     "segment": "bigcell.api",
+    "train": "bigcell.training.verb",
     "view": "bigcell.viewers.neuroglancer",
 }
 
@@ -50,6 +51,7 @@ __all__ = [
     "rerun",
     "resume",
     "segment",
+    "train",
     "view",
 ]
 
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from bigcell.engine.run import Result
     from bigcell.flows.from_labels import flows_from_labels
     from bigcell.stitch.planes import link_planes
+    from bigcell.training.verb import train
     from bigcell.viewers.neuroglancer import view
 
 

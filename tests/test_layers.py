@@ -23,6 +23,7 @@ SHELVES: list[set[str]] = [
     {"api"},
     {"viewers"},
     {"cli"},
+    {"__main__"},
 ]
 SHELF = {name: level for level, row in enumerate(SHELVES) for name in row}
 

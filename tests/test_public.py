@@ -20,7 +20,7 @@ def test_the_list_of_names_is_what_it_was() -> None:
     assert bigcell.__all__ == [
         "BigcellError", "Plan", "Result", "convert", "evaluate", "flows_from_labels", "link_planes", "masks",
         "masks_from_flows", "open_volume", "plan",
-        "rerun", "resume", "segment", "view",
+        "rerun", "resume", "segment", "train", "view",
     ]  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from bigcell.cli.resume import resume
 from bigcell.cli.segment import segment
 from bigcell.cli.status import status
 from bigcell.cli.synthetic import synthetic
+from bigcell.cli.train import train
 from bigcell.cli.view import view
 from bigcell.cli.worker import worker
 from bigcell.core.errors import BigcellError, BlockError
@@ -83,7 +84,22 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for verb in (inspect, convert, plan, segment, masks, evaluate, view, status, report, resume, worker, rerun, synthetic):
+for verb in (
+    inspect,
+    convert,
+    plan,
+    segment,
+    masks,
+    train,
+    evaluate,
+    view,
+    status,
+    report,
+    resume,
+    worker,
+    rerun,
+    synthetic,
+):
     app.command()(verb)
 app.add_typer(models, name="models")
 
