@@ -34,7 +34,7 @@ from bigcell.training.pairs import KINDS, find_pairs
 from bigcell.training.source import Source
 from bigcell.training.split import SplitSettings, split_names
 from bigcell.training.stack import Reading
-from bigcell.training.volumes import open_labelled, split_volume, volume_source
+from bigcell.training.volumes import LabelledVolume, open_labelled, split_volume, volume_source
 
 Sources = tuple[tuple[Source, ...], tuple[Source, ...]]
 """What is trained on, and what is looked at."""
@@ -178,16 +178,22 @@ def open_sources(data: DataFile) -> Sources:
 
 def _opened(entry: Entry, split: SplitSettings) -> Sources:
     if entry.folder is not None:
-        source = check_images(
-            entry.folder, find_pairs(entry.folder, axes=entry.axes), entry.reading, weight=entry.weight
-        )
-        return _split_images(source, split)
-    assert entry.image is not None
-    given = open_labelled(entry.image, entry.labels, channels=entry.channels, axes=entry.axes)
+        pairs = find_pairs(entry.folder, axes=entry.axes)
+        alone = _opened_labelled(entry, pairs[0].image, pairs[0].labels) if len(pairs) == 1 else None
+        if alone is None or alone.image.extent[0] == 1:
+            return _split_images(check_images(entry.folder, pairs, entry.reading, weight=entry.weight), split)
+        given = alone  # a stack on its own is split as a volume
+    else:
+        assert entry.image is not None
+        given = _opened_labelled(entry, entry.image, entry.labels)
     boxes = [Box(tuple(box[::2]), tuple(box[1::2])) for box in entry.boxes]
     volume = volume_source(given, entry.reading, boxes=boxes, weight=entry.weight)
     train, kept = split_volume(volume, split, given.labels_at)
     return (train,), () if kept is None else (kept,)
+
+
+def _opened_labelled(entry: Entry, image: str, labels: str | None) -> LabelledVolume:
+    return open_labelled(image, labels, channels=entry.channels, axes=entry.axes)
 
 
 def _split_images(source: ImageSource, split: SplitSettings) -> Sources:

@@ -13,10 +13,12 @@ from bigcell.core.errors import InputError, SettingsError
 from bigcell.synthetic import sample_volume
 from bigcell.training.augment import Augmentation
 from bigcell.training.batches import Batches
-from bigcell.training.datafile import read_data_file, read_sources
+from bigcell.training.datafile import DataFile, Entry, open_sources, read_data_file, read_sources
 from bigcell.training.images import ImageSource
 from bigcell.training.split import SplitSettings
 from bigcell.training.volumes import VolumeSource
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
 
 def written(folder: Path, text: str) -> Path:
@@ -93,6 +95,28 @@ def test_an_image_knows_where_it_lies_from_the_file(write_pairs: Any, store: Pat
     assert entry.labels is not None
     assert Path(entry.labels).samefile(store / "labels/cells")
     assert len(read_sources(path)[0]) == 1
+
+
+def test_a_folder_of_one_stack_is_split_as_a_volume(tmp_path: Path) -> None:
+    made = sample_volume((20, 60, 150), diameter=14)
+    tifffile.imwrite(tmp_path / "image.tif", made.image)
+    tifffile.imwrite(tmp_path / "labels.tif", made.labels)
+    train, kept = read_sources(tmp_path)
+    assert isinstance(train[0], VolumeSource)
+    assert isinstance(kept[0], VolumeSource)
+    assert kept[0].stack.bounds.shape == (20, 60, 15)
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real labelled images are not here")
+def test_real_images_with_labels() -> None:
+    flat, stack = DATA / "validation/nuclei2d_dsb2018/fluorescence", DATA / "train/membrane3d_root"
+    train, kept = open_sources(DataFile((Entry(folder=str(flat)), Entry(folder=str(stack)))))
+    assert len(kept) == 2
+    batch = Batches(train, Augmentation(), 12, 0).batch(0)
+    assert 0.03 < batch.inside.mean() < 0.8
+    size = np.hypot(batch.flows[:, 0], batch.flows[:, 1])
+    assert (size[batch.inside > 0] > 0.99).mean() > 0.97
 
 
 def test_two_files_are_a_volume_too(tmp_path: Path) -> None:
