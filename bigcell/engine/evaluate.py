@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
+from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, Volume
-from bigcell.engine.evaluate_inputs import Compared, Zyx, block_shape
+from bigcell.engine.evaluate_inputs import FOUND, TRUTH, Compared, Zyx, block_shape, shown
 from bigcell.engine.events import Listener, StageFinished, StageStarted, TaskDone, ignore
 from bigcell.engine.executors import Executor
 from bigcell.engine.machine import cores, free_memory
@@ -75,7 +76,7 @@ class CountBlock:
         core, box = part
         begun = clock.perf_counter()
         read = core.grow(halo(self.ball)) & box
-        truth, found = (_labels(volume, read) for volume in (self.truth, self.found))
+        truth, found = _labels(self.truth, read, TRUTH), _labels(self.found, read, FOUND)
         counted = tally(truth, found, self.ball, core=core.relative_to(read), corner=read.start)
         return counted, core.size, clock.perf_counter() - begun
 
@@ -120,8 +121,14 @@ def useful_workers(compared: Compared, wanted: int | None, block: Zyx | None = N
     return max(1, min(cores(), fit, len(parts) // WORTH))
 
 
-def _labels(volume: Volume, box: Box) -> Array:
+def _labels(volume: Volume, box: Box, role: str) -> Array:
+    """The ids in a box; InputError that names the file for one below 0."""
     labels: Array = volume.read(box)[0]
+    if labels.dtype.kind == "i" and labels.min() < 0:
+        raise InputError(
+            f"{shown(volume, role)} holds {labels.min()} within {box.start}..{box.stop}; wanted ids from 1, and 0 for "
+            "background"
+        )
     return labels
 
 

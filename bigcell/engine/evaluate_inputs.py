@@ -17,13 +17,25 @@ from bigcell.core.words import shape
 from bigcell.io.convert import open_pixels
 from bigcell.io.location import absolute, group_is_there, is_url, joined, without_credentials
 from bigcell.io.open import ZarrVolume, open_image, read_info
+from bigcell.io.planes import PlanesVolume
+from bigcell.io.tiff import TiffVolume
 from bigcell.tiling.grid import BlockGrid
 
 Zyx = tuple[int, int, int]
 Source = str | Path | Array | Volume
 
+FOUND, TRUTH = "what was found", "the truth"
+"""What the two sides are called where they have no file."""
+
 BLOCK_VOXELS = 1 << 23
 """Voxels of a block, at most, unless its chunks are larger: what a worker reads of either labelling at a time."""
+
+
+@dataclass(frozen=True)
+class MappedVolume(ArrayVolume):
+    """The array of a file, which knows where it came from."""
+
+    path: Path = Path()
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,7 @@ class Compared:
 def open_compared(found: Volume, truth: Volume, boxes: Sequence[Box] | None) -> Compared:
     """The two held against one another: InputError where they are not labels of the same voxels."""
     if found.extent != truth.extent:
-        a, b = (f"{shown(volume)} has {shape(volume.extent)}" for volume in (found, truth))
+        a, b = f"{shown(found, FOUND)} has {shape(found.extent)}", f"{shown(truth, TRUTH)} has {shape(truth.extent)}"
         raise InputError(f"{a} voxels (z y x), {b}; wanted the same extent: cut or scale one of them")
     return Compared(found, truth, _checked(boxes, truth.extent))
 
@@ -71,18 +83,21 @@ def open_labels(source: Source, *, name: str | None = None, time: int | None = N
     a file that does not say them.
     """
     volume = _opened(source, name, time, axes)
+    called = shown(volume, str(source) if isinstance(source, str | Path) else "the array")
     if len(volume.channels) != 1:
-        raise InputError(f"{shown(volume, source)} has {len(volume.channels)} channels, wanted labels, which have one")
+        raise InputError(f"{called} has {len(volume.channels)} channels, wanted labels, which have one")
     if volume.dtype.kind not in "iu":
-        raise InputError(f"{shown(volume, source)} holds {volume.dtype}, wanted labels, which are whole numbers")
+        raise InputError(f"{called} holds {volume.dtype}, wanted labels, which are whole numbers")
     return volume
 
 
-def shown(volume: Volume, source: Source | None = None) -> str:
-    """What a label volume is called in a message."""
+def shown(volume: Volume, otherwise: str) -> str:
+    """What a label volume is called in a message: its file, or `otherwise` for one in memory."""
     if isinstance(volume, ZarrVolume):
         return without_credentials(volume.info.source)
-    return without_credentials(str(source)) if isinstance(source, str | Path) else "the labels"
+    if isinstance(volume, PlanesVolume):
+        return str(volume.files[0].parent)
+    return str(volume.path) if isinstance(volume, TiffVolume | MappedVolume) else otherwise
 
 
 def block_shape(volume: Volume, voxels: int = BLOCK_VOXELS) -> Zyx:
@@ -110,7 +125,10 @@ def _opened(source: Source, name: str | None, time: int | None, axes: str | None
         if name is not None:
             raise SettingsError(f"{source} is not an OME-Zarr, so it has no labels {name!r}; leave the name out")
         volumes = open_pixels(source, axes=axes)
-        return volumes[_time(time, len(volumes), str(source))]
+        volume = volumes[_time(time, len(volumes), str(source))]
+        if isinstance(volume, ArrayVolume):
+            return MappedVolume(volume.array, volume.spacing, volume.channels, path=Path(source))
+        return volume
     if name is not None:
         raise SettingsError(f"labels {name!r} are looked for in an OME-Zarr; an array has no names")
     return ArrayVolume(source) if isinstance(source, np.ndarray) else source

@@ -35,8 +35,8 @@ def save_scores(evaluation: Evaluation, path: str | Path) -> None:
     """The scores as JSON, with what was compared."""
     compared = evaluation.compared
     about = {
-        "found": shown(compared.found),
-        "truth": shown(compared.truth),
+        "found": shown(compared.found, "array"),
+        "truth": shown(compared.truth, "array"),
         "boxes": [{"start": list(box.start), "stop": list(box.stop)} for box in compared.boxes],
         **evaluation.scores.to_json(),
     }
