@@ -53,7 +53,7 @@ def segment(source: Path, truth: np.ndarray, out: Path, options: argparse.Namesp
         model=options.model,
         diameter=diameter,
         channels=first,
-        min_size=max(15, round(options.min_share * ball)),
+        min_size=None if options.min_share is None else max(15, round(options.min_share * ball)),
         cluster="serial",
         overwrite=True,
     )
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     parser.add_argument("--out", type=Path, default=Path("quality"))
     parser.add_argument("--only", default="")
-    parser.add_argument("--min-share", type=float, default=0.0, help="min_size in 3-D, as a share of a ball's volume")
+    parser.add_argument("--min-share", type=float, help="min_size in 3-D, as a share of a ball's volume (0: 15 voxels)")
     options = parser.parse_args()
     print("| set | images | cells | found | precision | recall | F1 | mean IoU |\n|---|---|---|---|---|---|---|---|")
     for name, images in pairs(options.folder):

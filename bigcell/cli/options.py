@@ -49,7 +49,12 @@ Foreground = Annotated[
         "Segment only where this OME-Zarr, of any resolution, is not 0, or where it is brighter than this.",
     ),
 ]
-MinSize = Annotated[int | None, _option("--min-size", "VOXELS", "Smaller objects are removed; 15 is the default.")]
+MinSize = Annotated[
+    int | None,
+    _option(
+        "--min-size", "VOXELS", "Smaller objects are removed; by default under 15, in 3-D a tenth of a diameter's ball."
+    ),
+]
 MaxSize = Annotated[
     int | None, _option("--max-size", "VOXELS", "Larger objects are removed; 0, no limit, is the default.")
 ]

@@ -30,7 +30,7 @@ def segment(
     foreground: o.Foreground = None,
     flows: o.Flows = None,
     cellprob_threshold: o.Threshold = 0.0,
-    min_size: o.MinSize = 15,
+    min_size: o.MinSize = None,
     max_size: o.MaxSize = 0,
     flow_threshold: o.FlowThreshold = None,
     flow_threshold_3d: o.FlowThreshold3D = None,

@@ -43,6 +43,7 @@ def read_kept(path: str | Path) -> Kept:
     try:
         request = dict(about["request"])
         request["niter"] = int(about["plan"]["settings"]["dynamics"]["niter"])
+        request["min_size"] = int(about["plan"]["settings"]["sizes"]["min_size"])
         image = dict(about["inputs"]["image"] or {})
         return Kept(image.pop("source", None), revive_view(image), str(about["store"]), request)
     except (KeyError, TypeError, ValueError) as error:

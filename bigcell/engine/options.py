@@ -17,7 +17,7 @@ class MaskOptions(TypedDict, total=False):
 
     cellprob_threshold: float
     niter: int | None
-    min_size: int
+    min_size: int | None
     max_size: int
     flow_threshold: float
     flow_threshold_3d: float

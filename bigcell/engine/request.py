@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,9 @@ from bigcell.stitch.number import SizeSettings
 from bigcell.tiling.lattice import Layout
 
 DEFAULT_NITER = 200
+DEFAULT_MIN_SIZE = 15
+SCRAP = 0.1
+"""Part of a ball of the cells' diameter under which an object of a stack is a scrap: one of under half its diameter."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Request:
     `model`: "default" or the path of a checkpoint. `diameter`: typical cell diameter along x, in voxels or as "8.5um"
     (None: the model's own; "auto": found by segmenting samples, see `bigcell.engine.diameter`). `anisotropy`: z over x
     voxel size (None: from the voxel size). `niter`: most steps a voxel is followed (None: 200, more for cells over 30
-    voxels). `min_size`, `max_size`: voxels of an object (0: no limit).
+    voxels). `min_size`, `max_size`: voxels of an object (0: no limit; `min_size` None: 15 in planes, in a stack a tenth
+    of a ball of the diameter).
     `flow_threshold`: objects of planes whose flow error is higher are removed (0: no check); `flow_threshold_3d`: the
     same for objects of a stack, off by default. `fill_holes`: what an object encloses in a plane becomes part of it.
     `sampling`: where flows are sampled, see `bigcell.dynamics.settings.DynamicsSettings`.
@@ -54,7 +59,7 @@ class Request:
     anisotropy: float | None = None
     cellprob_threshold: float = 0.0
     niter: int | None = None
-    min_size: int = 15
+    min_size: int | None = None
     max_size: int = 0
     flow_threshold: float = 0.4
     flow_threshold_3d: float = 0.0
@@ -98,7 +103,7 @@ def make_plan(request: Request, image: Volume | None, given: Volume | None, work
             sampling=request.sampling,
             planar=_is_planar(request, volume.extent),
         ),
-        sizes=SizeSettings(request.min_size, request.max_size),
+        sizes=_sizes(request, DEFAULT_MIN_SIZE),
         clean=CleanSettings(request.fill_holes, request.flow_threshold, request.flow_threshold_3d),
         stitch_threshold=request.stitch_threshold if volume.extent[0] > 1 else 0.0,
         on_bad_chunk=request.on_bad_chunk,
@@ -134,6 +139,8 @@ def _with_model(plan: Plan, request: Request, image: Volume) -> Plan:
     precision, notes = settle_precision(request.precision, model, tiles.size)
     flows = replace(flows, precision=precision)
     settings = replace(plan.settings, diameter=diameter, dynamics=dynamics, tiles=tiles, flows=flows)
+    if not plan.is_flat and not dynamics.planar:
+        settings = replace(settings, sizes=_sizes(request, scrap_size(diameter, plan.settings.anisotropy)))
     if request.model_ortho and not plan.is_flat:
         ortho = load_model(request.model_ortho)
         check_ortho(model, ortho)
@@ -143,6 +150,22 @@ def _with_model(plan: Plan, request: Request, image: Volume) -> Plan:
         cost = replace(cost, held=2 * cost.held)
     plan = replace(plan, notes=(*plan.notes, *found, *notes), network=cost, settings=settings, model_kind=model.kind)
     return replace(plan, model=request.model, model_sha256=model.sha256, model_diameter=model.diameter)
+
+
+def scrap_size(diameter: float, anisotropy: float) -> int:
+    """Voxels of the smallest object of a stack that counts, where nobody says how many.
+
+    >>> scrap_size(17, 1.0), scrap_size(17, 2.0), scrap_size(5, 1.0)
+    (257, 129, 15)
+    """
+    return max(DEFAULT_MIN_SIZE, round(SCRAP * math.pi / 6 * diameter**3 / anisotropy))
+
+
+def _sizes(request: Request, least: int) -> SizeSettings:
+    """The limits asked for; `least` where the lower one was not, and never above the upper one."""
+    if request.min_size is not None:
+        return SizeSettings(request.min_size, request.max_size)
+    return SizeSettings(min(least, request.max_size) if request.max_size > 0 else least, request.max_size)
 
 
 def _intensities(request: Request, extent: tuple[int, int, int]) -> NormalizeSettings:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,22 @@ def test_the_plan_prints_what_people_ask() -> None:
     text = str(make_plan(Request(diameter=17), IMAGE, None, workers=2))
     for word in ("voxels (z, y, x)", "blocks", "tiles", "memory", "disk", "2 workers", "input voxels per voxel"):
         assert word in text
+
+
+@pytest.mark.parametrize(
+    ("extent", "options", "least"),
+    [
+        ((8, 40, 40), {}, 129),
+        ((8, 40, 40), {"min_size": 15}, 15),
+        ((8, 40, 40), {"min_size": 0}, 0),
+        ((8, 40, 40), {"max_size": 100}, 100),
+        ((8, 40, 40), {"do_3D": False}, 15),
+        ((8, 40, 40), {"stitch_threshold": 0.3}, 15),
+        ((1, 40, 40), {}, 15),
+    ],
+)
+def test_scraps_of_a_stack_are_a_tenth_of_a_ball_unless_a_size_is_given(
+    extent: tuple[int, int, int], options: dict[str, Any], least: int
+) -> None:
+    image = ArrayVolume(np.zeros((1, *extent), np.uint16), spacing=Spacing(2, 1, 1))
+    assert make_plan(Request(diameter=17.0, **options), image, None).settings.sizes.min_size == least
