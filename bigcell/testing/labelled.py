@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bigcell.core.volume import Array, ArrayVolume, Volume
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 from bigcell.training.images import ImageSource, check_images
 from bigcell.training.stack import Reading
 

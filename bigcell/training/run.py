@@ -27,6 +27,7 @@ from bigcell.training.result import MODEL, Trained, write_result
 from bigcell.training.settings import TrainingSettings
 from bigcell.training.source import Source
 from bigcell.training.state import CHECKPOINT, Row, State, load_state, save_state
+from bigcell.training.threads import kept_threads
 from bigcell.training.validate import Scores, runner_of, validate
 
 ALGORITHM = 1
@@ -63,7 +64,8 @@ def carry_out(
     """
     out = Path(out)
     with joined() as ranks, _deterministic(settings.deterministic, ranks.device):
-        course = _begun(data, out, settings, start, ranks)
+        with kept_threads():
+            course = _begun(data, out, settings, start, ranks)
         course.listener, course.workers = listener if ranks.first else ignore, workers
         course.enter(resume, dict(about or {}))
         course.go()
@@ -170,7 +172,8 @@ class _Course:
         for batch in self._batches():
             self._step(batch)
             self.state.seconds += time.monotonic() - began
-            self._after_step()
+            with kept_threads():
+                self._after_step()
             if self.state.ended:
                 break
             began = time.monotonic()

@@ -25,6 +25,7 @@ from bigcell.training.settings import TrainingSettings
 from bigcell.training.source import Source
 from bigcell.training.split import SplitSettings
 from bigcell.training.state import load_state, save_tensors
+from bigcell.training.threads import kept_threads
 
 START = "start.safetensors"
 SHARE = 0.3
@@ -93,11 +94,13 @@ def _train(
     order: Order, out: Path, settings: TrainingSettings, listener: Listener, about: Mapping[str, Any], **how: Any
 ) -> Trained:
     """Open what `order` names, and train."""
-    train, validation = read_sources(order.data)
+    with kept_threads():
+        train, validation = read_sources(order.data)
     sources: Sequence[Source] = train
     about = {**about, "order": asdict(order), "licence": order.licence}
     if order.add is not None:
-        corrections = _corrections(order.add)
+        with kept_threads():
+            corrections = _corrections(order.add)
         sources = mixed(sources, corrections, order.share)
         about["added"] = _added(order, corrections)
         listener(Said(f"corrections: {about['added']}"))

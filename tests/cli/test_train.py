@@ -17,7 +17,7 @@ from bigcell.cli.app import app
 from bigcell.cli.train import Course
 from bigcell.networks.cpnet import CPnet
 from bigcell.networks.registry import load_model
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 from bigcell.training.events import Begun, Looked, Said, Stepped
 from bigcell.training.settings import TrainingSettings
 from bigcell.training.state import Row

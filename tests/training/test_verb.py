@@ -13,7 +13,7 @@ import tifffile
 import bigcell
 from bigcell.core.errors import InputError, PlanError, SettingsError
 from bigcell.networks.registry import load_model
-from bigcell.testing.synthetic import sample_volume
+from bigcell.synthetic import sample_volume
 from bigcell.training.events import Event, Stepped
 from bigcell.training.result import CARD
 from bigcell.training.state import load_state
