@@ -1,0 +1,38 @@
+"""The recipe of the models that ship: what it hands to the training is what the training can open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from skimage.io import imsave
+
+from bigcell.synthetic.random import random_sample
+from bigcell.training.datafile import read_data_file, read_sources
+from scripts import train_models
+
+
+def small(kind: Any, seed: int) -> Any:
+    return random_sample(kind, seed, extent=(24, 64, 64), spacing=(1, 1, 1))
+
+
+def test_real_and_synthetic_images_are_named_and_some_of_each_are_held_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_models, "SYNTHETIC", {"nuclei": {"nuclei": (2, 0.5)}})
+    monkeypatch.setattr(train_models, "random_sample", small)
+    folder = tmp_path / "given" / "nuclei2d_dsb2018" / "fluorescence"
+    folder.mkdir(parents=True)
+    labels = np.kron(np.arange(1, 17, dtype=np.uint16).reshape(4, 4), np.ones((12, 12), np.uint16))
+    for i in range(train_models.HELD + 1):
+        imsave(folder / f"{i:02d}_image.png", (labels % 7 * 30).astype(np.uint8), check_contrast=False)
+        imsave(folder / f"{i:02d}_labels.png", labels, check_contrast=False)
+    for _ in range(2):  # again: what is there stays
+        file = train_models.prepare("nuclei", tmp_path / "given", tmp_path / "out")
+    told = read_data_file(file)
+    assert (len(told.train), len(told.validation)) == (2 + 1, 1 + 1)
+    train, validation = read_sources(file)
+    assert sum(source.weight for source in train) == pytest.approx(0.5 + 0.34)
+    assert sum(len(list(source.planes())) for source in validation if "fluorescence" in source.name) == 1
