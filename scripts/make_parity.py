@@ -106,8 +106,10 @@ def exported(folder: Path, out: Path) -> None:
     with np.load(made) as arrays:
         answered = {name: arrays[name] for name in ("masks", "diameters")}
         answered |= {name: every(arrays[name], 11) for name in ("flows", "logit")}
-    weights = {f"weights/{name}": value for name, value in load_file(model).items()}
-    write(out / "exported_cellpose3.npz", {"image": image(), **answered, **weights})
+    weights = {name: value for name, value in load_file(model).items() if value.dtype.kind == "f"}
+    layout = np.array(json.dumps({name: value.shape for name, value in weights.items()}))
+    flat = np.concatenate([value.ravel() for value in weights.values()])
+    write(out / "exported_cellpose3.npz", {"image": image(), **answered, "layout": layout, "weights": flat})
 
 
 GROUPS = {"masks": masks, "images": images, "networks": networks, "metrics": metrics, "exported": exported}
