@@ -2,7 +2,7 @@
 
     python examples/02_train.py [--folder train-output] [--steps 250] [--images 12]
 
-One to two minutes on a core of a laptop's CPU. The images are synthetic, so that the truth is known; yours go into a folder
+One to two minutes on a core of a laptop. The images are synthetic, so that the truth is known; yours go into a folder
 as Cellpose has them: cell.tif with cell_masks.tif beside it.
 """
 
