@@ -68,6 +68,9 @@ def train(
     precision: Annotated[
         str | None, _option("--precision", "TYPE", "auto (the default): bfloat16 where the machine has it; float32.")
     ] = None,
+    augment_on_device: Annotated[
+        bool, _flag("--augment-on-device", "Light, blur and noise are made of whole batches by the GPU.")
+    ] = False,
     freeze_norm: Annotated[bool, _flag("--freeze-norm", "Batch norm keeps the statistics of --model.")] = False,
     seed: Annotated[int | None, _option("--seed", "N", "Decides first weights and crops; 0.")] = None,
     deterministic: Annotated[bool, _flag("--deterministic", "Only algorithms that repeat bit by bit.")] = False,

@@ -18,6 +18,7 @@ from bigcell.core.errors import InputError, SettingsError
 from bigcell.networks.cpnet import CPnet
 from bigcell.networks.recognise import Network
 from bigcell.networks.registry import load_model
+from bigcell.networks.sam_vit import CellposeSAM
 from bigcell.training.settings import TrainingSettings
 from bigcell.training.source import Source
 
@@ -89,6 +90,10 @@ def _settled(settings: TrainingSettings, network: Network) -> TrainingSettings:
     if (tile is not None and crop != tile) or crop % stride:
         raise SettingsError(f"crop {crop}: this network takes {f'{tile} alone' if tile else f'multiples of {stride}'}")
     augmentation = replace(settings.augmentation, crop=crop, diameter=diameter)
+    if settings.augment_on_device:
+        augmentation = replace(augmentation, intensity=False)
+    if isinstance(network, CellposeSAM):  # it takes channels in any order, and is to go on doing so
+        augmentation = replace(augmentation, shuffle=1.0)
     return replace(settings, channels=channels, width=width, diameter=diameter, crop=crop, augmentation=augmentation)
 
 

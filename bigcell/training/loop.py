@@ -68,7 +68,6 @@ def fit(
     learned = [p for p in network.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(learned, lr=schedule.rate, weight_decay=schedule.weight_decay)
     average = snapshot(network)
-    device = torch.device("cpu")
     precision: Precision = "bfloat16" if schedule.bfloat16 else "float32"
     for step, batch in enumerate(batches):
         done = behind(step)
@@ -77,7 +76,7 @@ def fit(
         rate = schedule.rate_at(done)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        loss = loss_of(network, batch, device, precision)
+        loss = loss_of(network, torch.from_numpy(batch.image), batch, precision)
         descend(network, optimiser, loss, CLIP)
         average_into(average, network, min(schedule.average, (step + 1) / (step + 10)))
         yield Progress(step + 1, float(loss.detach()), rate, average)

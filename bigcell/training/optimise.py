@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bigcell.flows.settings import Precision
+from bigcell.training.augment_batch import seen_images
 from bigcell.training.data import Batch
 from bigcell.training.losses import flow_loss
 from bigcell.training.ranks import ALONE, Ranks
@@ -55,7 +56,8 @@ class Learner:
 
     def loss(self, batch: Batch) -> Tensor:
         """The loss of `batch`, with all that its gradient needs."""
-        return loss_of(self.call or self.network, batch, self.device, self.precision)
+        images = seen_images(batch, self.settings.augmentation, self.device)
+        return loss_of(self.call or self.network, images, batch, self.precision)
 
     def tensors(self) -> dict[str, Tensor]:
         """All that the next step depends on, but for its number: by name, on the CPU."""
@@ -101,9 +103,10 @@ def set_learning(network: nn.Module, *, freeze_norm: bool) -> None:
             part.eval()
 
 
-def loss_of(network: nn.Module, batch: Batch, device: torch.device, precision: Precision) -> Tensor:
-    """The loss of what `network`, on `device`, answers to `batch`."""
-    x = torch.from_numpy(batch.image).to(device).contiguous(memory_format=torch.channels_last)
+def loss_of(network: nn.Module, images: Tensor, batch: Batch, precision: Precision) -> Tensor:
+    """The loss of what `network` answers to `images`, those of `batch`, on the device where they both are."""
+    device = images.device
+    x = images.contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         output = network(x)
     known = None if batch.known is None else torch.from_numpy(batch.known).to(device)

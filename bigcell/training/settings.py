@@ -32,7 +32,8 @@ class TrainingSettings:
     **What.** From scratch a CPnet of `channels` (None: 2) and `width` features in its levels (None: 16, 32, 64, 128;
     Cellpose has 32, 64, 128, 256), for cells of `diameter` pixels (None: 17; Cellpose has 30). A checkpoint brings its
     own. `crop`: side of the crops in pixels (None: about seven and a half diameters, or the network's only tile).
-    `augmentation`: how crops vary; its `crop` and `diameter` are set from those here.
+    `augmentation`: how crops vary; its `crop` and `diameter` are set from those here. `augment_on_device`: light, blur
+    and noise are made of whole batches by the device that trains, not of each crop by those who prepare it.
 
     **When.** `validate_every` and `save_every` so many steps (None: every epoch).
 
@@ -60,6 +61,7 @@ class TrainingSettings:
     width: tuple[int, ...] | None = None
     diameter: float | None = None
     crop: int | None = None
+    augment_on_device: bool = False
     patience: int = 0
     validate_every: int | None = None
     save_every: int | None = None

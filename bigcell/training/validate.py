@@ -17,6 +17,7 @@ from bigcell.flows.from_labels import unit_flows
 from bigcell.flows.predict import predict_cube
 from bigcell.flows.runner import Runner
 from bigcell.metrics.matching import match, overlaps
+from bigcell.metrics.scores import THRESHOLDS
 from bigcell.networks.recognise import Network, build_network
 from bigcell.preprocess.rescale import GridPair, flows_to_image, to_network
 from bigcell.tiling.blend import FLOW_BITS, LOGIT_BITS
@@ -24,9 +25,6 @@ from bigcell.tiling.lattice import Lattice, TileSettings
 from bigcell.training.data import Example
 from bigcell.training.losses import flow_loss
 from bigcell.training.source import Source, with_channels
-
-THRESHOLDS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))
-"""IoU from which a cell counts as found: 0.5 to 0.95."""
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ def test_a_transformer_has_crops_of_its_tile(tmp_path: Path) -> None:
     torch.save(CellposeSAM(SAM).state_dict(), tmp_path / "sam.pt")
     network, settings, _ = begin(TrainingSettings(), tmp_path / "sam.pt")
     assert (settings.crop, settings.channels, settings.width) == (32, 3, None)
+    assert settings.augmentation.shuffle == 1
     assert not network.W2.requires_grad
     with pytest.raises(SettingsError, match="32 alone"):
         begin(TrainingSettings(crop=64), tmp_path / "sam.pt")

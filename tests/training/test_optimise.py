@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from bigcell.networks.cpnet import CPnet
+from bigcell.training.augment_batch import augment_batch
 from bigcell.training.data import Batch
 from bigcell.training.optimise import Learner
 from bigcell.training.settings import TrainingSettings
@@ -49,6 +50,15 @@ def test_taken_up_again_it_goes_on_as_if_nothing_had_happened(batch: Batch, opti
     found = two.tensors()
     assert all(torch.equal(value, found[name]) for name, value in one.tensors().items())
     assert any(name.startswith("optimiser/0/") for name in found)
+
+
+def test_what_is_left_to_the_device_is_done_there(batch: Batch) -> None:
+    left = replace(batch, seeds=np.arange(4))
+    settings = replace(SETTINGS, augmentation=replace(SETTINGS.augmentation, intensity=False))
+    learner = Learner(network(), settings)
+    disturbed = augment_batch(torch.from_numpy(batch.image), settings.augmentation, [0, 1, 2, 3])
+    assert learner.loss(left) == learner.loss(replace(batch, image=disturbed.numpy()))
+    assert learner.loss(left) != learner.loss(batch)
 
 
 def test_a_loss_that_is_no_number_changes_nothing(batch: Batch) -> None:
