@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import IO
 from bigcell.core.errors import OutputError
 from bigcell.engine.evaluate import Evaluation
 from bigcell.engine.evaluate_inputs import shown
+from bigcell.io.whole import whole_file
 from bigcell.metrics.mistakes import USUAL, Mistake, MistakeSettings
 
 COLUMNS = (
@@ -85,12 +85,5 @@ def _row(one: Mistake, evaluation: Evaluation) -> list[object]:
 @contextmanager
 def _written(path: str | Path) -> Iterator[IO[str]]:
     """A text file that appears, or takes the place of the one that is there, when it is whole."""
-    place = check_file(path)
-    fresh = place.with_name(f".{place.name}.partial")
-    try:
-        with fresh.open("w", newline="", encoding="utf-8") as file:
-            yield file
-        os.replace(fresh, place)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise OutputError(f"{place} cannot be written ({error}); make room, or give another place") from error
+    with whole_file(check_file(path)) as fresh, fresh.open("w", newline="", encoding="utf-8") as file:
+        yield file

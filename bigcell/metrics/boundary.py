@@ -8,6 +8,7 @@ from math import floor, isfinite, sqrt
 
 import numpy as np
 
+from bigcell.core.borders import borders
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.volume import Array
@@ -109,15 +110,7 @@ def edges(labels: Array) -> Array:
     >>> edges(np.array([[0, 1, 1, 1, 2, 2]])).astype(int).tolist()
     [[0, 1, 0, 1, 1, 0]]
     """
-    edge = np.zeros(labels.shape, bool)
-    for axis in range(labels.ndim):
-        low, high = (np.swapaxes(edge, 0, axis)[part] for part in (slice(None, -1), slice(1, None)))
-        moved = np.swapaxes(labels, 0, axis)
-        differ = moved[1:] != moved[:-1]
-        low |= differ
-        high |= differ
-    edge &= labels != 0
-    return edge
+    return np.asarray(borders(labels) & (labels != 0))
 
 
 def within(mask: Array, ball: Ball) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from bigcell.core.borders import borders
 from bigcell.core.volume import Array
 
 
@@ -13,12 +14,7 @@ def edge_distance(labels: Array, step: Array) -> Array:
 
     Voxels on both sides of a border are at distance 0; the end of the volume is none. Infinite without any border.
     """
-    border = np.zeros(labels.shape, bool)
-    for axis in range(3):
-        here, there = np.moveaxis(labels, axis, 0), np.moveaxis(border, axis, 0)
-        differ = here[1:] != here[:-1]
-        there[1:] |= differ
-        there[:-1] |= differ
+    border = borders(labels)
     if not border.any():
         return np.full(labels.shape, np.inf, np.float32)
     return np.asarray(ndimage.distance_transform_edt(~border, sampling=step), np.float32)

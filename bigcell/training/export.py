@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from bigcell.core.errors import ModelError, OutputError, SettingsError
+from bigcell.io.whole import whole_file
 from bigcell.networks.cpnet import CPnet
 from bigcell.networks.registry import load_model
 from bigcell.training.begin import ready_to_learn
@@ -36,13 +36,8 @@ def export_model(model: str | Path, out: str | Path, *, form: str = "cellpose3",
         )
     state = widened(network)
     state["diam_mean"] = torch.tensor([loaded.diameter])
-    fresh = out.with_name(f".{out.name}.coming")
-    try:
+    with whole_file(out, RuntimeError) as fresh:
         torch.save(state, fresh)
-        os.replace(fresh, out)
-    except (OSError, RuntimeError) as error:
-        fresh.unlink(missing_ok=True)
-        raise OutputError(f"{out} cannot be written ({error}); give another path") from error
     return out
 
 

@@ -9,7 +9,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from bigcell.core.errors import OutputError, SettingsError
+from bigcell.core.errors import SettingsError
+from bigcell.io.whole import whole_file
 from bigcell.training.events import Event, Looked
 from bigcell.training.state import Row
 
@@ -28,12 +29,8 @@ def write_metrics(folder: Path, history: Sequence[Row]) -> Path:
 
 def write_text(path: Path, text: str) -> Path:
     """A file that has its name only once it is whole."""
-    fresh = path.with_name(f".{path.name}.coming")
-    try:
+    with whole_file(path) as fresh:
         fresh.write_text(text, "utf-8")
-        fresh.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error}); free some space, or give another folder") from error
     return path
 
 

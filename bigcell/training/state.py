@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,8 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bigcell.core.errors import InputError, OutputError
+from bigcell.core.errors import InputError
 from bigcell.core.settings import from_dict
+from bigcell.io.whole import whole_file
 
 FORMAT = 1
 CHECKPOINT = "checkpoint.safetensors"
@@ -69,15 +69,8 @@ def save_state(folder: Path, state: State, tensors: Mapping[str, Tensor]) -> Pat
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> Path:
     """A safetensors file that has its name only once it is whole and on the disk."""
-    fresh = path.with_name(f".{path.name}.coming")
-    try:
+    with whole_file(path, SafetensorError) as fresh:
         save_file(dict(tensors), fresh, metadata)
-        with fresh.open("rb") as file:
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except (OSError, SafetensorError) as error:
-        fresh.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written ({error}); free some space, or give another folder") from error
     return path
 
 
