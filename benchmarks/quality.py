@@ -1,104 +1,97 @@
-"""How good a model is on real labelled images: precision, recall, F1 at IoU 0.5 and the mean IoU of matched pairs.
+"""How good the models that ship are on labelled images: a table, and pictures of the best, the median and the worst.
 
-    python benchmarks/quality.py FOLDER [--model default] [--out quality] [--only nuclei3d]
+    python benchmarks/quality.py FOLDER... [--model FILE] [--out quality] [--only nuclei3d] [--pictures FOLDER]
 
-FOLDER holds sets as `NAME/image.tif` with `NAME/labels.tif` (3-D), or folders of `*_image.png` with `*_labels.png`
-(2-D). Each is converted with `bigcell.convert`, segmented with the typical diameter of its own labels, compared, and
-drawn. Counts of a 2-D folder are added up over its images. Prints a Markdown table.
+What a FOLDER may hold is said in `labelled_sets.py`. Every image becomes an OME-Zarr, is segmented block by block at
+the typical diameter of its own labels with everything else as it is by default, and is compared at IoU 0.5. Precision,
+recall and F1 are of all the cells of a set together; AP is the mean over its images, as in the Cellpose papers.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tifffile
-from skimage.io import imread
-from skimage.measure import regionprops
+from labelled_sets import Labelled, LabelledSet, labelled_sets
+from showcase import Shown, write_showcase
 
 import bigcell
+from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
-from bigcell.metrics.matching import compare
-from bigcell.viewers.figures import store_figure
+from bigcell.io.images import write_image
+from bigcell.metrics.matching import Matching, compare
 
-SPACING = {  # um z, y, x; only the ratio matters where the source does not say
-    "nuclei3d_gonuclear_1135": (0.2837, 0.1268, 0.1268),
-    "nuclei3d_qcanet_8cell": (2.18, 1.0, 1.0),
-    "nuclei3d_stardist": (2.0, 1.0, 1.0),
-}
+HEAD = "| set | model | images | cells | found | precision | recall | F1 | AP | mean IoU |\n" + "|---" * 10 + "|"
 
 
-def typical_diameter(labels: np.ndarray) -> float:
-    """Median over the cells of the diameter, in xy, of a disc with the area of the cell's largest section."""
-    if labels.ndim == 2:
-        sizes = [p.area for p in regionprops(labels)]
-    else:
-        sizes = [p.image.sum((1, 2)).max() for p in regionprops(labels)]
-    return float(2 * np.sqrt(np.median(sizes) / np.pi))
+@dataclass(frozen=True)
+class Outcome:
+    """One image of a set: how well what was found matches, and a plane to look at."""
+
+    matching: Matching
+    shown: Shown
 
 
-def segment(source: Path, truth: np.ndarray, out: Path, options: argparse.Namespace) -> np.ndarray:
-    """Convert, segment and draw one image; the labels found."""
-    spacing = SPACING.get(source.parent.name) if truth.ndim == 3 else None
-    axes = "zyx" if truth.ndim == 3 else None
-    store = bigcell.convert(source, out / f"{source.stem}.zarr", axes=axes, spacing_um=spacing, overwrite=True)
-    info = bigcell.open_volume(store)
-    first = None if len(info.channels) == 1 else [0]
-    diameter = typical_diameter(truth)
-    ball = np.pi / 6 * diameter**3 / (spacing[0] / spacing[2] if spacing else 1) if truth.ndim == 3 else 0
+def segmented(image: Labelled, model: str, out: Path, min_share: float | None) -> np.ndarray:
+    """The labels found, in the shape of the true ones."""
+    store = write_image(out / f"{image.name}.zarr", image.image, spacing=Spacing(*image.spacing), overwrite=True)
     result = bigcell.segment(
         store,
-        model=options.model,
-        diameter=diameter,
-        channels=first,
-        min_size=None if options.min_share is None else max(15, round(options.min_share * ball)),
+        model=model,
+        diameter=image.diameter,
+        channels=None if image.channels is None else list(image.channels),
+        min_size=None if min_share is None else max(15, round(min_share * image.ball)),
         cluster="serial",
         overwrite=True,
     )
     found = bigcell.open_volume(result.path)
-    if options.pictures:
-        store_figure(store, out / f"{source.stem}.png", labels="cells")
-        options.pictures -= truth.ndim == 2
-    return found.read(Box.of(found.extent))[0].reshape(truth.shape)
+    return found.read(Box.of(found.extent))[0].reshape(image.labels.shape)
 
 
-def pairs(folder: Path) -> Iterator[tuple[str, list[tuple[Path, np.ndarray]]]]:
-    """(name, [(image file, labels)]) of every set below `folder`."""
-    for image in sorted(folder.rglob("image.tif")):
-        yield image.parent.name, [(image, tifffile.imread(image.with_name("labels.tif")))]
-    for inside in sorted({p.parent for p in folder.rglob("*_image.png")}):
-        images = sorted(inside.glob("*_image.png"))
-        name = str(inside.relative_to(folder))
-        yield name, [(p, imread(p.with_name(p.name.replace("_image", "_labels")))) for p in images]
+def tried(image: Labelled, model: str, out: Path, min_share: float | None) -> Outcome:
+    """Segment and compare one image."""
+    found = segmented(image, model, out, min_share)
+    matching = compare(image.labels, found)
+    plane = int(np.argmax((image.labels > 0).sum((1, 2)))) if found.ndim == 3 else 0
+    truth, seen = (labels[plane] if found.ndim == 3 else labels for labels in (image.labels, found))
+    return Outcome(matching, Shown(image.name, image.image[:, plane], truth, seen, matching.f1))
+
+
+def row(images: LabelledSet, model: str, outcomes: Sequence[Outcome]) -> str:
+    """The line of a set in the table."""
+    each = [outcome.matching for outcome in outcomes]
+    matched, truths, found = (sum(getattr(m, name) for m in each) for name in ("matched", "n_truth", "n_found"))
+    scores = (
+        matched / max(found, 1),
+        matched / max(truths, 1),
+        2 * matched / max(found + truths, 1),
+        float(np.mean([m.average_precision for m in each])),
+        sum(m.mean_iou * m.matched for m in each) / max(matched, 1),
+    )
+    told = " | ".join(f"{score:.3f}" for score in scores)
+    return f"| {images.name} | {model} | {len(each)} | {truths} | {found} | {told} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", default="default")
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--model", help="instead of the model that ships for a set")
     parser.add_argument("--out", type=Path, default=Path("quality"))
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", default="", help="sets whose name has this in it")
+    parser.add_argument("--pictures", type=Path, help="a folder for the pictures; OUT, if not given")
     parser.add_argument("--min-share", type=float, help="min_size in 3-D, as a share of a ball's volume (0: 15 voxels)")
     options = parser.parse_args()
-    print("| set | images | cells | found | precision | recall | F1 | mean IoU |\n|---|---|---|---|---|---|---|---|")
-    for name, images in pairs(options.folder):
-        if options.only not in name:
-            continue
-        options.pictures = 3
+    print(HEAD)
+    for images in (s for folder in options.folders for s in labelled_sets(folder) if options.only in s.name):
+        model, name = options.model or images.model, images.name.replace("/", "-")
         out = options.out / name
         out.mkdir(parents=True, exist_ok=True)
-        each = [compare(truth, segment(path, truth, out, options)) for path, truth in images]
-        matched, truths = sum(m.matched for m in each), sum(m.n_truth for m in each)
-        found = sum(m.n_found for m in each)
-        iou = sum(m.mean_iou * m.matched for m in each if m.matched) / max(matched, 1)
-        precision, recall = matched / max(found, 1), matched / max(truths, 1)
-        f1 = 2 * matched / max(found + truths, 1)
-        print(
-            f"| {name} | {len(each)} | {truths} | {found} | {precision:.3f} | {recall:.3f} | {f1:.3f} | {iou:.3f} |",
-            flush=True,
-        )
+        outcomes = [tried(image, model, out, options.min_share) for image in images.images]
+        write_showcase([outcome.shown for outcome in outcomes], (options.pictures or out) / f"quality-{name}.jpg")
+        print(row(images, Path(model).stem, outcomes), flush=True)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ REAL: dict[str, list[Entry]] = {  # "weight" is the part of the crops; what is a
 }
 HELD = 20
 """Every so manieth image of a folder is looked at and not learned from, and so many synthetic images are."""
-STEPS, BATCH = 24_000, 8
+STEPS, BATCH, CROP = 12_000, 8, 112
 
 
 def synthetic(kind: str, count: int, part: float, out: Path) -> Iterator[tuple[bool, Entry]]:
@@ -76,8 +76,8 @@ def synthetic(kind: str, count: int, part: float, out: Path) -> Iterator[tuple[b
     out.mkdir(parents=True, exist_ok=True)
     for seed in range(count + 1):
         store = out / f"{kind}-{seed:03d}.zarr"
-        made = random_sample(kind, seed)
         if not store.exists():
+            made = random_sample(kind, seed)
             write_image(store, made.volume, levels=1)
             write_labels(store, made.labels, name="cells")
         entry: Entry = {"image": str(store.absolute()), "labels": "cells", "invertible": kind == "spindly"}
@@ -85,26 +85,32 @@ def synthetic(kind: str, count: int, part: float, out: Path) -> Iterator[tuple[b
 
 
 def real(entry: Entry, data: Path, out: Path) -> Iterator[tuple[bool, Entry]]:
-    """A real set, if it is there: (is for validation, entry). A folder is parted in two folders of links."""
+    """A real set, if it is there: (is for validation, entry). Its files are linked below `out`, by names that tell them
+    apart; a folder is parted in two."""
     if "image" in entry:
         image = data / str(entry["image"])
         if image.exists():
-            yield (
-                False,
-                entry
-                | {"image": str(image.absolute()), "labels": str(image.with_name(str(entry["labels"])).absolute())},
-            )
+            files = {"image": image, "labels": image.with_name(str(entry["labels"]))}
+            links = {key: out / f"{file.parent.name}-{file.name}" for key, file in files.items()}
+            for key, link in links.items():
+                _link(link, files[key])
+            yield False, entry | {key: str(link.absolute()) for key, link in links.items()}
         return
     images = sorted((data / str(entry["folder"])).glob("*_image.png"))
+    name = str(entry["folder"]).replace("/", "-")
+    parts = {held: out / f"{name}-{'validation' if held else 'train'}" for held in (False, True)}
     for place, image in enumerate(images):
-        folder = out / str(entry["folder"]) / ("validation" if place % HELD == HELD - 1 else "train")
-        folder.mkdir(parents=True, exist_ok=True)
         for file in (image, image.with_name(image.name.replace("_image", "_labels"))):
-            if not (folder / file.name).is_symlink():
-                (folder / file.name).symlink_to(file.absolute())
-    for held, name in ((False, "train"), (True, "validation")):
-        if (folder := out / str(entry["folder"]) / name).exists():
+            _link(parts[place % HELD == HELD - 1] / file.name, file)
+    for held, folder in parts.items():
+        if folder.exists():
             yield held, entry | {"folder": str(folder.absolute())}
+
+
+def _link(link: Path, file: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to(file.absolute())
 
 
 def prepare(model: str, data: Path | None, out: Path) -> Path:
@@ -146,6 +152,8 @@ def main() -> None:
         given.out / "model",
         steps=given.steps,
         batch=BATCH,
+        crop=CROP,
+        precision="bfloat16",
         validate_every=2000,
         save_every=500,
         licence="BSD-3-Clause",

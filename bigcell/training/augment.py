@@ -13,16 +13,15 @@ from bigcell.core.volume import Array
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How crops vary. `crop` and `margin` in pixels; `diameter` is that of the cells in a crop, times or divided by up
-    to `zoom`. The rest are probabilities: crop centred on a cell, nuclei channel left out, blur, blur and coarse
-    sampling along one axis (views along z of a stack), noise, another order of channels, and
-    blur and coarse sampling along both axes (fewer pixels).
+    """How crops vary. `crop` in pixels; `diameter` is that of the cells in a crop, times or divided by up to `zoom`.
+    The rest are probabilities: crop centred on a cell, nuclei channel left out, blur, blur and coarse sampling along
+    one axis (views along z of a stack), noise, another order of channels, and blur and coarse sampling along both axes
+    (fewer pixels).
 
     `intensity` False: light, blur, noise and channels are left to the device that trains, where `seen_images` makes
     them of a batch."""
 
     crop: int = 128
-    margin: int = 24
     diameter: float = 17.0
     zoom: float = 1.45
     on_cells: float = 0.8
@@ -36,8 +35,8 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         chances = (self.on_cells, self.drop_nuclei, self.blur, self.long_voxels, self.noise, self.shuffle, self.coarse)
-        if not all(0 <= p <= 1 for p in chances) or self.zoom < 1 or self.crop < 16 or self.margin < 0:
-            raise SettingsError(f"{self}: wanted probabilities from 0 to 1, zoom from 1, crop from 16, margin from 0")
+        if not all(0 <= p <= 1 for p in chances) or self.zoom < 1 or self.crop < 16:
+            raise SettingsError(f"{self}: wanted probabilities from 0 to 1, zoom from 1, crop from 16")
 
 
 def disturb(image: Array, settings: Augmentation, rng: np.random.Generator, *, invertible: bool = False) -> Array:
