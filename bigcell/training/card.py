@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
 from torch import Tensor
@@ -74,7 +77,7 @@ def card_text(card: Mapping[str, Any], sha256: str) -> str:
         "\n## Scores\n",
         _scores(card["scores"]),
         "\n## Learned from\n",
-        *(_row(row) for row in card["train"]),
+        *(_row(list(rows)) for _, rows in groupby(card["train"], _family)),
         *([f"\nCorrections were added: {_code(card['added'])}."] if card["added"] else []),
         "\n## Settings\n",
         "\n".join(f"* {name}: `{card['settings'][name]}`" for name in _SHOWN),
@@ -97,10 +100,19 @@ def _scores(scores: Mapping[str, Any] | None) -> str:
     )
 
 
-def _row(row: Mapping[str, Any]) -> str:
-    probe = f", fingerprint `{row['probe']}`" if row["probe"] else ""
-    many = "1 image" if row["images"] == 1 else f"{row['images']} images"
-    return f"* {_code(row['name'])}: {many}, {100 * row['share']:.1f} parts in 100 of the crops{probe}"
+def _family(row: Mapping[str, Any]) -> tuple[str, int]:
+    """What neighbours share that are told in one line: the name but for its numbers, and how many images each is."""
+    return re.sub(r"\d+", "0", row["name"]), row["images"]
+
+
+def _row(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The line of neighbours of one family. The fingerprint of several is that of theirs, one after the other."""
+    probes = [row["probe"] for row in rows if row["probe"]]
+    probe = probes[0] if len(probes) == 1 else hashlib.sha256("".join(probes).encode()).hexdigest()[:16]
+    images, share = sum(row["images"] for row in rows), 100 * sum(row["share"] for row in rows)
+    names = " to ".join(_code(row["name"]) for row in (rows[0], *rows[1:][-1:]))
+    told = f"* {names}: {images} image{'s' * (images != 1)}, {share:.1f} parts in 100 of the crops"
+    return told + (f", fingerprint `{probe}`" if probes else "")
 
 
 def short_name(name: str) -> str:

@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from bigcell.networks.cache import sha256_of
 from bigcell.testing.labelled import synthetic_images
-from bigcell.training.card import KEY
+from bigcell.training.card import KEY, card_text
 from bigcell.training.result import CARD, PAGE, Trained
 from bigcell.training.run import Data, carry_out
 from bigcell.training.settings import TrainingSettings
@@ -93,3 +93,17 @@ def test_one_plane_is_shown_once(tmp_path: Path) -> None:
     settings = TrainingSettings(steps=1, batch=2, width=(4, 8), diameter=12, crop=32, channels=1, precision="float32")
     out = carry_out(Data([source], [source]), tmp_path, settings)
     assert Tags(out.model.with_name(PAGE).read_text()).found.count("img") == 1
+
+
+def test_neighbours_that_differ_in_their_number_are_one_line_of_the_card(made: Trained) -> None:
+    with safe_open(made.model, framework="pt") as file:
+        card = json.loads(file.metadata()[KEY])
+    one = {"images": 1, "share": 0.25}
+    card["train"] = [{**one, "name": f"nuclei-{i:03}.zarr", "probe": f"{i}" * 16} for i in range(3)]
+    card["train"].append({"images": 7, "share": 0.25, "name": "real", "probe": ""})
+    lines = [line for line in card_text(card, "0").splitlines() if "parts in 100" in line]
+    assert len(lines) == 2
+    assert lines[0].startswith(
+        "* `nuclei-000.zarr` to `nuclei-002.zarr`: 3 images, 75.0 parts in 100 of the crops, finger"
+    )
+    assert lines[1] == "* `real`: 7 images, 25.0 parts in 100 of the crops"
