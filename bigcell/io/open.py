@@ -14,6 +14,7 @@ import zarr
 
 from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
+from bigcell.core.channels import find_channels, listed
 from bigcell.core.errors import ChunkError, InputError
 from bigcell.core.volume import Array
 from bigcell.io.ahead import read_ahead
@@ -199,17 +200,9 @@ def open_image(
 def _channel_indices(info: ImageInfo, wanted: Sequence[int | str] | None) -> tuple[int, ...]:
     if wanted is None:
         return tuple(range(len(info.channels)))
-    names = ", ".join(f"{i}: {name}" for i, name in enumerate(info.channels))
     if not wanted or isinstance(wanted, str):
-        raise InputError(f"channels={wanted!r}: wanted a list with at least one of {names}")
-    indices = []
-    for channel in wanted:
-        matches = [i for i, name in enumerate(info.channels) if channel in (i, name)]
-        if len(matches) != 1:
-            problem = "fits more than one" if matches else "is not there"
-            raise InputError(f"channel {channel!r} {problem}; {without_credentials(info.source)} has {names}")
-        indices.append(matches[0])
-    return tuple(indices)
+        raise InputError(f"channels={wanted!r}: wanted a list with at least one of {listed(info.channels)}")
+    return find_channels(info.channels, wanted, without_credentials(info.source))
 
 
 def _level(

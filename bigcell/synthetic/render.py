@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from bigcell.core.axes import Spacing
 from bigcell.core.errors import InputError
+from bigcell.core.sizes import typical_size
 from bigcell.core.volume import Array
 from bigcell.synthetic.camera import add_debris_into, background, recorded, way_of_light
 from bigcell.synthetic.lens import in_phase_contrast, scattered, widths
@@ -70,9 +71,8 @@ def typical_um(labels: Array, size: Array) -> float:
     a voxel is `size` (z, y, x) µm."""
     voxels = np.bincount(labels.ravel())[1:]
     voxels = voxels[voxels > 0]
-    if labels.shape[0] == 1:
-        return float(2 * np.sqrt(np.median(voxels) * size[1:].prod() / np.pi))
-    return float(2 * np.cbrt(np.median(voxels) * size.prod() * 0.75 / np.pi))
+    flat = labels.shape[0] == 1
+    return typical_size(voxels * size[flat:].prod(), flat=flat)
 
 
 def photograph(scene: Scene, look: Look, rng: np.random.Generator, *, plane: int | None = None) -> Array:

@@ -10,10 +10,10 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from bigcell.core.errors import InputError, SettingsError
+from bigcell.core.errors import SettingsError
 from bigcell.training.augment import Augmentation
 from bigcell.training.data import Batch
-from bigcell.training.source import Crop, Source, with_channels
+from bigcell.training.source import Crop, Source, check_channels, with_channels
 
 
 class Batches:
@@ -38,14 +38,10 @@ class Batches:
             raise SettingsError(f"weights of sources are {weights.tolist()}; wanted some from 0, and one above it")
         if size < 1:
             raise SettingsError(f"batches of {size} crops; wanted at least 1")
-        most = max(source.channels for source in sources)
-        if channels is not None and channels < most:
-            rich = next(source for source in sources if source.channels > channels)
-            raise InputError(
-                f"{rich.name} has {rich.channels} channels, the network takes {channels}; choose some with channels"
-            )
+        if channels is not None:
+            check_channels(sources, channels)
         self.sources, self.augmentation, self.size, self.seed = tuple(sources), augmentation, size, seed
-        self.channels = channels or most
+        self.channels = channels or max(source.channels for source in sources)
         self._share = np.cumsum(weights / weights.sum())
 
     def batch(self, step: int, *, rank: int = 0, of: int = 1) -> Batch:

@@ -97,16 +97,6 @@ def _settled(settings: TrainingSettings, network: Network) -> TrainingSettings:
     return replace(settings, channels=channels, width=width, diameter=diameter, crop=crop, augmentation=augmentation)
 
 
-def check_channels(sources: Sequence[Source], channels: int) -> None:
-    """InputError for a source with more channels than the network takes."""
-    for source in sources:
-        if source.channels > channels:
-            raise InputError(
-                f"{source.name} has {source.channels} channels, the network takes {channels}: choose channels of the "
-                "data, or train a network of more (--channels)"
-            )
-
-
 def typical_diameter(sources: Sequence[Source]) -> float:
     """The mean diameter of the cells of some planes of each source, in pixels of their images: ``diam_labels``."""
     found = [plane.diameter for source in sources for plane in islice(source.planes(), PLANES)]

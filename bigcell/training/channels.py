@@ -10,6 +10,7 @@ import numpy as np
 
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
+from bigcell.core.channels import find_channels, listed
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, Volume
 from bigcell.preprocess.channels import GREY, grey
@@ -53,7 +54,7 @@ def choose_channels(volume: Volume, wanted: Sequence[int | str] | None, name: st
     None: all, at most three. Raises InputError, naming `name`, for channels that are not there.
     """
     known = volume.channels
-    told = ", ".join(f"{i}: {channel}" for i, channel in enumerate(known))
+    told = listed(known)
     if wanted is None:
         if len(known) > MOST:
             raise InputError(f"{name} has {len(known)} channels ({told}), wanted up to {MOST}: choose some (channels)")
@@ -62,9 +63,4 @@ def choose_channels(volume: Volume, wanted: Sequence[int | str] | None, name: st
         return ChosenChannels(volume, ())
     if not 1 <= len(wanted) <= MOST or isinstance(wanted, str):
         raise InputError(f"channels {wanted!r}: wanted a list of one to {MOST} of {told}, or ['{GREY}']")
-    places = [[i for i, channel in enumerate(known) if each in (i, channel)] for each in wanted]
-    for each, found in zip(wanted, places, strict=True):
-        if len(found) != 1:
-            problem = "fits more than one" if found else "is not there"
-            raise InputError(f"{name}: channel {each!r} {problem}; the image has {told}")
-    return ChosenChannels(volume, tuple(found[0] for found in places))
+    return ChosenChannels(volume, find_channels(known, wanted, name))

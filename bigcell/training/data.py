@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bigcell.core.errors import InputError
+from bigcell.core.sizes import typical_size
 from bigcell.core.volume import Array
-from bigcell.training.facts import typical_size
 
 
 @dataclass(frozen=True)

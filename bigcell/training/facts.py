@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
+from bigcell.core.sizes import diameters_of
 from bigcell.core.volume import Array, Volume
 from bigcell.preprocess.channels import first_bad
 from bigcell.preprocess.levels import LevelMap
@@ -27,19 +28,6 @@ SMALL = 1 << 22
 """Images of up to so many voxels a channel are sorted at once."""
 COUNTED = 1 << 24
 """Labels of up to so many voxels are searched for pieces of one object."""
-
-
-def typical_size(sizes: Array, *, flat: bool) -> float:
-    """Diameter of the disc (`flat`) or the ball of the median of `sizes` in pixels or cubic voxels.
-
-    >>> round(typical_size(np.array([314.0]), flat=True))
-    20
-    """
-    return float(_diameters(np.median(sizes), flat=flat))
-
-
-def _diameters(sizes: Array, *, flat: bool) -> Array:
-    return np.asarray(2 * (sizes / np.pi) ** 0.5 if flat else 2 * (sizes * 0.75 / np.pi) ** (1 / 3))
 
 
 def measure_levels(image: Volume, bounds: Box, name: str) -> LevelMap:
@@ -67,7 +55,7 @@ def measure_diameter(labels: Volume, boxes: Sequence[Box], *, anisotropy: float,
         ids, sizes = _sizes(labels, box, name)
         flat = min(box.shape) == 1
         stretch = anisotropy if box.shape[0] > 1 else 1.0
-        diameters.append(_diameters(sizes * stretch, flat=flat))
+        diameters.append(diameters_of(sizes * stretch, flat=flat))
         names.update(ids[:2].tolist())
     every = np.concatenate(diameters)
     if len(names) == 1:

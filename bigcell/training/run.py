@@ -17,7 +17,7 @@ from bigcell.core.settings import to_dict
 from bigcell.flows.runner import choose_precision
 from bigcell.provenance.fingerprint import difference
 from bigcell.training.batches import Batches
-from bigcell.training.begin import begin, check_channels, described, typical_diameter
+from bigcell.training.begin import begin, described, typical_diameter
 from bigcell.training.data import Batch
 from bigcell.training.events import Begun, Listener, Looked, Said, Stepped, ignore
 from bigcell.training.history import write_metrics
@@ -25,7 +25,7 @@ from bigcell.training.optimise import Learner
 from bigcell.training.ranks import Ranks, joined
 from bigcell.training.result import MODEL, Trained, write_result
 from bigcell.training.settings import TrainingSettings
-from bigcell.training.source import Source
+from bigcell.training.source import Source, check_channels
 from bigcell.training.state import CHECKPOINT, Row, State, load_state, save_state
 from bigcell.training.threads import kept_threads
 from bigcell.training.validate import Scores, runner_of, validate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -54,3 +54,13 @@ def with_channels(image: Array, channels: int, *, name: str = "the image") -> Ar
     if missing < 0:
         raise InputError(f"{name} has {len(image)} channels, wanted at most {channels}; choose some with channels")
     return np.concatenate([image, np.zeros((missing, *image.shape[1:]), image.dtype)]) if missing else image
+
+
+def check_channels(sources: Sequence[Source], channels: int) -> None:
+    """InputError for a source with more channels than the network takes."""
+    for source in sources:
+        if source.channels > channels:
+            raise InputError(
+                f"{source.name} has {source.channels} channels, the network takes {channels}: choose channels of the "
+                "data, or train a network of more (--channels)"
+            )

@@ -13,8 +13,9 @@ from bigcell.networks.cpnet import CPnet
 from bigcell.networks.registry import load_model
 from bigcell.networks.sam_vit import CellposeSAM, SamSizes
 from bigcell.testing.labelled import synthetic_images
-from bigcell.training.begin import begin, check_channels, described, ready_to_learn, typical_diameter
+from bigcell.training.begin import begin, described, ready_to_learn, typical_diameter
 from bigcell.training.settings import TrainingSettings
+from bigcell.training.source import check_channels
 
 SMALL = TrainingSettings(width=(4, 8), diameter=14)
 SAM = SamSizes(patch=8, grid=4, width=16, heads=2, hidden=32, neck=8, spans=(7, 3))
