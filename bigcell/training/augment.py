@@ -10,13 +10,17 @@ from scipy import ndimage
 from bigcell.core.errors import SettingsError
 from bigcell.core.volume import Array
 
+RESCALED = (0.2, 3.0)
+"""From what to what a channel is multiplied where it is rescaled; each factor as likely as any other."""
+
 
 @dataclass(frozen=True)
 class Augmentation:
     """How crops vary. `crop` in pixels; `diameter` is that of the cells in a crop, times or divided by up to `zoom`.
     The rest are probabilities: crop centred on a cell, nuclei channel left out, blur, blur and coarse sampling along
-    one axis (views along z of a stack), noise, another order of channels, and blur and coarse sampling along both axes
-    (fewer pixels).
+    one axis (views along z of a stack), noise, another order of channels, blur and coarse sampling along both axes
+    (fewer pixels), and `rescale`: a channel much darker or brighter in all, as where something in the image is far
+    brighter than its cells, or nearly nothing of it is a cell (black and white are percentiles of the whole image).
 
     `intensity` False: light, blur, noise and channels are left to the device that trains, where `seen_images` makes
     them of a batch."""
@@ -31,10 +35,12 @@ class Augmentation:
     noise: float = 0.5
     shuffle: float = 0.0
     coarse: float = 0.0
+    rescale: float = 0.0
     intensity: bool = True
 
     def __post_init__(self) -> None:
         chances = (self.on_cells, self.drop_nuclei, self.blur, self.long_voxels, self.noise, self.shuffle, self.coarse)
+        chances += (self.rescale,)
         if not all(0 <= p <= 1 for p in chances) or self.zoom < 1 or self.crop < 16:
             raise SettingsError(f"{self}: wanted probabilities from 0 to 1, zoom from 1, crop from 16")
 
@@ -88,4 +94,6 @@ def _relight(channel: Array, settings: Augmentation, rng: np.random.Generator) -
         level = rng.uniform(0, 0.25)
         amount = level * np.sqrt(np.clip(channel, 0, 2) * rng.uniform(0, 1) + rng.uniform(0.05, 0.5))
         channel = channel + amount * rng.standard_normal(channel.shape)
+    if settings.rescale and rng.random() < settings.rescale:
+        channel = channel * np.exp(rng.uniform(*np.log(RESCALED)))
     return np.asarray(channel + rng.uniform(-0.08, 0.08), np.float32)

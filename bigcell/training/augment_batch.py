@@ -7,13 +7,14 @@ device nor on what else is in the batch, so processes that share a batch see tog
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor
 
 from bigcell.core.errors import SettingsError
-from bigcell.training.augment import Augmentation
+from bigcell.training.augment import RESCALED, Augmentation
 from bigcell.training.data import Batch
 
 WIDEST = 8
@@ -135,5 +136,8 @@ def _relit(images: Tensor, settings: Augmentation, draw: _Draw) -> Tensor:
     level, photons = draw.uniform(0, 0.25, c, 1, 1), draw.uniform(0, 1, c, 1, 1)
     amount = level * (lit.clamp(0, 2) * photons + draw.uniform(0.05, 0.5, c, 1, 1)).sqrt()
     lit = _where(draw.chance(settings.noise), lit + amount * draw.normal(c, h, w), lit)
+    if settings.rescale:
+        factor = draw.uniform(*map(log, RESCALED), c, 1, 1).exp()
+        lit = _where(draw.chance(settings.rescale), lit * factor, lit)
     lit = lit + draw.uniform(-0.08, 0.08, c, 1, 1)
     return torch.where(images.abs().amax((2, 3), keepdim=True) > 0, lit, images)

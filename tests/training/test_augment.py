@@ -9,7 +9,7 @@ import pytest
 
 from bigcell.core.errors import SettingsError
 from bigcell.core.volume import Array
-from bigcell.training.augment import Augmentation, disturb
+from bigcell.training.augment import RESCALED, Augmentation, disturb
 
 QUIET = Augmentation(drop_nuclei=0, blur=0, long_voxels=0, noise=0)
 
@@ -87,3 +87,16 @@ def test_channels_change_places(image: Array) -> None:
     image[1] = 0
     places = {int(disturb(image, replace(QUIET, shuffle=1), np.random.default_rng(s))[0].any()) for s in range(8)}
     assert places == {0, 1}
+
+
+def test_a_channel_is_rescaled_in_all_and_as_often_as_asked() -> None:
+    ramp = np.linspace(0, 1, 50, dtype=np.float32) * np.ones((1, 3, 50), np.float32)
+
+    def span(rescale: float, seed: int) -> float:
+        return float(np.ptp(disturb(ramp, replace(QUIET, rescale=rescale), np.random.default_rng(seed))))
+
+    plain, always, sometimes = (np.array([span(r, seed) for seed in range(60)]) for r in (0, 1, 0.5))
+    factors = always / plain
+    assert RESCALED[0] < factors.min() < 0.3
+    assert 2 < factors.max() < RESCALED[1]
+    assert 15 < np.isclose(sometimes, plain).sum() < 45

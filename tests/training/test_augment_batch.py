@@ -133,3 +133,10 @@ def test_intensities_can_be_left_to_the_device() -> None:
     image = np.random.default_rng(0).random((2, 32, 32), np.float32)
     found = disturb(image, Augmentation(intensity=False), np.random.default_rng(0))
     assert np.array_equal(found, image)
+
+
+def test_channels_are_rescaled_each_on_its_own() -> None:
+    given = torch.linspace(0, 1, 48).expand(40, 2, 16, 48)
+    spans = [changed(replace(NOTHING, rescale=r), given=given).amax((2, 3)).log2() for r in (0, 1)]
+    assert spans[1].std() > 2 * spans[0].std()
+    assert not torch.allclose(spans[1][:, 0], spans[1][:, 1], atol=0.1)
