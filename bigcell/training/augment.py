@@ -39,9 +39,8 @@ class Augmentation:
     intensity: bool = True
 
     def __post_init__(self) -> None:
-        chances = (self.on_cells, self.drop_nuclei, self.blur, self.long_voxels, self.noise, self.shuffle, self.coarse)
-        chances += (self.rescale,)
-        if not all(0 <= p <= 1 for p in chances) or self.zoom < 1 or self.crop < 16:
+        light = (self.drop_nuclei, self.blur, self.long_voxels, self.noise, self.shuffle, self.coarse, self.rescale)
+        if not all(0 <= p <= 1 for p in (self.on_cells, *light)) or self.zoom < 1 or self.crop < 16:
             raise SettingsError(f"{self}: wanted probabilities from 0 to 1, zoom from 1, crop from 16")
 
 

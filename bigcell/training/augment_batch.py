@@ -137,7 +137,7 @@ def _relit(images: Tensor, settings: Augmentation, draw: _Draw) -> Tensor:
     amount = level * (lit.clamp(0, 2) * photons + draw.uniform(0.05, 0.5, c, 1, 1)).sqrt()
     lit = _where(draw.chance(settings.noise), lit + amount * draw.normal(c, h, w), lit)
     if settings.rescale:
-        factor = draw.uniform(*map(log, RESCALED), c, 1, 1).exp()
+        factor = draw.uniform(log(RESCALED[0]), log(RESCALED[1]), c, 1, 1).exp()
         lit = _where(draw.chance(settings.rescale), lit * factor, lit)
     lit = lit + draw.uniform(-0.08, 0.08, c, 1, 1)
     return torch.where(images.abs().amax((2, 3), keepdim=True) > 0, lit, images)
