@@ -1,11 +1,11 @@
 """How a model fares as images get worse: F1 at IoU 0.5 against noise, blur, anisotropy, diameter and density.
 
-    python benchmarks/robustness.py [--model default] [--kind nuclei] [--out robustness] [--only noise] [--seeds 2]
+    python benchmarks/robustness.py [--model FILE] [--kind nuclei] [--out robustness] [--only noise] [--seeds 2]
 
 Synthetic volumes of 64 x 128 x 128 cubic voxels (fewer planes where voxels are longer in z) and planes of 256 x 256,
 with exact truth; one thing is varied, all else is as `look_of(kind)` and `tissue_of(kind)` have it, cells are 17 voxels
-wide, and the model is told so, but in the curve of the diameter. Counts of several seeds are added up. Writes
-`NAME.csv` and `NAME.svg` into --out, and prints a Markdown table.
+wide, and the model is told so, but in the curve of the diameter. Long cells have planes only. Counts of several seeds
+are added up. Writes a CSV and an SVG for each kind into --out, and prints Markdown tables.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
@@ -156,30 +156,35 @@ def table(points: list[Point]) -> str:
     return "\n\n".join(parts)
 
 
+def measured(names: Sequence[str], options: argparse.Namespace) -> list[Point]:
+    """All the points of the curves `names`, told as they come."""
+    points: list[Point] = []
+    for name in names:
+        for planes in (True, False) if options.kind != "spindly" else (True,):
+            for point in curve(name, planes, options):
+                print(f"{name} {point.value:g} {point.dimensions}: F1 {point.f1:.3f}, {point.cells} cells", flush=True)
+                points.append(point)
+    return points
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="default")
-    parser.add_argument("--kind", choices=KINDS, default="nuclei")
+    parser.add_argument("--model", help="instead of the model that ships for a kind")
+    parser.add_argument("--kind", choices=KINDS, action="append", help="all, if not given")
     parser.add_argument("--out", type=Path, default=Path("robustness"))
     parser.add_argument("--only", choices=list(CURVES), action="append")
     parser.add_argument("--seeds", type=int, default=1, help="images to a point")
-    options = parser.parse_args()
-    if options.seeds < 1:
-        raise SettingsError(f"--seeds {options.seeds}: wanted at least one image to a point")
-    options.out.mkdir(parents=True, exist_ok=True)
-    points: list[Point] = []
-    for name in options.only or CURVES:
-        for planes in (True, False):
-            for point in curve(name, planes, options):
-                print(
-                    f"{point.curve} {point.value:g} {point.dimensions}: F1 {point.f1:.3f}, {point.cells} cells",
-                    flush=True,
-                )
-                points.append(point)
-    stem = f"{Path(options.model).stem}-{options.kind}"
-    write_csv(points, options.out / f"{stem}.csv")
-    draw(points, options.out / f"{stem}.svg", f"{Path(options.model).stem}, {options.kind}")
-    print("\n" + table(points))
+    given = parser.parse_args()
+    if given.seeds < 1:
+        raise SettingsError(f"--seeds {given.seeds}: wanted at least one image to a point")
+    given.out.mkdir(parents=True, exist_ok=True)
+    for kind in given.kind or KINDS:
+        model = given.model or ("nuclei" if kind == "nuclei" else "cyto")
+        points = measured(given.only or list(CURVES), argparse.Namespace(kind=kind, model=model, seeds=given.seeds))
+        stem = f"robustness-{Path(model).stem}-{kind}"
+        write_csv(points, given.out / f"{stem}.csv")
+        draw(points, given.out / f"{stem}.svg", f"{Path(model).stem}, {kind}")
+        print(f"\n{Path(model).stem}, {kind}\n\n{table(points)}\n", flush=True)
 
 
 if __name__ == "__main__":
