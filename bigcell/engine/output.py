@@ -35,7 +35,7 @@ from bigcell.io.publish import publish
 from bigcell.io.scratch import DiskScratch
 from bigcell.io.tables import ObjectTable
 from bigcell.io.targets import LabelTarget
-from bigcell.io.write import LabelStore, create_labels, reopen_labels
+from bigcell.io.write import LabelForm, LabelStore, create_labels, reopen_labels
 from bigcell.preprocess.foreground import Foreground
 from bigcell.provenance.fingerprint import difference
 from bigcell.provenance.record import RunRecord, host, versions
@@ -279,22 +279,15 @@ def _open_labels(
     like = image if isinstance(image, ZarrVolume) else given if isinstance(given, ZarrVolume) else None
     chunk, shard = output_chunks(outcome.plan.extent)
     made = run.job.scratch
-    about: Any = {
-        "extent": outcome.plan.extent,
-        "spacing": outcome.plan.spacing,
-        "image": like,
-        "dtype": smallest_dtype(count),
-        "chunk": chunk,
-        "shard": shard,
-    }
+    form = LabelForm(outcome.plan.extent, outcome.plan.spacing, like, smallest_dtype(count), chunk, shard)
 
     def make() -> None:
-        create_labels(outcome.target, **about)
+        create_labels(outcome.target, form)
         # Said before the first task, not found from finished ones: a worker that outlives its driver may be writing.
         made.append(MADE, b"labels")
 
     turns.once("labels", lambda: b"labels" in made.lines(MADE), make)
-    return reopen_labels(outcome.target, **about)
+    return reopen_labels(outcome.target, form)
 
 
 def _make_flows(run: Run, kept: FlowStore) -> None:

@@ -13,7 +13,7 @@ from bigcell.io.open import open_image
 from bigcell.io.publish import publish
 from bigcell.io.pyramid import reduce_labels
 from bigcell.io.targets import check_target
-from bigcell.io.write import create_labels
+from bigcell.io.write import LabelForm, create_labels
 
 
 def write_labels(image: str | Path, labels: Array, *, name: str = "cells", overwrite: bool = False) -> Path | str:
@@ -30,7 +30,7 @@ def write_labels(image: str | Path, labels: Array, *, name: str = "cells", overw
         raise InputError(f"labels for {image} are {array.dtype} from {array.min()} on; wanted integers, 0 outside")
     dtype = np.dtype(np.uint32 if int(array.max()) < 2**32 else np.uint64)
     target = check_target(image, name, image=volume, overwrite=overwrite)
-    store = create_labels(target, extent=volume.extent, spacing=volume.spacing, image=volume, dtype=dtype)
+    store = create_labels(target, LabelForm(volume.extent, volume.spacing, volume, dtype))
     values = array.astype(dtype)
     for number, level in enumerate(store.levels):
         values = reduce_labels(values, level.factor) if number else values

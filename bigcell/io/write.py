@@ -102,46 +102,45 @@ class LabelStore:
         return kept.transpose([order.index(a) for a in space])
 
 
-def create_labels(
-    target: LabelTarget,
-    *,
-    extent: Zyx,
-    spacing: Spacing,
-    image: ZarrVolume | None,
-    dtype: np.dtype[Any] | type[np.integer[Any]],
-    chunk: Zyx = CHUNK,
-    shard: Zyx = SHARD,
-) -> LabelStore:
-    """Empty labels for `image` at the building place of `target`; whatever an earlier run left there is removed.
+@dataclass(frozen=True)
+class LabelForm:
+    """What labels are like: `extent` along z, y, x, voxel size, integers of `dtype` (uint32 or uint64), and how they
+    are cut into files.
 
-    With an image, axes (but the channel), units, scales and levels follow it; without one, `spacing` sets them. In the
-    image's own store there are as many levels as the image has, as OME-Zarr 0.5 demands, also when a coarser level
+    With an `image`, axes (but the channel), units, scales and levels follow it; without one, `spacing` sets them. In
+    the image's own store there are as many levels as the image has, as OME-Zarr 0.5 demands, also when a coarser level
     was segmented.
     """
-    if image is not None and image.extent != tuple(extent):
-        raise ValueError(f"labels of extent {extent} do not fit the image's {image.extent}")
-    store, places = _plan(target, extent, spacing, image, np.dtype(dtype), chunk, shard)
+
+    extent: Zyx
+    spacing: Spacing
+    image: ZarrVolume | None
+    dtype: np.dtype[Any] | type[np.integer[Any]]
+    chunk: Zyx = CHUNK
+    shard: Zyx = SHARD
+
+    def __post_init__(self) -> None:
+        if np.dtype(self.dtype) not in (np.dtype(np.uint32), np.dtype(np.uint64)):
+            raise ValueError(f"labels of dtype {self.dtype} asked for, wanted uint32 or uint64")
+        if self.image is not None and self.image.extent != tuple(self.extent):
+            raise ValueError(f"labels of extent {self.extent} do not fit the image's {self.image.extent}")
+
+
+def create_labels(target: LabelTarget, form: LabelForm) -> LabelStore:
+    """Empty labels at the building place of `target`; whatever an earlier run left there is removed."""
+    store, places = _plan(target, form)
     try:
         _clear(target)
         make_root(target)
-        _make(store, places, image, spacing, chunk)
+        _make(store, places, form.image, form.spacing, form.chunk)
     except Exception as error:  # servers refuse with errors of their own
         raise _refusal(error, target, "give another place") from error
     return store
 
 
-def reopen_labels(
-    target: LabelTarget,
-    *,
-    extent: Zyx,
-    spacing: Spacing,
-    image: ZarrVolume | None,
-    dtype: np.dtype[Any] | type[np.integer[Any]],
-    chunk: Zyx = CHUNK,
-    shard: Zyx = SHARD,
-) -> LabelStore:
-    """The store that `create_labels` made with the same arguments, with all that was written since: to resume a run."""
-    store, _ = _plan(target, extent, spacing, image, np.dtype(dtype), chunk, shard)
+def reopen_labels(target: LabelTarget, form: LabelForm) -> LabelStore:
+    """The store that `create_labels` made of the same `form`, with all that was written since: to resume a run."""
+    store, _ = _plan(target, form)
     if not group_is_there(target.group) and not group_is_there(target.home):
         raise OutputError(f"there are no labels being built at {target.group}; start the run anew")
     return store
@@ -173,34 +172,25 @@ def _refusal(error: Exception, target: LabelTarget, advice: str) -> Exception:
     return error
 
 
-def _plan(
-    target: LabelTarget,
-    extent: Zyx,
-    spacing: Spacing,
-    image: ZarrVolume | None,
-    dtype: np.dtype[Any],
-    chunk: Zyx,
-    shard: Zyx,
-) -> tuple[LabelStore, tuple[Place, ...]]:
-    if dtype not in (np.dtype(np.uint32), np.dtype(np.uint64)):
-        raise ValueError(f"labels of dtype {dtype} asked for, wanted uint32 or uint64")
+def _plan(target: LabelTarget, form: LabelForm) -> tuple[LabelStore, tuple[Place, ...]]:
+    image = form.image
     if image is None:
         # A plane without an image behind it is written as one, so that other programs see two dimensions.
-        axes: tuple[str, ...] = ZYX if extent[0] > 1 else ("y", "x")
-        steps = level_factors(extent, spacing)
-        places = _own_places(axes, spacing, steps)
+        axes: tuple[str, ...] = ZYX if form.extent[0] > 1 else ("y", "x")
+        steps = level_factors(form.extent, form.spacing)
+        places = _own_places(axes, form.spacing, steps)
     else:
         axes = tuple(a for a in image.info.axes if a != "c")
         steps, places = _image_places(image, axes, fill=not target.own)
-    levels, size, unit = [], extent, shard
+    levels, size, unit = [], form.extent, form.shard
     for number, step in enumerate(steps):
         size = _reduced(size, step)
         # A shard of each level covers a shard of the first, down to one chunk: so one task writes them all.
-        unit = _zyx(max(c, -(-s // f)) for c, s, f in zip(chunk, unit, step, strict=True))
-        written = grid_of(size, chunk, unit if target.version == "0.5" else None).shard
+        unit = _zyx(max(c, -(-s // f)) for c, s, f in zip(form.chunk, unit, step, strict=True))
+        written = grid_of(size, form.chunk, unit if target.version == "0.5" else None).shard
         path = f"{target.prefix}/{number}" if target.prefix else str(number)
         levels.append(LabelLevel(size, written, step, path))
-    return LabelStore(target, axes, tuple(levels), dtype, image.time if image else 0), places
+    return LabelStore(target, axes, tuple(levels), np.dtype(form.dtype), image.time if image else 0), places
 
 
 def _own_places(axes: Sequence[str], spacing: Spacing, steps: Sequence[Zyx]) -> tuple[Place, ...]:

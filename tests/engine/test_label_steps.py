@@ -8,13 +8,13 @@ import pytest
 from bigcell.core.axes import Spacing
 from bigcell.engine.label_steps import levels_in_pass, regions
 from bigcell.io.targets import check_target
-from bigcell.io.write import create_labels
+from bigcell.io.write import LabelForm, create_labels
 
 
 @pytest.mark.parametrize("extent", [(700, 900, 600), (90, 700, 700), (1, 9000, 5000)])
 def test_regions_are_whole_shards_and_tile_each_level(tmp_path: Path, extent: tuple[int, int, int]) -> None:
     target = check_target(tmp_path / "out.zarr", "cells", image=None, overwrite=False)
-    labels = create_labels(target, extent=extent, spacing=Spacing(), image=None, dtype=np.uint32)
+    labels = create_labels(target, LabelForm(extent, Spacing(), None, np.uint32))
     assert len(labels.levels) > 1
     for number, level in enumerate(labels.levels):
         grid = regions(labels, number)

@@ -18,13 +18,13 @@ from bigcell.io import publish as publishing
 from bigcell.io.open import open_image, read_info
 from bigcell.io.publish import publish
 from bigcell.io.targets import check_target
-from bigcell.io.write import create_labels
+from bigcell.io.write import LabelForm, create_labels
 
 
 def built(path, value, *, name="cells", store=None, overwrite=False):
     image = open_image(path)
     target = check_target(store or path, name, image=image, overwrite=overwrite)
-    made = create_labels(target, extent=image.extent, spacing=image.spacing, image=image, dtype=np.uint32)
+    made = create_labels(target, LabelForm(image.extent, image.spacing, image, np.uint32))
     made.write(0, Box.of(image.extent), np.full(image.extent, value, np.uint32))
     return made
 

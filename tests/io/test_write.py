@@ -24,7 +24,7 @@ from bigcell.io.open import open_image, read_info
 from bigcell.io.publish import publish
 from bigcell.io.pyramid import reduce_labels
 from bigcell.io.targets import check_target
-from bigcell.io.write import create_labels, discard_labels, reopen_labels
+from bigcell.io.write import LabelForm, create_labels, discard_labels, reopen_labels
 
 
 def fill(store, labels):
@@ -51,9 +51,7 @@ def labelled(path, *, name="cells", store=None, overwrite=False, shard=(8, 8, 8)
     """Labels of the image at `path`, published in `store` (the image's own): their path and their pyramid."""
     image = open_image(path, **choice)
     target = check_target(store or path, name, image=image, overwrite=overwrite)
-    made = create_labels(
-        target, extent=image.extent, spacing=image.spacing, image=image, dtype=dtype, chunk=(4, 4, 4), shard=shard
-    )
+    made = create_labels(target, LabelForm(image.extent, image.spacing, image, dtype, chunk=(4, 4, 4), shard=shard))
     pyramid = fill(made, some_labels(image.extent, dtype))
     return publish(made, attributes={"bigcell": {"made": "here"}}, files={}), pyramid
 
@@ -159,7 +157,7 @@ def test_background_takes_no_files(make_store, version):
     image = open_image(path)
     store = create_labels(
         check_target(path, "none", image=image, overwrite=False),
-        extent=image.extent, spacing=image.spacing, image=image, dtype=np.uint32, chunk=(4, 4, 4), shard=(8, 8, 8),
+        LabelForm(image.extent, image.spacing, image, np.uint32, chunk=(4, 4, 4), shard=(8, 8, 8)),
     )  # fmt: skip
     fill(store, np.zeros(image.extent, np.uint32))
     final = publish(store, attributes={}, files={})
@@ -183,7 +181,7 @@ def test_codec_shards_and_names_on_disk(make_store):
 @pytest.mark.parametrize("extent", [(9, 20, 21), (1, 20, 21)])
 def test_a_store_of_their_own_opens_wherever_one_points(tmp_path, extent):
     target = check_target(tmp_path / "out.zarr", "cells", image=None, overwrite=False)
-    store = create_labels(target, extent=extent, spacing=Spacing(2, 0.5, 0.5), image=None, dtype=np.uint64)
+    store = create_labels(target, LabelForm(extent, Spacing(2, 0.5, 0.5), None, np.uint64))
     pyramid = fill(store, some_labels(extent, np.uint64))
     final = publish(store, attributes={}, files={})
     assert final == tmp_path / "out.zarr" / "labels" / "cells"
@@ -213,7 +211,7 @@ def test_labels_elsewhere_name_their_image(make_store, tmp_path):
 
 def test_large_labels_without_image_have_coarser_levels(tmp_path):
     target = check_target(tmp_path / "out.zarr", "cells", image=None, overwrite=False)
-    store = create_labels(target, extent=(4, 300, 700), spacing=Spacing(), image=None, dtype=np.uint32)
+    store = create_labels(target, LabelForm((4, 300, 700), Spacing(), None, np.uint32))
     assert [lv.extent for lv in store.levels] == [(4, 300, 700), (2, 150, 350), (1, 75, 175)]
     assert store.levels[0].shard == (4, 256, 256)
 
@@ -234,7 +232,7 @@ def building(make_store):
 
 def test_only_whole_shards_may_be_written(building):
     target, options = building
-    store = create_labels(target, **options)
+    store = create_labels(target, LabelForm(**options))
     assert (store.levels[0].extent, store.levels[0].shard) == ((5, 12, 14), (4, 4, 4))
     for box in [
         Box((0, 0, 0), (2, 4, 4)), Box((2, 0, 0), (4, 4, 4)), Box((4, 8, 12), (8, 12, 16)), Box((0, 0, 0), (0, 4, 4)),
@@ -254,7 +252,7 @@ def test_only_whole_shards_may_be_written(building):
 
 def test_writing_twice_is_harmless_and_zeros_erase(building):
     target, options = building
-    store = create_labels(target, **options)
+    store = create_labels(target, LabelForm(**options))
     box = Box((0, 0, 0), (4, 4, 4))
     for value in (5, 5, 0):
         store.write(0, box, np.full(box.shape, value, np.uint32))
@@ -263,7 +261,7 @@ def test_writing_twice_is_harmless_and_zeros_erase(building):
 
 def test_nothing_has_the_final_name_before_it_is_whole(building):
     target, options = building
-    store = create_labels(target, **options)
+    store = create_labels(target, LabelForm(**options))
     store.write(0, Box.of((5, 12, 14)), np.ones((5, 12, 14), np.uint32))
     assert [p.name for p in target.labels.iterdir()] == [".cells.building"]
     open_ome_zarr(target.store, version="0.5")
@@ -274,21 +272,21 @@ def test_nothing_has_the_final_name_before_it_is_whole(building):
 
 def test_a_new_start_forgets_and_a_resumed_one_keeps(building):
     target, options = building
-    store = create_labels(target, **options)
+    store = create_labels(target, LabelForm(**options))
     whole = Box.of((5, 12, 14))
     store.write(0, whole, np.ones(whole.shape, np.uint32))
-    again = reopen_labels(target, **options)
+    again = reopen_labels(target, LabelForm(**options))
     assert again == store
     assert again.read(0, whole).all()
-    assert not create_labels(target, **options).read(0, whole).any()
+    assert not create_labels(target, LabelForm(**options)).read(0, whole).any()
     discard_labels(store)
     with pytest.raises(OutputError, match="no labels being built"):
-        reopen_labels(target, **options)
+        reopen_labels(target, LabelForm(**options))
 
 
 def test_stores_travel_between_processes(building):
     target, options = building
-    store = create_labels(target, **options)
+    store = create_labels(target, LabelForm(**options))
     again = pickle.loads(pickle.dumps(store))
     again.write(0, Box((0, 0, 0), (4, 4, 4)), np.ones((4, 4, 4), np.uint32))
     assert again == store
@@ -298,9 +296,9 @@ def test_stores_travel_between_processes(building):
 def test_wrong_requests(building):
     target, options = building
     with pytest.raises(ValueError, match="do not fit the image's"):
-        create_labels(target, **{**options, "extent": (5, 12, 13)})
+        create_labels(target, LabelForm(**{**options, "extent": (5, 12, 13)}))
     with pytest.raises(ValueError, match="wanted uint32 or uint64"):
-        create_labels(target, **{**options, "dtype": np.int64})
+        create_labels(target, LabelForm(**{**options, "dtype": np.int64}))
 
 
 @settings(max_examples=200)
@@ -320,7 +318,7 @@ def test_many_writers_lose_nothing(building):
     from concurrent.futures import ThreadPoolExecutor
 
     target, options = building
-    store = create_labels(target, **options)
+    store = create_labels(target, LabelForm(**options))
     labels = some_labels((5, 12, 14))
     boxes = list(Box.of(labels.shape).split(store.levels[0].shard))
     with ThreadPoolExecutor(8) as pool:

@@ -5,32 +5,20 @@ Ours are sums of integers: a step is 1/1024 of a unit flow and 1/256 of a logit 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from bigcell.flows.predict import predict_cube
 from bigcell.flows.settings import FlowSettings
-from bigcell.networks.registry import Model, load_model
+from bigcell.networks.registry import Model
 from bigcell.tiling.blend import FLOW_BITS, LOGIT_BITS
 from bigcell.tiling.lattice import Lattice, TileSettings
-from scripts.parity.cases import VOLUME, every, network_weights, picture
+from scripts.parity.cases import VOLUME, every, picture
 
 SUM = FlowSettings(views="sum")
-
-
-def saved(path: Path, state: np.ndarray, seed: int) -> Model:
-    """A checkpoint with the names and shapes that the package saves, loaded as a user's file is."""
-    shapes = {name: tuple(shape) for name, shape in json.loads(str(state)).items()}
-    weights = {name: torch.from_numpy(v) for name, v in network_weights(shapes, seed).items()}
-    if "W2" in shapes:
-        weights["W2"] = torch.eye(shapes["W2"][0]).reshape(shapes["W2"])
-    torch.save(weights, path)
-    return load_model(path)
 
 
 def whole(
@@ -56,12 +44,12 @@ def error(found: np.ndarray, wanted: np.ndarray) -> float:
 
 
 @pytest.fixture(scope="module")
-def unet(answers: Any, tmp_path_factory: pytest.TempPathFactory) -> Model:
+def unet(answers: Any, saved: Any, tmp_path_factory: pytest.TempPathFactory) -> Model:
     return saved(tmp_path_factory.mktemp("unet") / "net.pt", answers("network_cellpose3")["cpnet2/state"], 11)
 
 
 @pytest.fixture(scope="module")
-def transformer(answers: Any, tmp_path_factory: pytest.TempPathFactory) -> Model:
+def transformer(answers: Any, saved: Any, tmp_path_factory: pytest.TempPathFactory) -> Model:
     return saved(tmp_path_factory.mktemp("sam") / "sam.pt", answers("network_cellpose4")["transformer/state"], 12)
 
 
@@ -78,7 +66,7 @@ def test_summed_views_of_mirrored_tiles_equal_cellpose_3(unet: Model, answers: A
     assert error(every(found, 13), answers("network_cellpose3")["cpnet2/views_augment"]) < 2e-3
 
 
-def test_a_network_for_the_other_views_equals_cellpose_3(unet: Model, answers: Any, tmp_path: Path) -> None:
+def test_a_network_for_the_other_views_equals_cellpose_3(unet: Model, answers: Any, saved: Any, tmp_path: Path) -> None:
     held, tiles = answers("network_cellpose3"), TileSettings(size=224, overlap=0.1, layout="cellpose")
     ortho = saved(tmp_path / "ortho.pt", held["cpnet2/state"], 13)
     found = whole(unet, picture((*VOLUME, 2), 22), tiles, SUM, ortho)
