@@ -7,11 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 from skimage.io import imsave
 
+from bigcell.networks.cache import sha256_of
 from bigcell.synthetic.random import random_sample
+from bigcell.testing.labelled import synthetic_images
 from bigcell.training.datafile import read_data_file, read_sources
+from bigcell.training.run import Data, carry_out
+from bigcell.training.settings import TrainingSettings
 from scripts import train_models
+from scripts.ship_model import ship
 
 
 def small(kind: Any, seed: int) -> Any:
@@ -36,3 +43,19 @@ def test_real_and_synthetic_images_are_named_and_some_of_each_are_held_back(
     train, validation = read_sources(file)
     assert sum(source.weight for source in train) == pytest.approx(0.5 + 0.34)
     assert sum(len(list(source.planes())) for source in validation if "fluorescence" in source.name) == 1
+
+
+def test_a_model_that_is_shipped_keeps_its_weights_and_tells_no_place(tmp_path: Path) -> None:
+    settings = TrainingSettings(steps=2, epoch=8, batch=2, width=(4, 8), diameter=12, crop=32, precision="float32")
+    made = carry_out(
+        Data([synthetic_images(1, 64, diameter=12)]), tmp_path / "made", settings, about={"command": f"in {tmp_path}"}
+    )
+    model = ship(made.model.parent, "nuclei", tmp_path)
+    before, after = (load_file(path) for path in (made.model, model))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    told = model.with_suffix(".md").read_text()
+    assert sha256_of(model) in told
+    assert "`python scripts/train_models.py nuclei" in told
+    assert str(tmp_path).encode() not in model.read_bytes() + told.encode()
+    assert model.with_suffix(".csv").read_text().startswith("step,")
