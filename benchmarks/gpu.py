@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--matmul", type=int, default=8192, help="side of the matrices that give the limit")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--run", type=Path)
-    parser.add_argument("--model", default="default")
+    parser.add_argument("--model", default="nuclei")
     parser.add_argument("--diameter", type=float, default=30.0)
     options = parser.parse_args()
     device = options.device

@@ -13,10 +13,12 @@ from skimage.measure import regionprops
 
 from bigcell.synthetic import Kind, look_of, render
 
+CUBES = (1.0, 1.0, 1.0)
 SPACING = {  # um z, y, x; only the ratio matters where the source does not say
     "nuclei3d_gonuclear_1135": (0.2837, 0.1268, 0.1268),
     "nuclei3d_qcanet_8cell": (2.18, 1.0, 1.0),
     "nuclei3d_stardist": (2.0, 1.0, 1.0),
+    "cells_80x224x448": (2.0, 1.0, 1.0),  # so that its cells, 17 x 39 x 40 voxels, are about as tall as wide
 }
 RENDERED: tuple[Kind, ...] = ("cytoplasm", "membrane")
 SEED = 2026
@@ -29,7 +31,7 @@ class Labelled:
     name: str
     image: np.ndarray
     labels: np.ndarray
-    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    spacing: tuple[float, float, float] = CUBES
     channels: tuple[int | str, ...] | None = None
 
     @property
@@ -74,12 +76,13 @@ def _model(name: str) -> str:
 
 def _stack(folder: Path) -> Iterator[Labelled]:
     image, labels = (tifffile.imread(folder / f"{part}.tif") for part in ("image", "labels"))
-    yield Labelled(folder.name, image[None], labels.astype(np.int32), SPACING.get(folder.name, (1.0, 1.0, 1.0)))
+    yield Labelled(folder.name, image[None], labels.astype(np.int32), SPACING.get(folder.name, CUBES))
 
 
 def _rendered(labels: Path, kind: Kind) -> Iterator[Labelled]:
     truth = tifffile.imread(labels).astype(np.int32)
-    yield Labelled(kind, render(truth, look=look_of(kind), seed=SEED), truth)
+    spacing = SPACING.get(labels.parent.name, CUBES)
+    yield Labelled(kind, render(truth, spacing, look=look_of(kind), seed=SEED), truth, spacing)
 
 
 def _planes(folder: Path) -> Iterator[Labelled]:

@@ -2,7 +2,7 @@
 
     python examples/01_first_volume.py [--view] [--folder demo-output] [--extent 30 144 144]
 
-The sample has some five hundred touching cells in two channels, with voxels twice as long in z as in x.
+The sample has some three hundred nuclei, many of them touching, with voxels twice as long in z as in x.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bigcell.cli.progress import Progress
 from bigcell.core.box import Box
 from bigcell.io.images import write_image
 from bigcell.metrics.matching import compare
-from bigcell.synthetic import sample_volume
+from bigcell.synthetic import look_of, sample_volume, tissue_of
 from bigcell.viewers.figures import slices_figure
 
 DIAMETER = 17
@@ -33,9 +33,12 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(exist_ok=True)
 
-    sample = sample_volume(tuple(options.extent), diameter=DIAMETER, spacing=(1.0, 0.5, 0.5), seed=11)
+    sample = sample_volume(
+        tuple(options.extent), diameter=DIAMETER, spacing=(1.0, 0.5, 0.5), seed=11,
+        look=look_of("nuclei"), tissue=tissue_of("nuclei"),
+    )  # fmt: skip
     store = write_image(options.folder / "sample.zarr", sample.volume, levels=2, overwrite=True)
-    print(f"sample   {store}: {sample.labels.max()} cells, {' x '.join(map(str, sample.labels.shape))} voxels")
+    print(f"sample   {store}: {sample.labels.max()} nuclei, {' x '.join(map(str, sample.labels.shape))} voxels")
 
     wanted = {"diameter": "8.5um", "block": (16, 80, 80), "tile": 112}
     print(bigcell.plan(store, workers=2, **wanted))
@@ -48,7 +51,7 @@ def main() -> None:
     labels = volume.read(Box.of(volume.extent))[0]
     found = compare(sample.labels, labels)
     report = {
-        "objects": result.objects, "true cells": int(sample.labels.max()), "seconds": round(seconds, 1),
+        "objects": result.objects, "true nuclei": int(sample.labels.max()), "seconds": round(seconds, 1),
         "F1 at IoU 0.5": round(found.f1, 3), "precision": round(found.precision, 3),
         "recall": round(found.recall, 3), "mean IoU of matches": round(found.mean_iou, 3),
     }  # fmt: skip
@@ -57,7 +60,7 @@ def main() -> None:
         print(f"{name:<20} {value}")
     picture = slices_figure(
         sample.image, labels.astype(np.int64), options.folder / "slices.png",
-        spacing=sample.spacing, title=f"{result.objects} cells, F1 {found.f1:.3f}",
+        spacing=sample.spacing, title=f"{result.objects} nuclei, F1 {found.f1:.3f}",
     )  # fmt: skip
     print(f"labels   {result.path}\npicture  {picture}\nreport   {result.path}/report.html")
 

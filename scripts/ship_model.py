@@ -2,7 +2,8 @@
 
     python scripts/ship_model.py OUT/model nuclei [--to bigcell/networks/weights]
 
-The weights stay as they are. The card says how to make them from the repository, not where they lay when they were made.
+The weights stay as they are. The card says how to make them from the repository, not where they lay when they were
+made.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def list_models() -> None:
     from bigcell.networks.catalogue import CATALOGUE
     from bigcell.networks.source import BUNDLED
 
-    rows = [(name, "here", "CPnet", "BSD-3-Clause", "cells and nuclei; comes with bigcell") for name in BUNDLED]
+    rows = [(name, "here", "CPnet", "BSD-3-Clause", f"{about}; comes with bigcell") for name, about in BUNDLED.items()]
     for entry in CATALOGUE.values():
         here = "here" if locate(entry.weights) else "-"
         rows.append((entry.name, here, entry.kind, entry.licence.split(" use:")[0], entry.about))

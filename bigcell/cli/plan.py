@@ -16,7 +16,7 @@ def plan(
     level: o.Level = 0,
     time: o.Time = 0,
     region: o.Region = None,
-    model: o.Model = "default",
+    model: o.Model = "nuclei",
     anisotropy: o.Anisotropy = None,
     foreground: o.Foreground = None,
     flows: o.Flows = None,

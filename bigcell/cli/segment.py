@@ -25,7 +25,7 @@ def segment(
     level: o.Level = 0,
     time: o.Time = 0,
     region: o.Region = None,
-    model: o.Model = "default",
+    model: o.Model = "nuclei",
     anisotropy: o.Anisotropy = None,
     foreground: o.Foreground = None,
     flows: o.Flows = None,

@@ -44,6 +44,7 @@ def read_kept(path: str | Path) -> Kept:
         request = dict(about["request"])
         request["niter"] = int(about["plan"]["settings"]["dynamics"]["niter"])
         request["min_size"] = int(about["plan"]["settings"]["sizes"]["min_size"])
+        request["flow_threshold_3d"] = float(about["plan"]["settings"]["clean"]["flow_threshold_3d"])
         image = dict(about["inputs"]["image"] or {})
         return Kept(image.pop("source", None), revive_view(image), str(about["store"]), request)
     except (KeyError, TypeError, ValueError) as error:

@@ -20,7 +20,7 @@ class MaskOptions(TypedDict, total=False):
     min_size: int | None
     max_size: int
     flow_threshold: float
-    flow_threshold_3d: float
+    flow_threshold_3d: float | None
     fill_holes: bool
     sampling: Literal["centre", "cellpose"]
     do_3D: bool | None

@@ -29,19 +29,22 @@ DEFAULT_NITER = 200
 DEFAULT_MIN_SIZE = 15
 SCRAP = 0.1
 """Part of a ball of the cells' diameter under which an object of a stack is a scrap: one of under half its diameter."""
+FLOW_THRESHOLD_3D = 0.5
+"""Flow error above which an object of a stack is none, where a network made the flows."""
 
 
 @dataclass(frozen=True)
 class Request:
     """A run as asked for; names and meanings are Cellpose's where Cellpose has them.
 
-    `model`: "default" or the path of a checkpoint. `diameter`: typical cell diameter along x, in voxels or as "8.5um"
-    (None: the model's own; "auto": found by segmenting samples, see `bigcell.engine.diameter`). `anisotropy`: z over x
-    voxel size (None: from the voxel size). `niter`: most steps a voxel is followed (None: 200, more for cells over 30
-    voxels). `min_size`, `max_size`: voxels of an object (0: no limit; `min_size` None: 15 in planes, in a stack a tenth
-    of a ball of the diameter).
+    `model`: "nuclei", "cyto", the path of a checkpoint, or a published name. `diameter`: typical cell diameter along x,
+    in voxels or as "8.5um" (None: the model's own; "auto": found by segmenting samples, see `bigcell.engine.diameter`).
+    `anisotropy`: z over x voxel size (None: from the voxel size). `niter`: most steps a voxel is followed (None: 200,
+    more for cells over 30 voxels). `min_size`, `max_size`: voxels of an object (0: no limit; `min_size` None: 15 in
+    planes, in a stack a tenth of a ball of the diameter).
     `flow_threshold`: objects of planes whose flow error is higher are removed (0: no check); `flow_threshold_3d`: the
-    same for objects of a stack, off by default. `fill_holes`: what an object encloses in a plane becomes part of it.
+    same for objects of a stack (None: 0.5, of flows that are given: no check). `fill_holes`: what an object encloses in
+    a plane becomes part of it.
     `sampling`: where flows are sampled, see `bigcell.dynamics.settings.DynamicsSettings`.
     `do_3D`: False segments the planes of a stack each on its own (None: only where they are to be linked).
     `stitch_threshold`: overlap (IoU) from which objects of neighbouring planes are one (0: planes stay apart).
@@ -54,7 +57,7 @@ class Request:
     `on_bad_chunk`: chunks of the input that cannot be read end the run ("fail"), or count as empty ("fill").
     """
 
-    model: str = "default"
+    model: str = "nuclei"
     diameter: float | str | None = None
     anisotropy: float | None = None
     cellprob_threshold: float = 0.0
@@ -62,7 +65,7 @@ class Request:
     min_size: int | None = None
     max_size: int = 0
     flow_threshold: float = 0.4
-    flow_threshold_3d: float = 0.0
+    flow_threshold_3d: float | None = None
     fill_holes: bool = True
     sampling: Sampling = "centre"
     do_3D: bool | None = None  # noqa: N815 - Cellpose's name
@@ -104,7 +107,7 @@ def make_plan(request: Request, image: Volume | None, given: Volume | None, work
             planar=_is_planar(request, volume.extent),
         ),
         sizes=_sizes(request, DEFAULT_MIN_SIZE),
-        clean=CleanSettings(request.fill_holes, request.flow_threshold, request.flow_threshold_3d),
+        clean=CleanSettings(request.fill_holes, request.flow_threshold, request.flow_threshold_3d or 0.0),
         stitch_threshold=request.stitch_threshold if volume.extent[0] > 1 else 0.0,
         on_bad_chunk=request.on_bad_chunk,
     )
@@ -141,6 +144,8 @@ def _with_model(plan: Plan, request: Request, image: Volume) -> Plan:
     settings = replace(plan.settings, diameter=diameter, dynamics=dynamics, tiles=tiles, flows=flows)
     if not plan.is_flat and not dynamics.planar:
         settings = replace(settings, sizes=_sizes(request, scrap_size(diameter, plan.settings.anisotropy)))
+        if request.flow_threshold_3d is None:
+            settings = replace(settings, clean=replace(settings.clean, flow_threshold_3d=FLOW_THRESHOLD_3D))
     if request.model_ortho and not plan.is_flat:
         ortho = load_model(request.model_ortho)
         check_ortho(model, ortho)

@@ -45,8 +45,9 @@ class Model:
 def load_model(name_or_path: str | Path) -> Model:
     """The model of that name, ready to be called; nothing is downloaded.
 
-    A bundled model ("default"), else the checkpoint at that path, else a published model that `bigcell models fetch`
-    has brought. ModelError where there is none, or where it is not what was published or first fetched.
+    A bundled model ("nuclei", "cyto"), else the checkpoint at that path, else a published model that
+    `bigcell models fetch` has brought. ModelError where there is none, or where it is not what was published or first
+    fetched.
     """
     source = find_model(name_or_path)
     with source.file() as path:

@@ -13,7 +13,12 @@ from bigcell.core.errors import ModelError
 from bigcell.networks.cache import check_sha256, locate, missing, sha256_of
 from bigcell.networks.catalogue import CATALOGUE, Entry
 
-BUNDLED = {"default": "default.pt"}
+BUNDLED = {
+    "nuclei": "nuclei in 2-D and 3-D, mostly fluorescence; the default",
+    "cyto": "whole cells: cytoplasm or membrane, with or without nuclei",
+}
+"""The models that come with bigcell, and what they find. Those of Cellpose 1 with these names are `nuclei_cp1` and
+`cyto_cp1` here."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Source:
         if self.path is not None:
             yield self.path
             return
-        with as_file(files("bigcell.networks") / "weights" / BUNDLED[self.name]) as path:
+        with as_file(files("bigcell.networks") / "weights" / f"{self.name}.safetensors") as path:
             yield path
 
     def checked_sha256(self, path: Path) -> str:
@@ -44,7 +49,7 @@ class Source:
 def find_model(name_or_path: str | Path) -> Source:
     """Where the model of that name is: bundled, a file, published and fetched, in this order; ModelError if nowhere.
 
-    A bundled name wins over a file of that name: write ``./default`` for the latter.
+    A bundled name wins over a file of that name: write ``./nuclei`` for the latter.
     """
     name = str(name_or_path)
     if name in BUNDLED:

@@ -37,7 +37,7 @@ def oracle_plan(lattice: FlowLattice, block: tuple[int, int, int], *, niter: int
         normalize=NormalizeSettings(normalize=False),
         dynamics=DynamicsSettings(niter=niter, halo=4),
     )
-    return Plan(lattice.extent, Spacing(), ("image",), "float32", run, model="default", model_diameter=lattice.diameter)
+    return Plan(lattice.extent, Spacing(), ("image",), "float32", run, model="nuclei", model_diameter=lattice.diameter)
 
 
 def predict_lattice(lattice: FlowLattice | Volume) -> Callable[[Job, tuple[int]], dict[str, Any]]:

@@ -66,7 +66,7 @@ def test_list_tells_name_place_kind_and_terms(cache: Path) -> None:
     (cache / "CPx").write_bytes(b"")
     lines = call("list").stdout.splitlines()
     rows = {line.split()[0]: line.split() for line in lines if line}
-    assert rows["default"][1:4] == ["here", "CPnet", "BSD-3-Clause"]
+    assert rows["nuclei"][1:4] == ["here", "CPnet", "BSD-3-Clause"]
     assert rows["cpsam"][1:4] == ["-", "Cellpose-SAM", "non-commercial"]
     assert rows["CPx"][1] == "here"
     assert any("CC BY-NC" in line for line in lines)

@@ -86,12 +86,12 @@ def test_samples_do_not_exceed_the_image() -> None:
 
 
 @pytest.mark.parametrize(("diameter", "extent"), [(12, (12, 100, 110)), (26, (1, 220, 230))])
-def test_the_default_model_finds_the_diameter(diameter: float, extent: tuple[int, int, int]) -> None:
+def test_cyto_finds_the_diameter(diameter: float, extent: tuple[int, int, int]) -> None:
     made = sample_volume(extent, diameter=diameter, seed=5)
     planes = [np.bincount(plane[plane > 0])[1:] for plane in made.labels[:: max(1, extent[0] // 3)]]
     areas = np.concatenate([a[a > 0] for a in planes])
     truth = np.median(2 * np.sqrt(areas / np.pi))
-    plan = make_plan(Request(diameter="auto"), made.volume, None)
+    plan = make_plan(Request(model="cyto", diameter="auto"), made.volume, None)
     assert plan.settings.diameter == pytest.approx(truth, rel=0.15)
     assert f"diameter {plan.settings.diameter:g} voxels: the median of" in str(plan)
 
@@ -99,7 +99,7 @@ def test_the_default_model_finds_the_diameter(diameter: float, extent: tuple[int
 def test_auto_is_resolved_in_the_plan_and_blocks_do_not_change_it(tmp_path: Path, store) -> None:
     made = sample_volume((10, 64, 70), diameter=14, seed=2)
     path = store(tmp_path / "image.zarr", made.image, spacing=0.5)
-    plans = [bigcell.plan(path, diameter="auto", block=block) for block in ((10, 64, 70), (6, 30, 30))]
+    plans = [bigcell.plan(path, model="cyto", diameter="auto", block=block) for block in ((10, 64, 70), (6, 30, 30))]
     assert plans[0].settings.diameter == plans[1].settings.diameter
     again = make_plan(Request(diameter=plans[0].settings.diameter), made.volume, None)
     assert again.settings.dynamics == plans[0].settings.dynamics
@@ -107,7 +107,7 @@ def test_auto_is_resolved_in_the_plan_and_blocks_do_not_change_it(tmp_path: Path
 
 def test_a_size_model_begins_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it says is taken as the first size to look for; its styles come from the network at its own scale."""
-    model = load_model("default")
+    model = load_model("cyto")
     seen: list[float] = []
     width = plane_styles(model.network, np.zeros((1, 1, 32, 32), np.float32)).shape[1]
     size_model = SizeModel(np.zeros(width), np.zeros(width), np.log(20 / 17), 17.0)
@@ -120,13 +120,13 @@ def test_a_size_model_begins_the_search(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(here, "find_diameter", watched)
     made = sample_volume((1, 110, 120), diameter=18, seed=3)
-    plan = make_plan(Request(diameter="auto"), made.volume, None)
+    plan = make_plan(Request(model="cyto", diameter="auto"), made.volume, None)
     assert seen == [pytest.approx(20.0)]
     assert any("size model" in note for note in plan.notes)
 
 
 def test_styles_of_planes_do_not_depend_on_their_company() -> None:
-    network = load_model("default").network
+    network = load_model("nuclei").network
     image = np.random.default_rng(0).random((1, 3, 40, 50)).astype(np.float32)
     styles = plane_styles(network, image)
     assert np.allclose(np.square(styles).sum(1), 1, atol=1e-5)

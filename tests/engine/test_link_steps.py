@@ -189,8 +189,8 @@ def test_planes_through_a_network(options: dict[str, Any]) -> None:
     """Whatever the blocks; the views along z are not run."""
     made = sample_volume((6, 50, 54), diameter=16, seed=3)
     image = ArrayVolume(made.image, made.spacing)
-    whole = bigcell.segment(image, diameter=16, tile=48, **options)
-    parts = bigcell.segment(image, diameter=16, tile=48, block=(4, 30, 33), **options)
+    whole = bigcell.segment(image, model="cyto", diameter=16, tile=48, **options)
+    parts = bigcell.segment(image, model="cyto", diameter=16, tile=48, block=(4, 30, 33), **options)
     assert np.array_equal(whole.labels, parts.labels)
     assert whole.objects > 4
     assert bigcell.plan(image, diameter=16, **options).lattice.views == (0,)

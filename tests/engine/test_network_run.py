@@ -82,9 +82,9 @@ def test_in_memory_equals_blockwise(tmp_path: Path, image_store: Path) -> None:
     assert np.array_equal(bigcell.segment(volume, tile=48).labels, voxels_of(on_disk))
 
 
-def test_the_default_model_finds_synthetic_cells() -> None:
+def test_cyto_finds_synthetic_cells() -> None:
     made = sample_volume((12, 72, 72), diameter=15, spacing=(2.0, 1.0, 1.0), seed=5)
-    result = bigcell.segment(ArrayVolume(made.image, made.spacing), diameter=15)
+    result = bigcell.segment(ArrayVolume(made.image, made.spacing), model="cyto", diameter=15)
     found = compare(made.labels, result.labels)
     assert found.f1 > 0.85
     assert result.table is not None
@@ -93,7 +93,7 @@ def test_the_default_model_finds_synthetic_cells() -> None:
 
 def test_a_plane_is_segmented_as_one() -> None:
     made = sample_volume((1, 96, 96), diameter=16, seed=2)
-    result = bigcell.segment(ArrayVolume(made.image, made.spacing), diameter=16)
+    result = bigcell.segment(ArrayVolume(made.image, made.spacing), model="cyto", diameter=16)
     assert result.labels.shape == (96, 96)
     assert compare(made.labels[0], result.labels).f1 > 0.8
 
@@ -130,10 +130,10 @@ def test_a_model_that_is_none() -> None:
 def test_a_plane_of_a_stack_is_segmented_as_it_is_alone() -> None:
     """Long voxels along z once made the flows of planes short, and the flow check then dropped right cells."""
     made = sample_volume((3, 60, 64), diameter=13, seed=3)
-    stack = bigcell.segment(made.image, diameter=13, do_3D=False, precision="float32").labels
+    stack = bigcell.segment(made.image, model="cyto", diameter=13, do_3D=False, precision="float32").labels
     assert stack is not None
     for z, plane in enumerate(stack):
-        alone = bigcell.segment(made.image[:, z : z + 1], diameter=13, precision="float32")
+        alone = bigcell.segment(made.image[:, z : z + 1], model="cyto", diameter=13, precision="float32")
         assert alone.labels is not None
         assert len(np.unique(plane)) - 1 == alone.objects > 10
         assert np.array_equal(plane > 0, alone.labels > 0)

@@ -41,8 +41,8 @@ def voxels_of(result: bigcell.Result) -> np.ndarray:
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_labels_do_not_depend_on_the_blocks(image: np.ndarray, name: str) -> None:
-    whole = bigcell.segment(image, diameter=14, tile=48, block=(4, 26, 34), **OPTIONS[name])
-    parts = bigcell.segment(image, diameter=14, tile=48, block=(3, 17, 20), **OPTIONS[name])
+    whole = bigcell.segment(image, model="cyto", diameter=14, tile=48, block=(4, 26, 34), **OPTIONS[name])
+    parts = bigcell.segment(image, model="cyto", diameter=14, tile=48, block=(3, 17, 20), **OPTIONS[name])
     assert np.array_equal(whole.labels, parts.labels)
     if name != "invert":
         assert whole.objects > 1

@@ -40,7 +40,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "augment": {"augment": True},
     "flow3D_smooth": {"flow3D_smooth": (0.5, 1.0, 1.0)},
     "precision": {"precision": "bfloat16"},
-    "model_ortho": {"model_ortho": "default"},
+    "model_ortho": {"model_ortho": "nuclei"},
     "sampling": {"sampling": "cellpose"},
     "percentile": {"percentile": (2.0, 98.0)},
     "lowhigh": {"lowhigh": (50.0, 900.0)},

@@ -90,3 +90,16 @@ def test_scraps_of_a_stack_are_a_tenth_of_a_ball_unless_a_size_is_given(
 ) -> None:
     image = ArrayVolume(np.zeros((1, *extent), np.uint16), spacing=Spacing(2, 1, 1))
     assert make_plan(Request(diameter=17.0, **options), image, None).settings.sizes.min_size == least
+
+
+@pytest.mark.parametrize(
+    ("extent", "options", "threshold"),
+    [((8, 40, 40), {}, 0.5), ((8, 40, 40), {"flow_threshold_3d": 0}, 0), ((8, 40, 40), {"do_3D": False}, 0)],
+)
+def test_objects_of_a_stack_are_checked_against_the_flows_of_a_network(
+    extent: tuple[int, int, int], options: dict[str, Any], threshold: float
+) -> None:
+    image = ArrayVolume(np.zeros((1, *extent), np.uint16))
+    assert make_plan(Request(**options), image, None).settings.clean.flow_threshold_3d == threshold
+    given = ArrayVolume(np.zeros((4, *extent), np.float32))
+    assert make_plan(Request(**options), None, given).settings.clean.flow_threshold_3d == 0

@@ -321,7 +321,7 @@ def test_executors_that_want_stages_whole_get_them() -> None:
 def test_a_slab_has_work_for_all_workers(workers: int) -> None:
     """Blocks in a slab: several for each worker."""
     run = RunSettings((128, 128, 128), diameter=30.0)
-    plan = Plan((20000, 512, 512), Spacing(), ("image",), "uint16", run, model="default", model_diameter=30.0)
+    plan = Plan((20000, 512, 512), Spacing(), ("image",), "uint16", run, model="nuclei", model_diameter=30.0)
     slab = estimate(plan, workers=workers).slab
     assert slab * 16 >= 8 * workers
     assert slab

@@ -51,7 +51,7 @@ def plan_of(depth: int, block: int, **words: object) -> Plan:
         dynamics=DynamicsSettings(niter=20, halo=5, planar=bool(words.pop("planar", False))),
         clean=CleanSettings(flow_threshold=0.4, flow_threshold_3d=float(str(words.pop("threshold", 0)))),
     )
-    return Plan((depth, 40, 40), Spacing(), ("a",), "uint8", run, model="default", model_diameter=24.0, **words)  # type: ignore[arg-type]
+    return Plan((depth, 40, 40), Spacing(), ("a",), "uint8", run, model="nuclei", model_diameter=24.0, **words)  # type: ignore[arg-type]
 
 
 @dataclass

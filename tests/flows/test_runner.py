@@ -48,7 +48,7 @@ def test_a_tile_that_does_not_fit_is_said_to_be_too_large() -> None:
 
 
 def test_no_tensor_may_pass_two_to_the_31() -> None:
-    network = load_model("default").network
+    network = load_model("nuclei").network
     assert largest_batch(network, (100_000, 2, 224, 224)) * 224 * 224 * max(network.nbase[:2]) < 2**31
     assert largest_batch(network, (1, 2, 32768, 32768)) == 1
 
@@ -110,7 +110,7 @@ def test_a_network_that_gives_nonsense_is_stopped(wrong: float) -> None:
 
 
 def test_the_default_model_in_both_arithmetics() -> None:
-    network = load_model("default").network
+    network = load_model("nuclei").network
     tile = trial_tile(2, 64, 64)
     with torch.inference_mode():
         want = network(tile)
@@ -147,7 +147,7 @@ def test_auto_takes_float32_where_bfloat16_strays_and_says_so(monkeypatch: pytes
     assert precision == "float32"
     assert "float32 instead of bfloat16" in notes[0]
     assert settle_precision("bfloat16", touchy, 32) == ("bfloat16", ())
-    good, notes = settle_precision("auto", load_model("default"), 32)
+    good, notes = settle_precision("auto", load_model("nuclei"), 32)
     assert good == "bfloat16"
     assert "off float32" in notes[0]
 
@@ -155,7 +155,7 @@ def test_auto_takes_float32_where_bfloat16_strays_and_says_so(monkeypatch: pytes
 def test_the_trial_on_a_device_leaves_the_model_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runners, "choose_device", lambda asked="auto": torch.device("meta"))  # a device without values
     monkeypatch.setattr(runners, "choose_precision", lambda asked, device: "bfloat16")
-    model = load_model("default")
+    model = load_model("nuclei")
     with pytest.raises((RuntimeError, NotImplementedError)):
         settle_precision("auto", model, 32)
     assert {p.device.type for p in model.network.parameters()} == {"cpu"}
@@ -176,7 +176,7 @@ def test_auto_follows_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_on_a_gpu_as_on_the_cpu() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    network = load_model("default").network
+    network = load_model("nuclei").network
     tiles = torch.randn(5, 2, 64, 64)
     want = Runner(network, CPU)(tiles)
     torch.testing.assert_close(Runner(network, torch.device("cuda"), batch=2)(tiles), want, rtol=1e-2, atol=1e-2)

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from bigcell.networks.catalogue import CATALOGUE, Entry, diameter_of_file
+from bigcell.networks.source import BUNDLED
 
 
 @pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda e: e.name)
@@ -22,19 +23,23 @@ def test_entries_are_whole(entry: Entry) -> None:
 
 
 def test_names_and_files_are_cellposes() -> None:
-    files = {name: [file.name for file in CATALOGUE[name].files] for name in ("cpsam", "cyto3", "cyto2", "nuclei")}
+    files = {name: [file.name for file in CATALOGUE[name].files] for name in ("cpsam", "cyto3", "cyto2", "nuclei_cp1")}
     assert files == {
         "cpsam": ["cpsam"],
         "cyto3": ["cyto3", "size_cyto3.npy"],
         "cyto2": ["cyto2torch_0", "size_cyto2torch_0.npy"],
-        "nuclei": ["nucleitorch_0", "size_nucleitorch_0.npy"],
+        "nuclei_cp1": ["nucleitorch_0", "size_nucleitorch_0.npy"],
     }
-    assert {"cyto", "tissuenet_cp3", "livecell_cp3", "deepbacs_cp3", "CPx", "TN2", "LC4"} <= CATALOGUE.keys()
+    assert {"cyto_cp1", "tissuenet_cp3", "livecell_cp3", "deepbacs_cp3", "CPx", "TN2", "LC4"} <= CATALOGUE.keys()
     assert len({file.name for entry in CATALOGUE.values() for file in entry.files}) == 4 + len(CATALOGUE)
 
 
+def test_no_published_name_is_that_of_a_bundled_model() -> None:
+    assert not CATALOGUE.keys() & BUNDLED.keys()
+
+
 def test_only_nuclei_are_not_of_30_pixels() -> None:
-    assert {name for name, entry in CATALOGUE.items() if entry.diameter != 30} == {"nuclei"}
+    assert {name for name, entry in CATALOGUE.items() if entry.diameter != 30} == {"nuclei_cp1"}
     assert diameter_of_file("nucleitorch_0") == 17
     assert diameter_of_file("cytotorch_0") == 30
     assert diameter_of_file("mine") is None

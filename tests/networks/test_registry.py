@@ -16,39 +16,40 @@ from bigcell.networks.cache import record, sha256_of
 from bigcell.networks.cpnet import CPnet
 from bigcell.networks.registry import Model, load_model, load_size_model, model_sha256
 from bigcell.networks.sam_vit import CellposeSAM, SamSizes
-from bigcell.synthetic import Look, Stain, sample_volume
+from bigcell.networks.source import BUNDLED
+from bigcell.synthetic import look_of, sample_volume, tissue_of
 
 
-@pytest.fixture(scope="module")
-def default() -> Model:
-    return load_model("default")
+@pytest.fixture(scope="module", params=sorted(BUNDLED))
+def bundled(request: pytest.FixtureRequest) -> Model:
+    return load_model(request.param)
 
 
-def test_the_default_model_is_ready_to_be_called(default: Model) -> None:
-    assert (default.name, default.channels, default.diameter, default.stride) == ("default", 2, 17, 8)
-    assert not default.network.training
-    assert all(not p.requires_grad for p in default.network.parameters())
-    assert all(v.dtype in (torch.float32, torch.int64) for v in default.network.state_dict().values())
-    weight = default.network.get_parameter("output.2.weight")
-    assert default.network(torch.zeros(1, 2, 16, 32)).shape == (1, 3, 16, 32)
+def test_a_bundled_model_is_ready_to_be_called(bundled: Model) -> None:
+    assert (bundled.name in BUNDLED, bundled.channels, bundled.diameter, bundled.stride) == (True, 2, 17, 8)
+    assert not bundled.network.training
+    assert all(not p.requires_grad for p in bundled.network.parameters())
+    assert all(v.dtype in (torch.float32, torch.int64) for v in bundled.network.state_dict().values())
+    weight = bundled.network.get_parameter("output.2.weight")
+    assert bundled.network(torch.zeros(1, 2, 16, 32)).shape == (1, 3, 16, 32)
     assert weight.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_the_hash_is_of_the_file(tmp_path: Path, default: Model) -> None:
+def test_the_hash_is_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.pt"
     torch.save(CPnet([2, 4, 8], diam_mean=12).state_dict(), path)
     expected = hashlib.sha256(path.read_bytes()).hexdigest()
     model = load_model(path)
     assert model.sha256 == model_sha256(str(path)) == expected
     assert (model.name, model.diameter, model.stride) == ("mine.pt", 12, 2)
-    assert default.sha256 == model_sha256("default") != expected
+    assert load_model("nuclei").sha256 == model_sha256("nuclei") != expected
 
 
-def test_the_kind_and_the_tile_are_told(tmp_path: Path, default: Model) -> None:
+def test_the_kind_and_the_tile_are_told(tmp_path: Path, bundled: Model) -> None:
     path = tmp_path / "sam.pt"
     torch.save(CellposeSAM(SamSizes(4, 4, width=12, heads=3, hidden=20, neck=5, spans=(7, 3))).state_dict(), path)
     model = load_model(path)
-    assert (default.kind, default.tile) == ("CPnet", None)
+    assert (bundled.kind, bundled.tile) == ("CPnet", None)
     assert (model.kind, model.tile, model.stride, model.channels, model.diameter) == ("Cellpose-SAM", 16, 4, 3, 30)
     assert model.network(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 16, 16)
     assert model.network.get_parameter("out.weight").is_contiguous(memory_format=torch.channels_last)
@@ -142,7 +143,7 @@ def test_what_is_not_what_was_published_or_fetched_is_refused(cache: Path) -> No
 def test_size_models(cache: Path, tmp_path: Path) -> None:
     parts = {"A": np.ones(8), "smean": np.zeros(8), "ymean": 0.5, "diam_mean": 21.0}
     mine = weights(tmp_path / "mine")
-    assert load_size_model("default") is None
+    assert load_size_model("nuclei") is None
     assert load_size_model(mine) is None
     np.save(tmp_path / "mine_size.npy", np.array(parts, dtype=object), allow_pickle=True)
     found = load_size_model(mine)
@@ -159,18 +160,19 @@ def test_size_models(cache: Path, tmp_path: Path) -> None:
 
 def test_an_unknown_name_is_told_what_there_is(tmp_path: Path) -> None:
     for ask in (load_model, model_sha256, load_size_model):
-        with pytest.raises(ModelError, match=r"'cyto33' is neither .*default.* did you mean 'cyto3'"):
+        with pytest.raises(ModelError, match=r"'cyto33' is neither .*nuclei, cyto.* did you mean 'cyto3'"):
             ask("cyto33")
     with pytest.raises(ModelError, match="neither"):
         load_model(tmp_path)
 
 
-def test_the_bundled_file_is_small() -> None:
+def test_a_bundled_file_is_small_and_is_the_one_of_its_card(bundled: Model) -> None:
     import bigcell.networks
 
     folder = Path(next(iter(bigcell.networks.__path__))) / "weights"
-    assert (folder / "default.pt").stat().st_size < 8_000_000
-    assert (folder / "default.md").exists()
+    assert (folder / f"{bundled.name}.safetensors").stat().st_size < 8_000_000
+    assert bundled.sha256 in (folder / f"{bundled.name}.md").read_text()
+    assert (folder / f"{bundled.name}.csv").read_text().startswith("step,")
 
 
 def scores(model: Model, image: Array, labels: Array) -> tuple[float, float]:
@@ -185,21 +187,19 @@ def scores(model: Model, image: Array, labels: Array) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("nuclei", [True, False])
-def test_the_default_model_finds_touching_cells(default: Model, nuclei: bool) -> None:
+def test_cyto_finds_touching_cells(nuclei: bool) -> None:
     made = sample_volume((32, 160, 160), diameter=18, seed=77)
     image = made.image[:, 16].astype(np.float32)
     if not nuclei:
         image[1] = 0
-    iou, cosine = scores(default, image, made.labels[16])
+    iou, cosine = scores(load_model("cyto"), image, made.labels[16])
     assert iou > 0.9
     assert cosine > 0.84
 
 
-def test_the_default_model_finds_nuclei(default: Model) -> None:
-    look = Look(Stain(rim=500, nucleus=1, texture=0.3))
-    made = sample_volume((1, 160, 160), diameter=18, seed=78, look=look)
-    image = made.image[:, 0].astype(np.float32)
-    image[1] = 0
-    iou, cosine = scores(default, image, made.labels[0])
-    assert iou > 0.9
+def test_nuclei_finds_nuclei() -> None:
+    made = sample_volume((1, 160, 160), diameter=18, seed=78, look=look_of("nuclei"), tissue=tissue_of("nuclei"))
+    image = np.concatenate([made.image[:1, 0], np.zeros((1, 160, 160))]).astype(np.float32)
+    iou, cosine = scores(load_model("nuclei"), image, made.labels[0])
+    assert iou > 0.8
     assert cosine > 0.84

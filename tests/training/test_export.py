@@ -89,4 +89,4 @@ def test_what_it_cannot_hold_is_refused(network: nn.Module, told: str, tmp_path:
 
 def test_other_formats_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="wanted cellpose3"):
-        export_model("default", tmp_path / "out.pt", form="onnx")
+        export_model("nuclei", tmp_path / "out.pt", form="onnx")

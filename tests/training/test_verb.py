@@ -114,7 +114,7 @@ def test_what_does_not_go_together_is_refused(cells: Path, tmp_path: Path) -> No
     for options in (
         {}, {"data": cells}, {"out": tmp_path / "x"}, {"data": cells, "out": tmp_path / "x", "add": cells},
         {"resume": tmp_path, "data": cells}, {"resume": tmp_path, "steps": 3}, {"resume": tmp_path, "out": tmp_path},
-        {"resume": tmp_path, "model": "default"}, {"resume": tmp_path, "share": 0.4},
+        {"resume": tmp_path, "model": "nuclei"}, {"resume": tmp_path, "share": 0.4},
     ):  # fmt: skip
         with pytest.raises(SettingsError, match=r"wanted data|leave"):
             bigcell.train(**options)  # type: ignore[arg-type]
