@@ -63,7 +63,7 @@ FlowThreshold = Annotated[
     _option("--flow-threshold", "ERROR", "2-D objects whose flows fit worse are removed; 0.4 by default, 0 is off."),
 ]
 FlowThreshold3D = Annotated[
-    float | None, _option("--flow-threshold-3d", "ERROR", "The same for objects of a stack; 0.5 by default, 0 is off.")
+    float | None, _option("--flow-threshold-3d", "ERROR", "The same for objects of a stack; 0.4 by default, 0 is off.")
 ]
 FillHoles = Annotated[
     bool | None, _option("--fill-holes/--no-fill-holes", None, "Fill what a cell encloses in a plane, or not.")

@@ -18,7 +18,7 @@ from bigcell.dynamics.sinks import find_seeds, territories
 from bigcell.dynamics.window import logit_threshold
 from bigcell.flows.compare import flow_errors
 from bigcell.flows.heat import survey
-from bigcell.stitch.clean import CLEAN_LIMIT, CleanSettings, claims
+from bigcell.stitch.clean import CLEAN_LIMIT, CleanSettings, claims, is_whole
 from bigcell.stitch.number import SizeSettings
 from bigcell.tiling.blend import FLOW_BITS, FLOW_LIMIT, LOGIT_BITS, LOGIT_LIMIT
 
@@ -55,11 +55,11 @@ def masks_from_flows(
     Space is (y, x) or (z, y, x). Two components over (z, y, x) segment a stack plane by plane, each on its own.
 
     Voxels above `cellprob_threshold` are followed for up to `niter` steps; those that meet are an object. Objects of
-    planes whose flow error is above `flow_threshold` are dropped (`flow_threshold_3d` is the same for objects in 3-D;
-    0: no check), as are those of fewer voxels than `min_size` or more than `max_size` (0: no limit). `fill_holes`: what
-    an object encloses in a plane becomes part of it. `sampling`: "cellpose" samples flows where Cellpose does, half a
-    voxel off towards the borders, instead of at voxel centres. The same labels as `bigcell.segment(flows=...)` gives;
-    paths are followed on a CUDA device where there is one.
+    planes whose flow error is above `flow_threshold` are dropped (0: no check), as are those of fewer voxels than
+    `min_size` or more than `max_size` (0: no limit). `flow_threshold_3d`: the same for objects in 3-D that the faces of
+    the volume do not cut. `fill_holes`: what an object encloses in a plane becomes part of it. `sampling`: "cellpose"
+    samples flows where Cellpose does, half a voxel off towards the borders, instead of at voxel centres. The same
+    labels as `bigcell.segment(flows=...)` gives; paths are followed on a CUDA device where there is one.
 
     >>> flows, cellprob = np.zeros((2, 24, 24)), np.full((24, 24), -5.0)
     >>> cellprob[4:20, 4:20] = 5
@@ -116,6 +116,8 @@ def clean_labels(labels: Array, flow: Array | None, settings: MaskSettings) -> A
     threshold = settings.threshold(len(labels))
     if threshold and flow is not None:
         chosen = keep & (_area(table, 0) <= CLEAN_LIMIT)
+        if len(labels) > 1 and not settings.dynamics.planar:
+            chosen &= is_whole(table[:, :3], table[:, 3:6], labels.shape)
         errors = flow_errors(labels, flow, table * chosen[:, None])
         keep[1:] &= ~(errors > threshold)
     _renumber(labels.reshape(-1), (np.cumsum(keep) * keep).astype(np.uint32))

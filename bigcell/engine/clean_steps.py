@@ -15,7 +15,7 @@ from bigcell.engine.job import Job
 from bigcell.engine.label_windows import NamedLabels, Tables, plane_windows, whole_windows
 from bigcell.engine.object_steps import load_pieces, save_pieces
 from bigcell.flows.compare import flow_errors
-from bigcell.stitch.clean import CLEAN_LIMIT, claims
+from bigcell.stitch.clean import CLEAN_LIMIT, claims, is_whole
 from bigcell.stitch.pieces import Pieces
 
 
@@ -26,8 +26,10 @@ def check(job: Job, item: tuple[int]) -> dict[str, Any]:
     sides = objects.high - objects.low
     small = np.prod(sides, axis=1) <= CLEAN_LIMIT
     stays = np.ones(len(objects), bool)
-    if small.any():
-        chosen = np.flatnonzero(small)
+    chosen = np.flatnonzero(small)
+    if not (job.plan.is_flat or job.plan.is_planar):
+        chosen = np.flatnonzero(small & is_whole(objects.low, objects.high, job.plan.extent))
+    if len(chosen):
         stays[chosen] = _errors(job, objects.take(chosen)) <= job.plan.flow_threshold
     save_pieces(job, f"checked/{block}", objects.take(stays))
     return {"unfit": int(np.sum(~stays)), "unchecked": int(np.sum(~small))}

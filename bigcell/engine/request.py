@@ -29,7 +29,7 @@ DEFAULT_NITER = 200
 DEFAULT_MIN_SIZE = 15
 SCRAP = 0.1
 """Part of a ball of the cells' diameter under which an object of a stack is a scrap: one of under half its diameter."""
-FLOW_THRESHOLD_3D = 0.5
+FLOW_THRESHOLD_3D = 0.4
 """Flow error above which an object of a stack is none, where a network made the flows."""
 
 
@@ -43,8 +43,8 @@ class Request:
     more for cells over 30 voxels). `min_size`, `max_size`: voxels of an object (0: no limit; `min_size` None: 15 in
     planes, in a stack a tenth of a ball of the diameter).
     `flow_threshold`: objects of planes whose flow error is higher are removed (0: no check); `flow_threshold_3d`: the
-    same for objects of a stack (None: 0.5, of flows that are given: no check). `fill_holes`: what an object encloses in
-    a plane becomes part of it.
+    same for objects of a stack (None: 0.4; of flows that are given or of summed views: no check). `fill_holes`: what an
+    object encloses in a plane becomes part of it.
     `sampling`: where flows are sampled, see `bigcell.dynamics.settings.DynamicsSettings`.
     `do_3D`: False segments the planes of a stack each on its own (None: only where they are to be linked).
     `stitch_threshold`: overlap (IoU) from which objects of neighbouring planes are one (0: planes stay apart).
@@ -144,7 +144,7 @@ def _with_model(plan: Plan, request: Request, image: Volume) -> Plan:
     settings = replace(plan.settings, diameter=diameter, dynamics=dynamics, tiles=tiles, flows=flows)
     if not plan.is_flat and not dynamics.planar:
         settings = replace(settings, sizes=_sizes(request, scrap_size(diameter, plan.settings.anisotropy)))
-        if request.flow_threshold_3d is None:
+        if request.flow_threshold_3d is None and flows.views == "average":  # a sum is longer than what it is held to
             settings = replace(settings, clean=replace(settings.clean, flow_threshold_3d=FLOW_THRESHOLD_3D))
     if request.model_ortho and not plan.is_flat:
         ortho = load_model(request.model_ortho)

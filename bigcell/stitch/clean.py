@@ -6,6 +6,7 @@ and no voxel is ever claimed by two objects.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,8 @@ class CleanSettings:
     """`fill_holes`: enclosed background becomes part of the object, plane by plane.
 
     `flow_threshold`: objects of planes whose flow error is above it are dropped (0: none). `flow_threshold_3d`: the
-    same for objects of a stack, which Cellpose does not check (0, the default: none).
+    same for objects of a stack, which Cellpose does not check (0, the default: none), but for those that the faces of
+    the volume cut.
     """
 
     fill_holes: bool = True
@@ -35,6 +37,17 @@ class CleanSettings:
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise SettingsError(f"{name} {value}: wanted 0 (no check) or a positive mean squared difference")
+
+
+def is_whole(low: Array, high: Array, extent: Sequence[int]) -> Array:
+    """Which objects (n,) of a stack, from `low` to `high` (n, 3), end before the faces of a volume of `extent`.
+
+    The voxels of one that is cut do not tell where its centre was: so it cannot be held to its flows.
+
+    >>> is_whole(np.array([[1, 1, 1], [0, 1, 1]]), np.array([[4, 4, 4], [4, 4, 4]]), (9, 9, 9))
+    array([ True, False])
+    """
+    return np.asarray((low > 0).all(1) & (high < np.array(extent)).all(1))
 
 
 def claims(labels: Array, name: int, holes: Array) -> Array:

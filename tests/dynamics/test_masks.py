@@ -38,7 +38,9 @@ def plain(flows: np.ndarray, kind: MaskSettings) -> np.ndarray:
         own = named == name
         n = np.count_nonzero(own)
         fits = n >= kind.sizes.min_size and (not kind.sizes.max_size or n <= kind.sizes.max_size)
-        if fits and (not threshold or flow_error(own, whole[:3]) <= threshold):
+        at = np.argwhere(own)
+        cut = not flat and (at.min(0) == 0).any() | (at.max(0) == np.array(extent) - 1).any()
+        if fits and (not threshold or cut or flow_error(own, whole[:3]) <= threshold):
             kept[own] = kept.max() + 1
     filled = kept.copy()
     for z, plane in enumerate(kept if kind.clean.fill_holes else []):

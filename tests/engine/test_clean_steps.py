@@ -42,7 +42,11 @@ def plain(labels: np.ndarray, flows: np.ndarray, plan: Plan) -> np.ndarray:
     dense = dense[:-1].reshape(labels.shape).astype(np.int32)
     stays = np.bincount(dense.ravel(), minlength=len(names)) >= max(1, plan.settings.sizes.min_size)
     if plan.flow_threshold:
-        stays[1 : dense.max() + 1] &= flow_errors(dense, integer_flows(flows)[:3]) <= plan.flow_threshold
+        fits = flow_errors(dense, integer_flows(flows)[:3]) <= plan.flow_threshold
+        inner = np.pad(dense[1:-1, 1:-1, 1:-1], 1)
+        cut = np.unique(dense[dense != inner]) if not plan.is_flat else np.zeros(0, int)
+        fits[cut[cut > 0] - 1] = True
+        stays[1 : dense.max() + 1] &= fits
     stays[0] = False
     kept = np.where(stays[dense], dense, 0)
     final = kept.copy()

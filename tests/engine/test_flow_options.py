@@ -46,15 +46,15 @@ def image_store(tmp_path: Path, store, made) -> Path:  # type: ignore[no-untyped
 
 @pytest.fixture
 def ortho(tmp_path: Path) -> Path:
-    """The default model with other weights at its end: flows of half the length."""
-    state = {k: v.clone() for k, v in load_model("nuclei").network.state_dict().items()}
+    """A model with other weights at its end: flows of half the length."""
+    state = {k: v.clone() for k, v in load_model("cyto").network.state_dict().items()}
     state["output.2.weight"][:2] *= 0.5
     torch.save(state, tmp_path / "ortho.pt")
     return tmp_path / "ortho.pt"
 
 
 def segmented(image: Path, output: Path, **options: Any) -> np.ndarray:
-    result = bigcell.segment(image, diameter=13, tile=32, cluster="serial", output=output, **options)
+    result = bigcell.segment(image, model="cyto", diameter=13, tile=32, cluster="serial", output=output, **options)
     assert result.path is not None
     return np.asarray(zarr.open_array(result.path / "0", mode="r")[...])
 
@@ -74,13 +74,13 @@ def test_a_second_network_sees_the_other_views(tmp_path: Path, image_store: Path
     assert not np.array_equal(one, two)
     (record,) = (tmp_path / "two.zarr").glob("**/record.json")
     plan = Plan.from_json(read_record(record).plan)
-    assert (plan.model, plan.model_ortho) == ("nuclei", str(ortho))
+    assert (plan.model, plan.model_ortho) == ("cyto", str(ortho))
     assert plan.model_ortho_sha256 == load_model(ortho).sha256 != plan.model_sha256
 
 
 def test_another_second_network_than_planned_is_refused(tmp_path: Path, image_store: Path, ortho: Path) -> None:
-    result = bigcell.segment(image_store, diameter=13, tile=32, cluster="serial", model_ortho=str(ortho))
-    state = load_model("nuclei").network.state_dict()
+    result = bigcell.segment(image_store, model="cyto", diameter=13, tile=32, cluster="serial", model_ortho=str(ortho))
+    state = load_model("cyto").network.state_dict()
     torch.save(state, ortho)
     loaded_model.cache_clear()  # as in a new process
     with pytest.raises(ModelError, match="put the planned weights back"):
@@ -88,7 +88,7 @@ def test_another_second_network_than_planned_is_refused(tmp_path: Path, image_st
 
 
 def test_networks_that_do_not_go_together_are_refused(tmp_path: Path, made) -> None:  # type: ignore[no-untyped-def]
-    state = {k: v.clone() for k, v in load_model("nuclei").network.state_dict().items()}
+    state = {k: v.clone() for k, v in load_model("cyto").network.state_dict().items()}
     state["diam_mean"] += 13
     torch.save(state, tmp_path / "ortho.pt")
     with pytest.raises(ModelError, match=r"diameter 30.0, model .nuclei. has 17.0"):
@@ -140,7 +140,7 @@ def test_wrong_options_say_what_is_wanted(made, option: dict[str, Any], says: st
 def test_a_model_with_a_tile_of_its_own_takes_no_other(made, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     from dataclasses import replace
 
-    model = replace(load_model("nuclei"), tile=64)
+    model = replace(load_model("cyto"), tile=64)
     monkeypatch.setattr("bigcell.networks.registry.load_model", lambda name: model)
     assert "nuclei" in BUNDLED
     plan = make_plan(Request(precision="float32"), ArrayVolume(made.image), None)

@@ -295,8 +295,9 @@ def test_percentiles_are_those_of_the_foreground(by: str, block: Zyx, dtype: str
 def test_the_network_runs_only_where_it_is_seen(long_image: Path, tmp_path: Path) -> None:
     mask = np.zeros((1, 2, 16), np.uint8)
     mask[:, :, :4] = 1
-    arguments: dict[str, Any] = {"diameter": 15, "tile": 32, "cluster": "serial"}
-    fixed = {**arguments, "lowhigh": (50.0, 900.0), "min_size": 15}  # what it is for flows without an image
+    arguments: dict[str, Any] = {"model": "cyto", "diameter": 15, "tile": 32, "cluster": "serial"}
+    as_for_flows = {"min_size": 15, "flow_threshold_3d": 0}
+    fixed = {**arguments, "lowhigh": (50.0, 900.0), **as_for_flows}
     seen = []
     for block in ((6, 32, 256), (4, 20, 30)):
         out = tmp_path / f"{block[0]}.zarr"
@@ -322,7 +323,8 @@ def test_smoothed_flows_reach_over_the_edge_of_the_foreground(long_image: Path, 
     mask = np.zeros((1, 2, 16), np.uint8)
     mask[:, :, 3:6] = 1
     smooth: dict[str, Any] = {
-        "diameter": 15, "tile": 32, "cluster": "serial", "lowhigh": (50.0, 900.0), "flow3D_smooth": (0.5, 2.0, 2.0),
+        "model": "cyto", "diameter": 15, "tile": 32, "cluster": "serial", "lowhigh": (50.0, 900.0),
+        "flow3D_smooth": (0.5, 2.0, 2.0), "min_size": 15, "flow_threshold_3d": 0,
     }  # fmt: skip
     kept = tmp_path / "kept.zarr"
     bigcell.segment(long_image, output=tmp_path / "all.zarr", keep_flows=kept, **smooth)
@@ -335,7 +337,9 @@ def test_smoothed_flows_reach_over_the_edge_of_the_foreground(long_image: Path, 
 def test_flows_that_are_kept_stay_background_outside(flat_image: Path, tmp_path: Path) -> None:
     mask = np.zeros((1, 3, 22), np.uint8)
     mask[:, :, :4] = 1
-    arguments: dict[str, Any] = {"diameter": 15, "tile": 32, "cluster": "serial", "foreground": mask}
+    arguments: dict[str, Any] = {
+        "model": "cyto", "diameter": 15, "tile": 32, "cluster": "serial", "foreground": mask,
+    }  # fmt: skip
     bigcell.segment(flat_image, output=tmp_path / "one.zarr", keep_flows=tmp_path / "kept.zarr", **arguments)
     again = bigcell.masks(tmp_path / "kept.zarr", output=tmp_path / "two.zarr", cellprob_threshold=-6, cluster="serial")
     strict = bigcell.segment(flat_image, output=tmp_path / "three.zarr", cellprob_threshold=-6, **arguments)

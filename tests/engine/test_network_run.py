@@ -38,7 +38,7 @@ def test_blocks_and_executors_give_the_same_labels(tmp_path: Path, image_store: 
     for i, (block, cluster) in enumerate(runs):
         seen.append(
             bigcell.segment(
-                image_store, diameter=diameter, tile=48, block=block, cluster=cluster,
+                image_store, model="cyto", diameter=diameter, tile=48, block=block, cluster=cluster,
                 workers=2, output=tmp_path / f"{i}.zarr",
             )
         )  # fmt: skip

@@ -61,7 +61,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(image: Path, out: Path, block: tuple[int, int, int], option: dict[str, Any]) -> bigcell.Result:
-    arguments = {"diameter": 13, "tile": 32, **option}
+    arguments = {"model": "cyto", "diameter": 13, "tile": 32, **option}
     return bigcell.segment(image, output=out, block=block, cluster="serial", **arguments)
 
 

@@ -94,7 +94,12 @@ def test_scraps_of_a_stack_are_a_tenth_of_a_ball_unless_a_size_is_given(
 
 @pytest.mark.parametrize(
     ("extent", "options", "threshold"),
-    [((8, 40, 40), {}, 0.5), ((8, 40, 40), {"flow_threshold_3d": 0}, 0), ((8, 40, 40), {"do_3D": False}, 0)],
+    [
+        ((8, 40, 40), {}, 0.4),
+        ((8, 40, 40), {"flow_threshold_3d": 0}, 0),
+        ((8, 40, 40), {"views": "sum"}, 0),
+        ((8, 40, 40), {"do_3D": False}, 0),
+    ],
 )
 def test_objects_of_a_stack_are_checked_against_the_flows_of_a_network(
     extent: tuple[int, int, int], options: dict[str, Any], threshold: float
