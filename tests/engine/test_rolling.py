@@ -152,7 +152,7 @@ def test_a_network_run_leaves_the_same_files(
     left = []
     for layers in (0, 1):
         slabs(layers)
-        words = {"diameter": 13, "tile": 32, "block": (6, 14, 24), "cluster": "serial", **option}
+        words = {"model": "cyto", "diameter": 13, "tile": 32, "block": (6, 14, 24), "cluster": "serial", **option}
         keep = tmp_path / f"flows{layers}.zarr"
         result = bigcell.segment(image, output=tmp_path / f"{layers}.zarr", keep_flows=keep, **words)
         assert result.path is not None
