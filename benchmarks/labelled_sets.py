@@ -11,6 +11,7 @@ import tifffile
 from skimage.io import imread
 from skimage.measure import regionprops
 
+from bigcell.core.sizes import typical_size
 from bigcell.synthetic import Kind, look_of, render
 
 CUBES = (1.0, 1.0, 1.0)
@@ -39,7 +40,7 @@ class Labelled:
         """Median over the cells of the diameter, in xy, of a disc with the area of the cell's largest section."""
         flat = self.labels.ndim == 2
         sizes = [p.area if flat else p.image.sum((1, 2)).max() for p in regionprops(self.labels)]
-        return float(2 * np.sqrt(np.median(sizes) / np.pi))
+        return typical_size(np.array(sizes), flat=True)
 
     @property
     def ball(self) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from bigcell.core.box import Box
 from bigcell.report.colours import blend, outlines, stretch
 
 SIDE = 320
@@ -55,11 +56,8 @@ def write_showcase(shown: Sequence[Shown], path: Path) -> Path:
 
 def panels(one: Shown) -> list[np.ndarray]:
     """The plane, with its true outlines, and with those found: RGB 0..1."""
-    shape = [min(n, MOST) for n in one.truth.shape]
-    start = [(n - m) // 2 for n, m in zip(one.truth.shape, shape, strict=True)]
-    cut = tuple(slice(a, a + m) for a, m in zip(start, shape, strict=True))
-    image = one.image[(slice(None), *cut)]
-    scale = SIDE / max(shape)
-    size = (max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale)))
-    base = blend(image, stretch([image]), size)
-    return [base, *(outlines(base, labels[cut], width=1) for labels in (one.truth, one.found))]
+    cut = Box.middle(one.truth.shape, (MOST, MOST))
+    image = one.image[(slice(None), *cut.slices)]
+    height, width = (max(1, round(n * SIDE / max(cut.shape))) for n in cut.shape)
+    base = blend(image, stretch([image]), (height, width))
+    return [base, *(outlines(base, labels[cut.slices], width=1) for labels in (one.truth, one.found))]

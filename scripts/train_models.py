@@ -140,9 +140,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="instead of those of the recipe")
     parser.add_argument("--prepare", action="store_true", help="make the data and stop")
     given = parser.parse_args()
-    file, steps = prepare(given.model, given.data, given.out), given.steps or STEPS[given.model]
+    file = prepare(given.model, given.data, given.out)
     if given.prepare:
-        print(f"bigcell train {file} --out {given.out / 'model'} --steps {steps}")
+        print(file)
         return
     torch.set_num_threads(1)
 
@@ -152,7 +152,7 @@ def main() -> None:
     bigcell.train(
         file,
         given.out / "model",
-        steps=steps,
+        steps=given.steps or STEPS[given.model],
         batch=BATCH,
         crop=CROP,
         augmentation={"rescale": RESCALE[given.model]},

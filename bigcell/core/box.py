@@ -33,6 +33,16 @@ class Box:
         """The box from the origin to `extent`."""
         return cls((0,) * len(extent), tuple(int(n) for n in extent))
 
+    @classmethod
+    def middle(cls, extent: Sequence[int], most: Sequence[int]) -> Box:
+        """The middle of the box from the origin to `extent`, at most `most` voxels along each axis.
+
+        >>> Box.middle((9, 4), (5, 5))
+        Box(start=(2, 0), stop=(7, 4))
+        """
+        start = tuple((n - min(n, m)) // 2 for n, m in zip(extent, most, strict=True))
+        return cls(start, tuple(s + min(n, m) for s, n, m in zip(start, extent, most, strict=True)))
+
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))

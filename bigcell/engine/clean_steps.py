@@ -26,10 +26,11 @@ def check(job: Job, item: tuple[int]) -> dict[str, Any]:
     sides = objects.high - objects.low
     small = np.prod(sides, axis=1) <= CLEAN_LIMIT
     stays = np.ones(len(objects), bool)
-    chosen = np.flatnonzero(small)
+    checked = small
     if not (job.plan.is_flat or job.plan.is_planar):
-        chosen = np.flatnonzero(small & is_whole(objects.low, objects.high, job.plan.extent))
-    if len(chosen):
+        checked = small & is_whole(objects.low, objects.high, job.plan.extent)
+    if checked.any():
+        chosen = np.flatnonzero(checked)
         stays[chosen] = _errors(job, objects.take(chosen)) <= job.plan.flow_threshold
     save_pieces(job, f"checked/{block}", objects.take(stays))
     return {"unfit": int(np.sum(~stays)), "unchecked": int(np.sum(~small))}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bigcell.core.box import Box
 from bigcell.core.volume import Array
 from bigcell.core.words import duration
 from bigcell.flows.runner import Runner
@@ -107,14 +108,12 @@ def _count(labels: Array) -> int:
 
 def _panels(image: Array, truth: Array, found: Array) -> Array:
     """Three pictures in a row: RGB 0..1. Of a large plane its middle."""
-    shape = [min(n, WINDOW) for n in truth.shape]
-    start = [(n - m) // 2 for n, m in zip(truth.shape, shape, strict=True)]
-    cut = tuple(slice(a, a + m) for a, m in zip(start, shape, strict=True))
-    image = image[(slice(None), *cut)]
+    shown = Box.middle(truth.shape, (WINDOW, WINDOW))
+    image = image[(slice(None), *shown.slices)]
     image = image[[bool(channel.any()) or not i for i, channel in enumerate(image)]]
-    scale = max(1, WINDOW // max(shape))
-    size = (shape[0] * scale, shape[1] * scale)
+    scale = max(1, WINDOW // max(shown.shape))
+    size = (shown.shape[0] * scale, shown.shape[1] * scale)
     base = blend(image, stretch([image]), size)
     gap = np.ones((size[0], GAP, 3), np.float32)
-    drawn = [outlines(base, labels[cut], width=1) for labels in (truth, found)]
+    drawn = [outlines(base, labels[shown.slices], width=1) for labels in (truth, found)]
     return np.concatenate([base, gap, drawn[0], gap, drawn[1]], axis=1)

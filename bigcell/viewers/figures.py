@@ -14,7 +14,7 @@ from bigcell.core.volume import Array
 from bigcell.io.ngff import ImageInfo
 from bigcell.io.open import ZarrVolume, open_image
 from bigcell.viewers.panels import draw_planes, orthogonal
-from bigcell.viewers.shown import find_shown, middle
+from bigcell.viewers.shown import find_shown
 
 MOST = 1024
 """Voxels along each axis that a picture shows; of an image that is larger at every level, the middle."""
@@ -77,7 +77,7 @@ def store_figure(
     main = shown.image or info
     level = next((k for k in range(len(main.levels)) if max(main.extent(k)) <= MOST), len(main.levels) - 1)
     volume, below = open_image(main.source, level=level), open_image(info.source, level=_like(info, main, level))
-    region = middle(volume.extent, (MOST, MOST, MOST))
+    region = Box.middle(volume.extent, (MOST, MOST, MOST))
     at = [(a + b) // 2 for a, b in zip(region.start, region.stop, strict=True)]
     boxes = [_cut(region, axis, p) for axis, p in enumerate(at)]
     values = [volume.read(box) if shown.image else np.zeros((1, *box.shape), np.uint8) for box in boxes]

@@ -122,7 +122,7 @@ def contrast(info: ImageInfo) -> tuple[tuple[float, float], ...]:
     if all(w is not None for w in given):
         return tuple(w for w in given if w is not None)
     volume = open_image(info.source, level=len(info.levels) - 1)
-    values = volume.read(middle(volume.extent, SAMPLE))
+    values = volume.read(Box.middle(volume.extent, SAMPLE))
     return tuple(w or window(v) for w, v in zip(given, values, strict=True))
 
 
@@ -130,12 +130,6 @@ def _is_choice(limits: tuple[float, float], info: ImageInfo) -> bool:
     dtype = info.levels[0].dtype
     widest = np.iinfo(dtype).max if dtype.kind in "ui" else float("inf")
     return limits[0] < limits[1] and not (limits[0] <= 0 and limits[1] >= widest)
-
-
-def middle(extent: tuple[int, int, int], most: tuple[int, int, int]) -> Box:
-    """The middle of a volume, at most `most` voxels along each axis."""
-    start = tuple((n - min(n, m)) // 2 for n, m in zip(extent, most, strict=True))
-    return Box(start, tuple(s + min(n, m) for s, n, m in zip(start, extent, most, strict=True)))
 
 
 def find_in(labels: ImageInfo, id: int) -> Found:
