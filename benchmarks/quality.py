@@ -22,7 +22,7 @@ import bigcell
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.io.images import write_image
-from bigcell.metrics.matching import Matching, compare
+from bigcell.metrics.matching import Matching, compare, pooled
 
 HEAD = "| set | model | images | cells | found | precision | recall | F1 | AP | mean IoU |\n" + "|---" * 10 + "|"
 
@@ -63,16 +63,10 @@ def tried(image: Labelled, model: str, out: Path, min_share: float | None) -> Ou
 def row(images: LabelledSet, model: str, outcomes: Sequence[Outcome]) -> str:
     """The line of a set in the table."""
     each = [outcome.matching for outcome in outcomes]
-    matched, truths, found = (sum(getattr(m, name) for m in each) for name in ("matched", "n_truth", "n_found"))
-    scores = (
-        matched / max(found, 1),
-        matched / max(truths, 1),
-        2 * matched / max(found + truths, 1),
-        float(np.mean([m.average_precision for m in each])),
-        sum(m.mean_iou * m.matched for m in each) / max(matched, 1),
-    )
-    told = " | ".join(f"{score:.3f}" for score in scores)
-    return f"| {images.name} | {model} | {len(each)} | {truths} | {found} | {told} |"
+    both = pooled(each)
+    ap = float(np.mean([m.average_precision for m in each]))
+    told = " | ".join(f"{score:.3f}" for score in (both.precision, both.recall, both.f1, ap, both.mean_iou))
+    return f"| {images.name} | {model} | {len(each)} | {both.n_truth} | {both.n_found} | {told} |"
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 import bigcell
 from bigcell.core.errors import SettingsError
 from bigcell.core.volume import ArrayVolume
-from bigcell.metrics.matching import Matching, compare
+from bigcell.metrics.matching import Matching, compare, pooled
 from bigcell.synthetic import KINDS, Look, Spindles, SyntheticVolume, Tissue, look_of, sample_volume, tissue_of
 
 DIAMETER = 17.0
@@ -109,10 +109,8 @@ def curve(name: str, planes: bool, options: argparse.Namespace) -> Iterator[Poin
     plain = Trial(look_of(options.kind), tissue_of(options.kind), planes)
     for value in values:
         each = [tried(change(plain, value), options.model, 100 + s) for s in range(options.seeds)]
-        cells, found = sum(m.n_truth for m in each), sum(m.n_found for m in each)
-        matched = sum(m.matched for m in each)
-        scores = (matched / max(found, 1), matched / max(cells, 1), 2 * matched / max(cells + found, 1))
-        yield Point(name, "2-D" if planes else "3-D", value, cells, found, *scores)
+        both, dimensions = pooled(each), "2-D" if planes else "3-D"
+        yield Point(name, dimensions, value, both.n_truth, both.n_found, both.precision, both.recall, both.f1)
 
 
 def write_csv(points: list[Point], path: Path) -> None:

@@ -5,6 +5,7 @@ Made from overlaps, which are sparse and add up over blocks, so that a volume is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +16,7 @@ from bigcell.metrics.assignment import assign
 from bigcell.metrics.overlaps import Overlaps, overlaps
 from bigcell.metrics.pairs import CellPairs
 
-__all__ = ["Agreement", "Matching", "Overlaps", "agreement", "compare", "match", "matched_pairs", "overlaps"]
+__all__ = ["Agreement", "Matching", "Overlaps", "agreement", "compare", "match", "matched_pairs", "overlaps", "pooled"]
 
 
 @dataclass(frozen=True)
@@ -110,3 +111,18 @@ def agreement(pairs: CellPairs, threshold: float, taken: Array) -> Agreement:
     """The counts of a matching that takes the pairs at the places `taken`."""
     mean = float(pairs.iou[taken].mean()) if len(taken) else 0.0
     return Agreement(threshold, len(pairs.truth), len(pairs.found), len(taken), mean)
+
+
+def pooled(each: Sequence[Agreement]) -> Agreement:
+    """The cells of several images counted together; all of the same threshold.
+
+    >>> pooled([Agreement(0.5, 4, 2, 2, 0.9), Agreement(0.5, 6, 8, 6, 0.7)]).f1
+    0.8
+    """
+    thresholds = sorted({one.threshold for one in each})
+    if len(thresholds) != 1:
+        raise InputError(f"matchings at the IoUs {thresholds} were given; wanted at least one, all at the same IoU")
+    matched = sum(one.matched for one in each)
+    summed = sum(one.mean_iou * one.matched for one in each)
+    n_truth, n_found = sum(one.n_truth for one in each), sum(one.n_found for one in each)
+    return Agreement(thresholds[0], n_truth, n_found, matched, summed / matched if matched else 0.0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
-from bigcell.metrics.matching import compare, match
+from bigcell.metrics.matching import compare, match, pooled
 from bigcell.metrics.overlaps import Overlaps, merged, overlaps
 
 RandomPair = Callable[..., tuple[Array, Array]]
@@ -109,3 +109,21 @@ def test_wrong_arrays_are_refused() -> None:
         overlaps(np.full((2, 2), -1), np.zeros((2, 2), int))
     with pytest.raises(InputError, match="threshold"):
         compare(np.zeros((2, 2), int), np.zeros((2, 2), int), threshold=0)
+
+
+def test_images_pooled_count_as_one_image_of_all_their_cells(random_pair: RandomPair) -> None:
+    pairs = [random_pair(seed) for seed in range(3)]
+    shifted = [[np.where(labels > 0, labels + 1000 * k, 0) for labels in pair] for k, pair in enumerate(pairs)]
+    whole = compare(*(np.concatenate(labels) for labels in zip(*shifted, strict=True)))
+    got = pooled([compare(*pair) for pair in pairs])
+    assert (got.n_truth, got.n_found, got.matched) == (whole.n_truth, whole.n_found, whole.matched)
+    assert got.mean_iou == pytest.approx(whole.mean_iou)
+    assert 0 < got.matched < got.n_truth
+
+
+def test_what_cannot_be_pooled_is_refused(random_pair: RandomPair) -> None:
+    truth, found = random_pair(0)
+    with pytest.raises(InputError, match="at least one"):
+        pooled([])
+    with pytest.raises(InputError, match=r"0\.5, 0\.7"):
+        pooled([compare(truth, found, threshold=t) for t in (0.5, 0.7)])
