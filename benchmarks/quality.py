@@ -21,6 +21,7 @@ from showcase import Shown, write_showcase
 import bigcell
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
+from bigcell.core.errors import InputError
 from bigcell.io.images import write_image
 from bigcell.metrics.matching import Matching, compare, pooled
 
@@ -78,8 +79,11 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, help="a folder for the pictures; OUT, if not given")
     parser.add_argument("--min-share", type=float, help="min_size in 3-D, as a share of a ball's volume (0: 15 voxels)")
     options = parser.parse_args()
+    sets = [s for folder in options.folders for s in labelled_sets(folder) if options.only in s.name]
+    if not sets:
+        raise InputError(f"no labelled images in {', '.join(map(str, options.folders))}; see labelled_sets.py")
     print(HEAD)
-    for images in (s for folder in options.folders for s in labelled_sets(folder) if options.only in s.name):
+    for images in sets:
         model, name = options.model or images.model, images.name.replace("/", "-")
         out = options.out / name
         out.mkdir(parents=True, exist_ok=True)
