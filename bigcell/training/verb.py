@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from bigcell.core.errors import SettingsError
+from bigcell.core.errors import BigcellError, SettingsError
 from bigcell.core.settings import from_dict
 from bigcell.io.location import absolute
 from bigcell.training.card import short_name
@@ -24,7 +24,7 @@ from bigcell.training.run import Data, carry_out, claim
 from bigcell.training.settings import TrainingSettings
 from bigcell.training.source import Source
 from bigcell.training.split import SplitSettings
-from bigcell.training.state import load_state, save_tensors
+from bigcell.training.state import CHECKPOINT, load_state, save_tensors
 from bigcell.training.threads import kept_threads
 
 START = "start.safetensors"
@@ -170,7 +170,21 @@ def _with_corrections(
         licence=licence or before.licence,
     )
     told = f"bigcell train --resume {shlex.quote(str(folder))} --add {shlex.quote(add)} --out {shlex.quote(str(place))}"
-    return _train(order, place, settings, listener, {"command": told, "continued": str(folder)})
+    with _given_back(place):
+        return _train(order, place, settings, listener, {"command": told, "continued": str(folder)})
+
+
+@contextmanager
+def _given_back(place: Path) -> Iterator[None]:
+    """What is refused before its first checkpoint leaves no folder behind."""
+    try:
+        yield
+    except BigcellError:
+        if not (place / CHECKPOINT).exists():
+            (place / START).unlink(missing_ok=True)
+            with suppress(OSError):  # something else is in it
+                place.rmdir()
+        raise
 
 
 def _next(folder: Path) -> Path:

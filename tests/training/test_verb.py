@@ -110,6 +110,16 @@ def test_corrections_give_their_share_in_a_training_of_its_own(cells: Path, tmp_
     assert third.model.parent == tmp_path / "third"
 
 
+def test_corrections_that_are_refused_leave_no_folder(cells: Path, tmp_path: Path) -> None:
+    bigcell.train(cells, tmp_path / "mine", **QUICK)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty"):
+        bigcell.train(resume=tmp_path / "mine", add=tmp_path / "empty")
+    with pytest.raises(SettingsError, match="share"):
+        bigcell.train(resume=tmp_path / "mine", add=cells, share=2.0)
+    assert sorted(os.listdir(tmp_path)) == ["empty", "mine"]
+
+
 def test_what_does_not_go_together_is_refused(cells: Path, tmp_path: Path) -> None:
     for options in (
         {}, {"data": cells}, {"out": tmp_path / "x"}, {"data": cells, "out": tmp_path / "x", "add": cells},
