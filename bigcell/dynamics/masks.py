@@ -31,9 +31,13 @@ class MaskSettings:
     sizes: SizeSettings = field(default_factory=SizeSettings)
     clean: CleanSettings = field(default_factory=CleanSettings)
 
+    def is_solid(self, planes: int) -> bool:
+        """Whether objects are those of a stack of so many planes, and not of its planes."""
+        return planes > 1 and not self.dynamics.planar
+
     def threshold(self, planes: int) -> float:
         """The flow error above which objects are dropped, in a stack of so many planes; 0 for no check."""
-        return self.clean.flow_threshold if planes == 1 or self.dynamics.planar else self.clean.flow_threshold_3d
+        return self.clean.flow_threshold_3d if self.is_solid(planes) else self.clean.flow_threshold
 
 
 def masks_from_flows(
@@ -116,7 +120,7 @@ def clean_labels(labels: Array, flow: Array | None, settings: MaskSettings) -> A
     threshold = settings.threshold(len(labels))
     if threshold and flow is not None:
         chosen = keep & (_area(table, 0) <= CLEAN_LIMIT)
-        if len(labels) > 1 and not settings.dynamics.planar:
+        if settings.is_solid(len(labels)):
             chosen &= is_whole(table[:, :3], table[:, 3:6], labels.shape)
         errors = flow_errors(labels, flow, table * chosen[:, None])
         keep[1:] &= ~(errors > threshold)

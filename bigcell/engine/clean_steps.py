@@ -26,9 +26,7 @@ def check(job: Job, item: tuple[int]) -> dict[str, Any]:
     sides = objects.high - objects.low
     small = np.prod(sides, axis=1) <= CLEAN_LIMIT
     stays = np.ones(len(objects), bool)
-    checked = small
-    if not (job.plan.is_flat or job.plan.is_planar):
-        checked = small & is_whole(objects.low, objects.high, job.plan.extent)
+    checked = small & is_whole(objects.low, objects.high, job.plan.extent) if job.plan.is_solid else small
     if checked.any():
         chosen = np.flatnonzero(checked)
         stays[chosen] = _errors(job, objects.take(chosen)) <= job.plan.flow_threshold

@@ -152,7 +152,7 @@ def _bright(plan: Plan, image: Volume | None, threshold: float) -> Found:
             "is nothing to segment: give another --foreground, or none"
         )
     across = s.diameter or DIAMETER
-    margin = (0 if plan.is_flat or plan.is_planar else across / s.anisotropy, across, across)
+    margin = (across / s.anisotropy if plan.is_solid else 0, across, across)
     z, y, x = (ceil(m / n) for m, n in zip(margin, found.side, strict=True))
     return replace(found, cells=grown(found.cells, (z, y, x))), {"threshold": threshold, "level": at}
 

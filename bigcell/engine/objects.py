@@ -6,6 +6,7 @@ import numpy as np
 
 from bigcell.core.axes import ZYX
 from bigcell.core.volume import Array
+from bigcell.stitch.clean import at_faces
 from bigcell.stitch.pieces import Pieces
 
 
@@ -18,10 +19,8 @@ def table_columns(first: int, rows: Pieces, extent: tuple[int, ...]) -> dict[str
         "id": np.arange(first, first + len(rows), dtype=np.uint64),
         "voxels": rows.voxels.astype(np.uint64),
     }
-    touches = np.zeros(len(rows), bool)
     for i, axis in enumerate(ZYX):
         columns[f"{axis}_min"], columns[f"{axis}_max"] = rows.low[:, i], rows.high[:, i]
         columns[axis] = rows.total[:, i] / np.maximum(rows.voxels, 1)
-        if extent[i] > 1:
-            touches |= (rows.low[:, i] == 0) | (rows.high[:, i] == extent[i])
-    return {**columns, "touches_border": touches}
+    long = np.array(extent) > 1
+    return {**columns, "touches_border": np.asarray(at_faces(rows.low, rows.high, extent)[:, long].any(axis=1))}

@@ -98,6 +98,11 @@ class Plan:
         return self.settings.dynamics.planar and not self.is_flat
 
     @property
+    def is_solid(self) -> bool:
+        """Whether objects are those of a stack, and not of its planes."""
+        return not (self.is_flat or self.is_planar)
+
+    @property
     def links(self) -> bool:
         """Whether the objects of planes are linked to objects of the stack."""
         return self.is_planar and self.settings.stitch_threshold > 0
@@ -106,7 +111,7 @@ class Plan:
     def flow_threshold(self) -> float:
         """Objects with a larger flow error are dropped; 0 for no check."""
         clean = self.settings.clean
-        return clean.flow_threshold if self.is_flat or self.is_planar else clean.flow_threshold_3d
+        return clean.flow_threshold_3d if self.is_solid else clean.flow_threshold
 
     @property
     def sound(self) -> str:

@@ -142,7 +142,7 @@ def _with_model(plan: Plan, request: Request, image: Volume) -> Plan:
     precision, notes = settle_precision(request.precision, model, tiles.size)
     flows = replace(flows, precision=precision)
     settings = replace(plan.settings, diameter=diameter, dynamics=dynamics, tiles=tiles, flows=flows)
-    if not plan.is_flat and not dynamics.planar:
+    if plan.is_solid:
         settings = replace(settings, sizes=_sizes(request, scrap_size(diameter, plan.settings.anisotropy)))
         if request.flow_threshold_3d is None and flows.views == "average":  # a sum is longer than what it is held to
             settings = replace(settings, clean=replace(settings.clean, flow_threshold_3d=FLOW_THRESHOLD_3D))

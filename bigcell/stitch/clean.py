@@ -47,7 +47,12 @@ def is_whole(low: Array, high: Array, extent: Sequence[int]) -> Array:
     >>> is_whole(np.array([[1, 1, 1], [0, 1, 1]]), np.array([[4, 4, 4], [4, 4, 4]]), (9, 9, 9))
     array([ True, False])
     """
-    return np.asarray((low > 0).all(1) & (high < np.array(extent)).all(1))
+    return np.logical_not(at_faces(low, high, extent).any(axis=1))
+
+
+def at_faces(low: Array, high: Array, extent: Sequence[int]) -> Array:
+    """Along which axes (n, 3) objects from `low` to `high` (n, 3) reach a face of a volume of `extent`."""
+    return np.asarray((low <= 0) | (high >= np.array(extent)))
 
 
 def claims(labels: Array, name: int, holes: Array) -> Array:
