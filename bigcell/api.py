@@ -18,29 +18,22 @@ from bigcell.engine.claims import Share, refuse_beside_workers
 from bigcell.engine.evaluate import EvaluateSettings, Evaluation, compare_volumes, useful_workers
 from bigcell.engine.evaluate_inputs import Source as LabelSource
 from bigcell.engine.evaluate_inputs import open_compared, open_labels
-from bigcell.engine.events import Listener, Notice, ignore
+from bigcell.engine.events import Listener, ignore
 from bigcell.engine.find_foreground import with_foreground
 from bigcell.engine.inputs import Inputs, check_unchanged, planned_foreground, prepare, reopen
 from bigcell.engine.kept import read_kept
-from bigcell.engine.look import find_run, refuse_beside_driver
+from bigcell.engine.look import find_run
 from bigcell.engine.memory import segment_in_memory
 from bigcell.engine.options import MaskOptions, Options, Source
-from bigcell.engine.output import (
-    PLAN_FILE,
-    Outcome,
-    execute,
-    finished,
-    only_unfinished,
-    read_record,
-    work_folder,
-)
+from bigcell.engine.output import Outcome, ended, execute, read_record
 from bigcell.engine.plan import Plan
 from bigcell.engine.request import Request, make_plan
 from bigcell.engine.resources import check_room, usable_workers
 from bigcell.engine.run import Result
 from bigcell.engine.scratch_cost import stage_bytes
+from bigcell.engine.work_folder import PLAN_FILE, is_unfinished, only_unfinished, work_folder
 from bigcell.io.convert import convert
-from bigcell.io.folders import check_place
+from bigcell.io.flows import check_flows_place
 from bigcell.io.location import absolute, without_credentials
 from bigcell.io.open import open_image
 from bigcell.io.targets import check_target
@@ -119,8 +112,9 @@ def segment(
         check_queue(cluster, planned.budget.worker, network=bool(planned.model))
     kept = absolute(keep_flows) if keep_flows is not None else ""
     outcome = Outcome(planned, target, inputs.reopen, asdict(request), kept, str(work or ""), report, foreground)
-    outcome.save()
-    return _run(outcome, inputs, count, cluster, listener, watched)
+    with outcome.leased():
+        outcome.save()
+        return _run(outcome, inputs, count, cluster, listener, watched)
 
 
 def save_plan(
@@ -153,7 +147,8 @@ def save_plan(
     check_room(planned, work_folder(store, labels, work))
     kept = absolute(keep_flows) if keep_flows is not None else ""
     outcome = Outcome(planned, target, inputs.reopen, asdict(request), kept, str(work or ""), report, foreground)
-    outcome.save()
+    with outcome.leased():
+        outcome.save()
     return outcome.work / PLAN_FILE
 
 
@@ -175,14 +170,12 @@ def worker(
     share = Share(index, of)
     store, name, work = find_run(plan, labels, work)
     folder = work_folder(store, name, work)
-    done = _finished(folder, store, name)
-    if done is not None:
-        listener(Notice("this run is finished already: there is nothing to do"))
-        return done
+    if not is_unfinished(folder):
+        return ended(folder, store, name, listener)
     outcome = Outcome.load(folder, str(work or ""))
-    refuse_beside_driver(folder)
-    inputs, count = _taken_up(outcome, workers)
-    return work_in_array(outcome, inputs.image, inputs.given, share, count, listener)
+    with outcome.leased(shared=True):
+        inputs, count = _taken_up(outcome, workers)
+        return work_in_array(outcome, inputs.image, inputs.given, share, count, listener)
 
 
 def masks(
@@ -237,13 +230,15 @@ def resume(
     watched = check_watched(cluster, performance_report)
     name = labels or only_unfinished(output, work)
     folder = work_folder(output, name, work)
-    done = _finished(folder, output, name)
-    if done is not None:
-        return done
+    if not is_unfinished(folder):
+        return ended(folder, output, name, listener)
     outcome = Outcome.load(folder, str(work or ""))
-    refuse_beside_workers(folder, "it cannot be resumed")
-    inputs, count = _taken_up(outcome, workers)
-    return _run(outcome, inputs, count, cluster, listener, watched)
+    with outcome.leased():
+        if not is_unfinished(folder):  # another driver ended it meanwhile
+            return ended(folder, output, name, listener)
+        refuse_beside_workers(folder, "it cannot be resumed")
+        inputs, count = _taken_up(outcome, workers)
+        return _run(outcome, inputs, count, cluster, listener, watched)
 
 
 def rerun(
@@ -271,8 +266,9 @@ def rerun(
     store, name = output or old.command["store"], labels or old.command["labels"]
     target = check_target(store, name, image=inputs.home, overwrite=overwrite)
     outcome = Outcome(planned, target, inputs.reopen, work_place=str(work or ""), foreground=foreground)
-    outcome.save()
-    result = _run(outcome, inputs, usable_workers(planned, workers), cluster, listener)
+    with outcome.leased():
+        outcome.save()
+        result = _run(outcome, inputs, usable_workers(planned, workers), cluster, listener)
     if result.counts["labels_sha256"] != old.result["labels_sha256"]:
         raise PlanError(
             f"the labels at {result.path} differ from those of the record ({result.objects} objects, then "
@@ -329,14 +325,10 @@ def _planned(
     return replace(first, budget=estimate(first, workers=count)), count, foreground
 
 
-def _finished(folder: Path, store: str | Path, name: str) -> Result | None:
-    """The result of the run that worked in `folder`, if it has ended."""
-    return None if (folder / PLAN_FILE).exists() else finished(store, name)
-
-
 def _taken_up(outcome: Outcome, workers: int | None) -> tuple[Inputs, int]:
     """The inputs of an unfinished run, which are still those that were planned, and how many workers."""
     inputs = reopen(outcome.inputs)
+    outcome.check_loaded(inputs.home)
     check_unchanged(outcome.plan, inputs)
     return inputs, usable_workers(outcome.plan, workers)
 
@@ -346,7 +338,7 @@ def _check_keeping(inputs: Inputs, output: str | Path | None, place: str | Path,
         raise SettingsError("the flows are given, so there is nothing new to keep; leave out keep_flows")
     if output is None and inputs.home is None:
         raise SettingsError("an array is segmented in memory, where no flows are kept; give output= as well")
-    check_place(place, "flows", overwrite=overwrite)
+    check_flows_place(place, overwrite=overwrite)
 
 
 def _store(inputs: Inputs, output: str | Path | None) -> str | Path:

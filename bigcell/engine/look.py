@@ -6,11 +6,19 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from bigcell.core.errors import InputError, OutputError, PlanError
+from bigcell.core.errors import InputError, OutputError
 from bigcell.core.settings import from_dict
 from bigcell.engine.claims import Member, members
-from bigcell.engine.output import PLAN_FILE, Outcome, finished, only_unfinished, work_folder
-from bigcell.engine.status import STATUS_FILE, Status, is_alive, this_process
+from bigcell.engine.output import Outcome, finished
+from bigcell.engine.status import STATUS_FILE, Status, is_alive
+from bigcell.engine.work_folder import (
+    PLAN_FILE,
+    is_ended,
+    is_unfinished,
+    only_unfinished,
+    was_cut_off_at_start,
+    work_folder,
+)
 from bigcell.io.location import is_url
 
 
@@ -21,8 +29,13 @@ def read_status(output: str | Path, labels: str | None = None, work: str | Path 
     """
     name = labels or only_unfinished(output, work)
     folder = work_folder(output, name, work)
-    if (folder / PLAN_FILE).exists():
+    if is_unfinished(folder):
         return _unfinished(folder, name)
+    if was_cut_off_at_start(folder):
+        raise OutputError(
+            f"a run for labels {name!r} in {output} was cut off before its plan was saved, or is just starting: start "
+            "it again with `bigcell segment` if it does not go on"
+        )
     try:
         result = finished(output, name)
     except InputError as error:
@@ -32,8 +45,16 @@ def read_status(output: str | Path, labels: str | None = None, work: str | Path 
     seconds = {stage: float(about.get("seconds", 0.0)) for stage, about in result.stages.items()}
     tasks = sum(int(about.get("tasks", 0)) for about in result.stages.values())
     peak = max((int(about.get("peak_bytes", 0)) for about in result.stages.values()), default=0)
+    left = (f"its work folder {folder} is still there: `bigcell resume` removes it",) if is_ended(folder) else ()
     return Status(
-        state="finished", labels=name, done=tasks, total=tasks, peak_bytes=peak, stages=seconds, objects=result.objects
+        state="finished",
+        labels=name,
+        done=tasks,
+        total=tasks,
+        notices=left,
+        peak_bytes=peak,
+        stages=seconds,
+        objects=result.objects,
     )
 
 
@@ -48,26 +69,10 @@ def find_run(
         if not is_url(place) and folder.parent.suffix == ".bigcell" and store.exists():  # finished, or given up
             return store, folder.name, work
         return place, labels or only_unfinished(place, work), work
-    target = Outcome.load(folder).target
-    for home in (None, folder.parent.parent):
-        if work_folder(target.store, target.name, home).resolve() == folder.resolve():
-            return target.store, target.name, home
-    raise OutputError(f"the plan at {folder} is for labels in {target.store}, whose runs work elsewhere: move it back")
-
-
-def refuse_beside_driver(work: Path) -> None:
-    """PlanError if a driver that shares its run with nobody is at work in the folder `work`, as far as can be known."""
-    try:
-        driver = from_dict(Status, json.loads((work / STATUS_FILE).read_text())).driver
-    except (OSError, ValueError, TypeError):
-        return
-    here = driver.get("machine") == this_process()["machine"]
-    ours = driver in [m.process for m in members(work)]
-    if here and is_alive(driver) and not ours and driver != this_process():
-        raise PlanError(
-            f"process {driver.get('pid')} on this machine drives this run alone: wait for it, or end it; workers then "
-            "go on with what it has done"
-        )
+    beside = Outcome.load(folder, None)
+    home = None if beside.is_at(folder) else folder.parent.parent
+    target = Outcome.load(folder, str(home or "")).target
+    return target.store, target.name, home
 
 
 def _unfinished(work: Path, name: str) -> Status:

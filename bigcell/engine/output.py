@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
+import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,16 +27,31 @@ from bigcell.engine.plan import Plan
 from bigcell.engine.reporting import REPORT_FILE, Sources, Subject, gather, write_report
 from bigcell.engine.run import Result, Run, segment_volume, write_table
 from bigcell.engine.settings import output_chunks
-from bigcell.engine.status import StatusFile
+from bigcell.engine.status import StatusFile, is_known_dead, this_process
 from bigcell.engine.turns import ALONE, Turns
-from bigcell.io.flows import FlowStore, create_flows, publish_flows
+from bigcell.engine.work_folder import (
+    PLAN_FILE,
+    begin_tidying,
+    is_unfinished,
+    places_of,
+    start_over,
+    started,
+    tidy,
+    was_cut_off_at_start,
+    work_folder,
+)
+from bigcell.io.flows import FlowStore, are_flows_of, check_flows_place, create_flows, publish_flows
+from bigcell.io.folders import remove_tree, unmark
+from bigcell.io.leases import SILENCE, lease_is_there, leased
 from bigcell.io.location import absolute, group_is_there, is_url, joined, read_bytes
+from bigcell.io.locks import HeldError
 from bigcell.io.open import ZarrVolume
-from bigcell.io.publish import publish
+from bigcell.io.publish import finish, has_name, publish
 from bigcell.io.scratch import DiskScratch
 from bigcell.io.tables import ObjectTable
-from bigcell.io.targets import LabelTarget
-from bigcell.io.write import LabelForm, LabelStore, create_labels, reopen_labels
+from bigcell.io.targets import LabelTarget, check_again, check_name, final_path
+from bigcell.io.whole import whole_file
+from bigcell.io.write import LabelForm, LabelStore, create_labels, discard_labels, reopen_labels
 from bigcell.preprocess.foreground import Foreground
 from bigcell.provenance.fingerprint import difference
 from bigcell.provenance.record import RunRecord, host, versions
@@ -43,29 +59,7 @@ from bigcell.stitch.number import smallest_dtype
 
 MADE = "made"
 """The log of the scratch that lists the stores that are there to be written."""
-PLAN_FILE, RECORD_FILE, TABLE_FILE = "plan.json", "record.json", "objects.parquet"
-
-
-def work_folder(store: str | Path, name: str, work: str | Path | None = None) -> Path:
-    """Where a run for labels `name` in `store` keeps what it has done so far: beside the store, never in it.
-
-    Of a store in an object store, in the current folder. `work` is a folder to keep it in instead, in either case.
-    """
-    if work is None and not is_url(store):
-        store = Path(store)
-        return store.with_name(f"{store.name}.bigcell") / name
-    where = absolute(store)  # another store of that name must not share the folder
-    own = f"{where.rpartition('/')[2]}-{hashlib.sha256(where.encode()).hexdigest()[:8]}.bigcell"
-    return Path(work or ".").expanduser().resolve() / own / name
-
-
-def only_unfinished(store: str | Path, work: str | Path | None = None) -> str:
-    """The name of the only run under way for `store`; "cells" if there is none."""
-    parent = work_folder(store, "any", work).parent
-    names = sorted(p.parent.name for p in parent.glob(f"*/{PLAN_FILE}"))
-    if len(names) > 1:
-        raise OutputError(f"several runs are unfinished for {store}: choose one of {', '.join(names)} with --labels")
-    return names[0] if names else "cells"
+RECORD_FILE, TABLE_FILE = "record.json", "objects.parquet"
 
 
 @dataclass(frozen=True)
@@ -74,7 +68,7 @@ class Outcome:
 
     `request` is what was asked for, `kept` the path where flows are to be kept ("" for nowhere), `work_place` the
     folder to work in ("" for the usual one), `report` whether a page about the run is put beside the labels,
-    `foreground` that of the plan, if it has one, until it is saved.
+    `foreground` that of the plan, if it has one, until it is saved, `run` a word that no other run has.
     """
 
     plan: Plan
@@ -85,6 +79,7 @@ class Outcome:
     work_place: str = ""
     report: bool = True
     foreground: Foreground | None = field(default=None, repr=False)
+    run: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def work(self) -> Path:
@@ -98,18 +93,43 @@ class Outcome:
     @property
     def is_planned(self) -> bool:
         """Whether there is an unfinished run in the work folder."""
-        return (self.work / PLAN_FILE).exists()
+        return is_unfinished(self.work)
+
+    def is_at(self, folder: Path) -> bool:
+        """Whether `folder` is where this run works."""
+        return self.work.resolve() == folder.resolve()
+
+    @contextmanager
+    def leased(self, *, shared: bool = False) -> Iterator[None]:
+        """Be the one that makes these labels, and the flows that are kept; or with `shared` one worker of an array.
+
+        OutputError where another driver, on whatever machine, makes labels of that name now.
+        """
+        with held_places(self._places(), self.target.home, {"run": self.run}, shared=shared):
+            yield
+
+    def end(self) -> None:
+        """Put down that the labels stand and are known: what is left is to be removed."""
+        begin_tidying(self.work, self._places())
+
+    def _places(self) -> list[str]:
+        """What must not be made by two drivers at the same time."""
+        work = [str(self.work)] if self.target.is_remote else []  # tells at once that a holder is dead
+        return [*work, self.target.home, *([self.kept] if self.kept else [])]
 
     def save(self) -> None:
         """Make the work folder, with the plan in it. Refuses one that holds another unfinished run."""
         refuse_beside_workers(self.work, "it cannot be started over")
         if self.is_planned and not self.target.overwrite:
             raise OutputError(
-                f"an unfinished run is at {self.work}: continue it with `bigcell resume {self.target.store}"
+                f"an unfinished run is at {self.work}: continue it with `bigcell resume {self.target.store}`"
                 f"{f' --work {self.work_place}' if self.work_place else ''}`, "
                 "or start over with --overwrite"
             )
-        _remove(self.work)  # also what a run that was killed while it tidied up has left
+        self._check_still_free()
+        start_over(self.work)
+        for final in self._finals():  # a mark that is there is of an earlier run
+            unmark(final)
         if self.foreground is not None:  # before the plan: where there is one, there is all that it needs
             self.scratch.save(ENTRY, self.foreground.arrays())
         values = {
@@ -119,23 +139,88 @@ class Outcome:
             "request": self.request,
             "kept": self.kept,
             "report": self.report,
+            "run": self.run,
         }
         DiskScratch(self.work).write_note(PLAN_FILE.removesuffix(".json"), values)
+        started(self.work)
+
+    def check_loaded(self, home: ZarrVolume | None) -> None:
+        """All that was checked when the run was planned, again, of a plan that was read from a file: OutputError."""
+        if not has_name(self.target):
+            check_again(self.target, home)
+        if self.kept and not are_flows_of(self.kept, self.about_flows()):
+            check_flows_place(self.kept, overwrite=self.target.overwrite)
 
     @classmethod
-    def load(cls, work: Path, work_place: str = "") -> Outcome:
-        """The unfinished run in `work`."""
+    def load(cls, work: Path, work_place: str | None = "") -> Outcome:
+        """The unfinished run in `work`, which lies where runs for its labels work with `--work work_place`.
+
+        With None it may lie anywhere. OutputError for a plan that cannot be read or lies elsewhere.
+        """
         try:
             values = json.loads((work / PLAN_FILE).read_text())
             target = LabelTarget(**values["target"])
             planned, kept, report = Plan.from_json(values["plan"]), values["kept"], bool(values.get("report", True))
-            return cls(planned, target, values["inputs"], values["request"], kept, work_place, report)
+            run = str(values.get("run", planned.id))
+            found = cls(planned, target, values["inputs"], values["request"], kept, work_place or "", report, run=run)
         except FileNotFoundError as error:
             raise OutputError(
                 f"there is no unfinished run at {work}; start one with `bigcell segment`, or say by --work where it is"
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise OutputError(f"the plan at {work} cannot be read ({error}); start over with --overwrite") from error
+        check_name(target.name)
+        if work_place is not None and not found.is_at(work):
+            raise OutputError(
+                f"the plan in {work} is for labels {target.name!r} in {target.store}, whose runs work in {found.work}: "
+                "move it back, or start a run of your own"
+            )
+        return found
+
+    def _check_still_free(self) -> None:
+        """Refuse a name that was taken since it was checked, while the plan was made."""
+        if not self.target.is_remote and final_path(self.target).exists() and not self.target.overwrite:
+            raise OutputError(f"{final_path(self.target)} exists by now; choose another name, or allow overwriting")
+
+    def _finals(self) -> list[Path]:
+        """What gets a name on a disk."""
+        labels = [] if self.target.is_remote else [final_path(self.target)]
+        return [*labels, *([Path(self.kept)] if self.kept else [])]
+
+    def about_flows(self) -> dict[str, Any]:
+        """All that making masks from the kept flows needs."""
+        return {
+            "plan": self.plan.to_json(),
+            "inputs": self.inputs,
+            "request": self.request,
+            "store": self.target.store,
+        }
+
+
+@contextmanager
+def held_places(
+    places: Iterable[str], labels: str, about: Mapping[str, Any], *, shared: bool = False
+) -> Iterator[None]:
+    """Hold the leases of `places`, for the sake of `labels`. OutputError that tells who holds one of them."""
+    with ExitStack() as stack:
+        try:
+            for place in places:
+                mine = {**this_process(), **about}
+                stack.enter_context(leased(place, mine, is_dead=is_known_dead, shared=shared))
+        except HeldError as error:
+            raise OutputError(_held_text(labels, error)) from error
+        yield
+
+
+def _held_text(labels: str, error: HeldError) -> str:
+    """Who makes these labels, and what to do."""
+    here = error.holder.get("machine") == this_process()["machine"]
+    who = f"process {error.holder.get('pid')} on this machine" if here else "a driver on another machine"
+    heard = f", or was heard of less than {SILENCE / 60:.0f} minutes ago" if is_url(labels) and not here else ""
+    return (
+        f"{who} is at work on {labels}{heard}: wait for it (`bigcell status` tells how far it is), end it, or choose "
+        "another name"
+    )
 
 
 def execute(
@@ -174,6 +259,9 @@ def _execute(
     status: StatusFile,
     turns: Turns,
 ) -> Result:
+    if has_name(outcome.target):  # the labels are there: an earlier driver was cut off in its last steps
+        turns.once("publish", lambda: not outcome.is_planned, lambda: _finish(outcome, status))
+        return _made_by_others(outcome)
     begin_session(outcome.scratch, time.time())
     kept = FlowStore.at(outcome.kept, outcome.plan.extent) if outcome.kept else None
     run = Run(Job(outcome.plan, image, given, outcome.scratch, kept=kept), executor, status)
@@ -185,14 +273,19 @@ def _execute(
         raise
     except InputError:
         if not turns.shared:
-            discard(outcome)
+            give_up(outcome, run, status)
         raise
     table = _write_table(run, outcome.work / TABLE_FILE, image, given)
     results: list[Result] = []
     turns.once(
         "publish", lambda: not outcome.is_planned, lambda: results.append(_publish(outcome, run, count, table, status))
     )
-    result = results[0] if results else result_of(outcome)
+    return results[0] if results else _made_by_others(outcome)
+
+
+def _made_by_others(outcome: Outcome) -> Result:
+    """What another driver made of this run; PlanError if there is no such thing."""
+    result = result_of(outcome)
     if result is None:
         raise PlanError(f"the run at {outcome.work} is no longer there: it was given up or started over meanwhile")
     return result
@@ -200,32 +293,50 @@ def _execute(
 
 def _publish(outcome: Outcome, run: Run, count: int, table: Path, status: StatusFile) -> Result:
     """The end of a run, whose labels and table are written: what only one driver may do, again if one was cut off."""
+    if has_name(outcome.target):  # the worker whose turn it was died in the last steps
+        _finish(outcome, status)
+        return _made_by_others(outcome)
     store, kept = run.job.labels, run.job.kept
     assert isinstance(store, LabelStore)
     record = _record(outcome, run, count)
     if kept is not None:
         _publish_flows(outcome, kept, run.job.image)
     record_file = outcome.work / RECORD_FILE
-    record_file.write_text(json.dumps(record.to_json(), indent=1))
+    with whole_file(record_file) as fresh:
+        fresh.write_text(json.dumps(record.to_json(), indent=1))
     files = {TABLE_FILE: table, RECORD_FILE: record_file}
     if outcome.report:
         files |= _report(outcome, run, record, status)
-    path = publish(store, attributes={"bigcell": record.to_json()}, files=files)
-    discard(outcome)
+    path = publish(store, attributes={"bigcell": record.to_json()}, files=files, then=outcome.end)
+    discard(outcome, status)
     return Result(count, path=path, counts=record.result, stages=run.stages)
 
 
-def discard(outcome: Outcome) -> None:
-    """Remove the work folder, and its parent if no other run has one there."""
-    _remove(outcome.work)
-    if outcome.work.parent.exists() and not any(outcome.work.parent.iterdir()):
-        outcome.work.parent.rmdir()
+def _finish(outcome: Outcome, status: StatusFile) -> None:
+    """The last steps of a run whose labels have their name."""
+    finish(outcome.target, then=outcome.end)
+    discard(outcome, status)
 
 
-def _remove(work: Path) -> None:
-    """Take a work folder away. The plan goes first: half a folder with a plan would be taken for a run to resume."""
-    (work / PLAN_FILE).unlink(missing_ok=True)
-    shutil.rmtree(work, ignore_errors=True)
+def discard(outcome: Outcome, listener: Listener = ignore) -> None:
+    """Remove the work folder. What cannot be removed is told, and left to `bigcell resume`: the labels are whole."""
+    _tidied(outcome.work, listener)
+
+
+def _tidied(work: Path, listener: Listener) -> None:
+    try:
+        tidy(work)
+    except OSError as error:
+        listener(Notice(f"{work} could not be removed ({error}); `bigcell resume` does it later"))
+
+
+def give_up(outcome: Outcome, run: Run, listener: Listener) -> None:
+    """Remove all that was made so far: the input cannot become right."""
+    if isinstance(run.job.labels, LabelStore):
+        discard_labels(run.job.labels)
+    if run.job.kept is not None:
+        remove_tree(run.job.kept.building)
+    discard(outcome, listener)
 
 
 def finished(target_store: str | Path, name: str) -> Result | None:
@@ -236,6 +347,35 @@ def finished(target_store: str | Path, name: str) -> Result | None:
     record = read_record(joined(home, RECORD_FILE))
     path = home if is_url(home) else Path(home)
     return Result(int(record.result["objects"]), path=path, counts=record.result, stages=record.stages)
+
+
+def ended(work: Path, store: str | Path, name: str, listener: Listener) -> Result:
+    """The result of a run that has ended, whose work folder goes if it is still there. OutputError if there is none."""
+    if was_cut_off_at_start(work):
+        raise OutputError(
+            f"a run for labels {name!r} in {store} was cut off before its plan was saved, so there is nothing to "
+            "resume, and what stood under that name is as it was: start it again with `bigcell segment`"
+        )
+    home = joined(absolute(store), "labels", name)
+    places = [str(work), home] if is_url(home) else [home]
+    if work.is_dir() or any(map(lease_is_there, places)):
+        _tidy_after(work, places_of(work) or places, listener)
+    result = finished(store, name)
+    if result is None:
+        raise OutputError(
+            f"there is no unfinished run at {work}; start one with `bigcell segment`, or say by --work where it is"
+        )
+    listener(Notice(f"there is no unfinished run for labels {name!r}: those that are there were finished before"))
+    return result
+
+
+def _tidy_after(work: Path, places: list[str], listener: Listener) -> None:
+    """Remove what a driver left that was killed while it tidied up."""
+    with held_places(places, places[-1], {}):
+        for place in places:
+            if not is_url(place):
+                unmark(Path(place))
+        _tidied(work, listener)
 
 
 def result_of(outcome: Outcome) -> Result | None:
@@ -304,13 +444,13 @@ def _write_table(run: Run, path: Path, image: Volume | None, given: Volume | Non
 
 def _publish_flows(outcome: Outcome, kept: FlowStore, image: Volume | None) -> None:
     """Give the kept flows their name, with all that making masks from them needs."""
-    about = {
-        "plan": outcome.plan.to_json(),
-        "inputs": outcome.inputs,
-        "request": outcome.request,
-        "store": outcome.target.store,
-    }
-    publish_flows(kept, spacing=outcome.plan.spacing, origin_um=getattr(image, "origin_um", (0, 0, 0)), about=about)
+    publish_flows(
+        kept,
+        spacing=outcome.plan.spacing,
+        origin_um=getattr(image, "origin_um", (0, 0, 0)),
+        about=outcome.about_flows(),
+        overwrite=outcome.target.overwrite,
+    )
 
 
 def _report(outcome: Outcome, run: Run, record: RunRecord, status: StatusFile) -> dict[str, Path]:

@@ -23,6 +23,7 @@ from bigcell.engine.status import Status
 from bigcell.io.location import without_credentials
 from bigcell.io.scratch import Scratch
 from bigcell.io.tables import read_parts
+from bigcell.io.whole import whole_file
 from bigcell.networks.catalogue import CATALOGUE
 from bigcell.report.facts import Facts, Histogram, Stage
 from bigcell.report.page import render
@@ -62,7 +63,8 @@ class Sources:
 
 def write_report(facts: Facts, path: Path) -> Path:
     """The page of `facts` as a file."""
-    path.write_text(render(facts), encoding="utf-8")
+    with whole_file(path) as fresh:
+        fresh.write_text(render(facts), encoding="utf-8")
     return path
 
 

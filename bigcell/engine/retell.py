@@ -10,11 +10,12 @@ from bigcell.core.errors import BigcellError, OutputError
 from bigcell.core.volume import Array
 from bigcell.engine.kept import revive_view
 from bigcell.engine.look import read_status
-from bigcell.engine.output import TABLE_FILE, Outcome, only_unfinished, read_record, work_folder
+from bigcell.engine.output import TABLE_FILE, Outcome, read_record
 from bigcell.engine.plan import Plan
 from bigcell.engine.reporting import REPORT_FILE, Sources, Subject, gather, write_report
 from bigcell.engine.samples import Read
 from bigcell.engine.status import Status
+from bigcell.engine.work_folder import only_unfinished, work_folder
 from bigcell.io.location import absolute, is_url, joined, read_bytes
 from bigcell.io.open import open_image
 from bigcell.io.scratch import DiskScratch

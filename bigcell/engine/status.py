@@ -11,7 +11,7 @@ import os
 import platform
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -146,3 +146,8 @@ def is_alive(driver: dict[str, Any]) -> bool:
         return bool(abs(psutil.Process(int(driver["pid"])).create_time() - float(driver["started"])) < 1.0)
     except (psutil.Error, KeyError, ValueError, TypeError):
         return False
+
+
+def is_known_dead(process: Mapping[str, Any]) -> bool:
+    """Whether a process, as `this_process` describes it, is one of this machine that has ended."""
+    return process.get("machine") == _machine() and not is_alive(dict(process))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +17,7 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError
 from bigcell.core.volume import Array
-from bigcell.io.folders import building_place, put_in_place, retired_place
+from bigcell.io.folders import building_place, check_place, is_marked, put_in_place, remove_tree
 from bigcell.io.layout import (
     Grid,
     Place,
@@ -30,7 +30,7 @@ from bigcell.io.layout import (
     multiscale_attributes,
     units_of,
 )
-from bigcell.io.location import absolute, attributes_of, open_group
+from bigcell.io.location import absolute, attributes_of, group_is_there, open_group
 
 AXES = ("c", "z", "y", "x")
 CHANNELS = ("dz", "dy", "dx", "cellprob")
@@ -63,6 +63,8 @@ class FlowStore:
 
     def write(self, region: Box, flows: Array) -> None:
         """Put int16 `flows` (4, z, y, x) at `region`."""
+        if not group_is_there(str(self.building)):  # zarr would make the folder
+            raise OutputError(f"there are no flows being written at {self.building}; continue with `bigcell resume`")
         try:
             _open(str(self.building))[(slice(None), *region.slices)] = flows
         except OSError as error:
@@ -72,7 +74,7 @@ class FlowStore:
 def create_flows(store: FlowStore) -> None:
     """An empty array at the building place; whatever an earlier run left there is removed."""
     try:
-        shutil.rmtree(store.building, ignore_errors=True)
+        remove_tree(store.building)
         zarr.create_group(LocalStore(store.building), zarr_format=3)
         lengths = {"c": len(CHANNELS)}
         make_array(
@@ -84,15 +86,20 @@ def create_flows(store: FlowStore) -> None:
 
 
 def publish_flows(
-    store: FlowStore, *, spacing: Spacing, origin_um: tuple[float, ...], about: Mapping[str, Any]
+    store: FlowStore, *, spacing: Spacing, origin_um: tuple[float, ...], about: Mapping[str, Any], overwrite: bool
 ) -> None:
-    """Describe the flows, with `about` under ``bigcell``, and give them their name. Doing it again is harmless."""
+    """Describe the flows, with `about` under ``bigcell``, and give them their name. Doing it again is harmless.
+
+    `overwrite`: whether other flows of ours may be replaced; anything else that stands there never is.
+    """
     final = Path(store.path)
-    if not store.building.exists():
-        if not final.exists():
-            raise OutputError(f"there are no flows at {store.building} to publish; run the segmentation again")
-        shutil.rmtree(retired_place(final), ignore_errors=True)  # where an earlier try was cut off
+    if is_marked(final) and not is_marked(store.building):  # an earlier driver came this far
+        put_in_place(store.building, final)
         return
+    if not group_is_there(str(store.building)):
+        if are_flows_of(final, about):
+            return
+        raise OutputError(f"there are no flows at {store.building} to publish; run the segmentation again")
     multiscale = {
         "name": final.stem,
         "axes": axes_metadata(AXES, units_of(AXES, spacing)),
@@ -102,7 +109,24 @@ def publish_flows(
     group = zarr.open_group(LocalStore(store.building), mode="r+", use_consolidated=False)
     group.attrs.update(multiscale_attributes(multiscale, "0.5", omero={"channels": channels}))
     group.attrs["bigcell"] = {"holds": HOLDS, **about}
+    check_flows_place(final, overwrite=overwrite)
     put_in_place(store.building, final)
+
+
+def check_flows_place(path: str | Path, *, overwrite: bool) -> Path:
+    """`path` as a place for kept flows, or an OutputError. With `overwrite` it may hold flows of ours, nothing else."""
+    final = check_place(path, "flows", overwrite=overwrite)
+    if final.exists() and flow_attributes(final).get("holds") != HOLDS:
+        raise OutputError(f"{final} holds no flows that bigcell kept, so it will not be overwritten; give another path")
+    return final
+
+
+def are_flows_of(path: str | Path, about: Mapping[str, Any]) -> bool:
+    """Whether the store at `path` holds the flows of the run that `about` describes."""
+    if not group_is_there(str(path)):
+        return False
+    wanted: dict[str, Any] = json.loads(json.dumps({"holds": HOLDS, **about}))
+    return flow_attributes(path) == wanted
 
 
 def _window(name: str) -> dict[str, float]:

@@ -7,13 +7,15 @@ what cannot succeed (a wrong key, no such bucket) is told at once.
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import obstore
 import zarr
+from obstore.exceptions import AlreadyExistsError, NotSupportedError, PreconditionError
 from obstore.store import GCSStore, HTTPStore, S3Store
 from zarr.storage import ObjectStore
 
@@ -85,15 +87,66 @@ def upload(source: Path | bytes, url: str) -> None:
     obstore.put(connect(folder), name, source)
 
 
+Version = dict[str, str]
+"""What tells one content of an object from another (ETag, generation); empty for an object that is not there."""
+
+
+def fetch_version(url: str) -> tuple[bytes | None, Version]:
+    """The object at `url` and its version; None and an empty one where there is none."""
+    folder, _, name = url.rpartition("/")
+    try:
+        found = obstore.get(connect(folder), name)
+    except FileNotFoundError:
+        return None, {}
+    known = {key: found.meta.get(key) for key in ("e_tag", "version")}
+    return bytes(found.bytes()), {key: str(value) for key, value in known.items() if value}
+
+
+def upload_if(content: bytes, url: str, version: Version) -> bool:
+    """Put `content` at `url` if what is there still has `version`. False where somebody else was first.
+
+    InputError for a server that cannot write on a condition.
+    """
+    folder, _, name = url.rpartition("/")
+    mode: Any = version or "create"
+    try:
+        obstore.put(connect(folder), name, content, mode=mode)
+    except (AlreadyExistsError, PreconditionError):
+        return False
+    except (NotSupportedError, NotImplementedError) as error:
+        raise InputError(
+            f"the server of {without_credentials(url)} cannot write on a condition (If-Match), which keeps runs that "
+            "finish at the same time from losing each other's labels; use a server that can"
+        ) from error
+    return True
+
+
+def modified(url: str) -> datetime | None:
+    """When the object at `url` was written, by the server's clock; None where there is none."""
+    folder, _, name = url.rpartition("/")
+    try:
+        return obstore.head(connect(folder), name)["last_modified"]
+    except FileNotFoundError:
+        return None
+
+
+def remove_object(url: str) -> None:
+    """Delete the object at `url`, if it is there."""
+    folder, _, name = url.rpartition("/")
+    with suppress(FileNotFoundError):
+        obstore.delete(connect(folder), name)
+
+
 def keys_below(url: str, *, patient: bool = True) -> list[str]:
     """The names of all objects below `url`, relative to it. As many as there are chunks or shards."""
     pages = connect(url, patient=patient).list(chunk_size=1000)
     return [item["path"] for page in pages for item in page]
 
 
-def anything_below(url: str) -> bool:
-    """Whether there is any object below `url`."""
-    return any(len(page) for page in connect(url, patient=False).list(chunk_size=1))
+def anything_below(url: str, *, but: str = "") -> bool:
+    """Whether there is any object below `url`, other than those whose names match the pattern `but`."""
+    pages = connect(url, patient=False).list(chunk_size=10 if but else 1)
+    return any(not but or not re.fullmatch(but, item["path"]) for page in pages for item in page)
 
 
 def remove_below(url: str, *, keep: tuple[str, ...] = ()) -> None:

@@ -41,6 +41,10 @@ PUBLISHING = "publishing"
 """An attribute of the group being built: what stands at the final place may be of this run."""
 
 
+LEFT = r"labels/\.[^/]+\.(lease|lease-probe/now|writable/here)"
+"""Objects of drivers that were killed before they wrote anything."""
+
+
 def home_of(store: str, name: str) -> str:
     """Where the labels `name` will be found."""
     return joined(store, "labels", name)
@@ -91,9 +95,9 @@ def check_writable(store: str, name: str) -> None:
 
 
 def is_empty(store: str) -> bool:
-    """Whether nothing lies at or below `store`."""
+    """Whether nothing lies at or below `store`, but what drivers leave that were killed before they wrote anything."""
     with refusals(store):
-        return not anything_below(store)
+        return not anything_below(store, but=LEFT)
 
 
 def begin(store: str, name: str, prefix: str, zarr_format: Any) -> None:

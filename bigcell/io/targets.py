@@ -6,13 +6,12 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import zarr
 
 from bigcell.core.errors import InputError, OutputError
+from bigcell.io.documents import LOCK
 from bigcell.io.folders import building_place
-from bigcell.io.location import absolute, attributes_of, group_is_there, is_url, joined, open_group, open_store
+from bigcell.io.leases import is_lease
+from bigcell.io.location import absolute, attributes_of, is_url, joined, open_group
 from bigcell.io.open import ZarrVolume
 
 MARK = {"holds": "labels"}
@@ -95,11 +94,20 @@ def check_target(store: str | Path, name: str, *, image: ZarrVolume | None, over
     return target
 
 
-def make_root(target: LabelTarget) -> None:
-    """The root of a store of labels, where it is not there yet."""
-    if target.own and not group_is_there(target.store):
-        attributes: dict[str, Any] = {"ome": {"version": target.version}, "bigcell": MARK}
-        zarr.create_group(open_store(target.store, writing=True), zarr_format=3, attributes=attributes)
+def check_again(target: LabelTarget, image: ZarrVolume | None) -> None:
+    """OutputError for a target that was read from a file and is not what `check_target` allows."""
+    check_name(target.name)
+    if target.is_remote:  # labels that are being made stand there, so that it would be refused as taken
+        from bigcell.io import remote_labels
+
+        remote_labels.check_scheme(target.store)
+        wanted = replace(target, store=absolute(target.store))
+        if not re.fullmatch(r"(v\d{1,9})?", target.prefix) or (target.prefix and not target.overwrite):
+            wanted = replace(target, prefix="")
+    else:
+        wanted = check_target(target.store, target.name, image=image, overwrite=target.overwrite)
+    if wanted != target:
+        raise OutputError(f"the plan says that labels go to {target}, wanted {wanted}: do not trust it, and start anew")
 
 
 def _checked_elsewhere(target: LabelTarget) -> LabelTarget:
@@ -149,7 +157,12 @@ def _is_free(root: str) -> bool:
     path = Path(root)
     if path.exists() and not path.is_dir():
         raise OutputError(f"{root} is a file, wanted a folder for the labels; give a path that does not exist")
-    return not path.exists() or not any(path.iterdir())
+    return not path.exists() or all(p.name == "labels" and _holds_leases_alone(p) for p in path.iterdir())
+
+
+def _holds_leases_alone(labels: Path) -> bool:
+    """Whether a folder has nothing but what drivers leave that were killed before they wrote anything."""
+    return labels.is_dir() and all(is_lease(p) or p.name == Path(LOCK).name for p in labels.iterdir())
 
 
 def _check_writable(target: LabelTarget) -> None:

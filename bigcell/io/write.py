@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,7 @@ from bigcell.core.box import Box
 from bigcell.core.errors import OutputError
 from bigcell.core.volume import Array
 from bigcell.io import remote_labels
+from bigcell.io.folders import remove_tree, unmark
 from bigcell.io.layout import (
     Place,
     Zyx,
@@ -35,7 +35,8 @@ from bigcell.io.ngff import ImageInfo
 from bigcell.io.open import ZarrVolume
 from bigcell.io.pyramid import level_factors
 from bigcell.io.remote import explain, is_remote_error
-from bigcell.io.targets import LabelTarget, final_path, make_root
+from bigcell.io.store_metadata import make_root
+from bigcell.io.targets import LabelTarget, final_path
 
 CHUNK: Zyx = (64, 64, 64)
 SHARD: Zyx = (256, 256, 256)
@@ -74,8 +75,12 @@ class LabelStore:
             raise ValueError(f"{box} is not whole shards of {at.shard} in level {level} of extent {at.extent}")
         if values.shape != box.shape or values.dtype != self.dtype:
             raise ValueError(f"{values.dtype} of shape {values.shape} given for {box}, wanted {self.dtype}")
+        if not self.target.is_remote and not group_is_there(self.target.group):  # zarr would make the folder
+            raise OutputError(
+                f"there are no labels being built at {self.target.arrays}; continue with `bigcell resume`"
+            )
         try:
-            self._array(level)[self._where(box)] = self._to_file(values)
+            _open_array(self.target.arrays, self.levels[level], self.dtype)[self._where(box)] = self._to_file(values)
         except Exception as error:  # servers refuse with errors of their own
             raise _refusal(error, self.target, "is the disk full?") from error
 
@@ -83,13 +88,16 @@ class LabelStore:
         """The labels (z, y, x) at `box`, any box inside the level; zero where nothing was written."""
         if box not in Box.of(self.levels[level].extent):
             raise ValueError(f"{box} is outside level {level} of extent {self.levels[level].extent}")
-        values = np.asarray(self._array(level)[self._where(box)])
+        array = _open_array(self._standing, self.levels[level], self.dtype, writing=False)
+        values = np.asarray(array[self._where(box)])
         space = [a for a in self.axes if a in ZYX]
         return np.ascontiguousarray(values.transpose([space.index(a) for a in ZYX if a in space]).reshape(box.shape))
 
-    def _array(self, level: int) -> zarr.Array[Any]:
-        array = _open_array(self.target.arrays, self.levels[level], self.dtype)
-        return array
+    @property
+    def _standing(self) -> str:
+        """Where the arrays are now: under construction, or already under their name."""
+        target = self.target
+        return target.arrays if target.is_remote or group_is_there(target.group) else target.home
 
     def _where(self, box: Box) -> tuple[slice | int, ...]:
         pick: dict[str, slice | int] = {"t": self.time, **dict(zip(ZYX, box.slices, strict=True))}
@@ -151,14 +159,15 @@ def discard_labels(store: LabelStore) -> None:
     if store.target.is_remote:
         remote_labels.abandon(store.target.store, store.target.name, store.target.prefix)
     else:
-        shutil.rmtree(store.target.building, ignore_errors=True)
+        remove_tree(store.target.building)
 
 
 def _clear(target: LabelTarget) -> None:
     if target.is_remote:
         remote_labels.begin(target.store, target.name, target.prefix, _zarr_format(target))
     else:
-        shutil.rmtree(target.building, ignore_errors=True)
+        remove_tree(target.building)
+        unmark(final_path(target))
 
 
 def _refusal(error: Exception, target: LabelTarget, advice: str) -> Exception:
@@ -283,10 +292,16 @@ def _zyx(values: Iterable[int]) -> Zyx:
 
 
 @lru_cache(maxsize=64)
-def _open_array(place: str, level: LabelLevel, dtype: np.dtype[Any]) -> zarr.Array[Any]:
-    """One open array a process; level and dtype are in the key, so that a store made anew is opened anew."""
+def _open_array(place: str, level: LabelLevel, dtype: np.dtype[Any], *, writing: bool = True) -> zarr.Array[Any]:
+    """One open array a process; level and dtype are in the key, so that a store made anew is opened anew.
+
+    Opened for reading it makes nothing, not even the folder of a store that is elsewhere by now.
+    """
     array = zarr.open_array(
-        open_store(place, writing=True), path=level.path, mode="r+", config={"write_empty_chunks": False}
+        open_store(place, writing=writing),
+        path=level.path,
+        mode="r+" if writing else "r",
+        config={"write_empty_chunks": False},
     )
     assert array.dtype == dtype
     return array

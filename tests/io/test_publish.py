@@ -14,6 +14,7 @@ from ome_zarr_models import open_ome_zarr
 
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError
+from bigcell.io import folders, store_metadata
 from bigcell.io import publish as publishing
 from bigcell.io.open import open_image, read_info
 from bigcell.io.publish import publish
@@ -117,7 +118,7 @@ def test_a_table_that_has_come_stays_whole(make_store, parts, monkeypatch):
     path, _ = make_store("zyx")
     store, files = built(path, 1), {"objects.parquet": parts()}
     with monkeypatch.context() as cut:
-        cut.setattr(publishing, "put_in_place", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        cut.setattr(publishing, "take_name", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             publish(store, attributes={}, files=files)
     (parts("late") / "part-00000.parquet").unlink()
@@ -154,9 +155,26 @@ def test_labels_that_appeared_meanwhile_are_not_replaced(make_store):
         publish(store, attributes={}, files={})
 
 
-@pytest.mark.parametrize("step", ["_complete", "put_in_place", "retire", "_enlist", "_show_in_root", "_consolidate"])
+STEPS = {
+    "_complete": publishing,
+    "take_name": publishing,
+    "_sweep": folders,
+    "retire": Path,
+    "rename": Path,
+    "_remove_replaced": folders,
+    "_list_labels": store_metadata,
+    "_show_in_root": store_metadata,
+    "_consolidate": store_metadata,
+    "unmark": publishing,
+}
+
+
+@pytest.mark.parametrize("exchange", [True, False], ids=["exchange", "rename twice"])
+@pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("own", [False, True])
-def test_a_publication_cut_off_anywhere_is_mended(make_store, tmp_path, monkeypatch, step, own):
+def test_a_publication_cut_off_anywhere_is_mended(make_store, tmp_path, monkeypatch, step, own, exchange):
+    if not exchange:  # as file systems that cannot
+        monkeypatch.setattr(folders, "exchange", lambda *_: False)
     path, _ = make_store("zyx")
     root = tmp_path / "out.zarr" if own else path
     publish(built(path, 1, store=root), attributes={}, files={})
@@ -170,14 +188,16 @@ def test_a_publication_cut_off_anywhere_is_mended(make_store, tmp_path, monkeypa
         raise CutOffError
 
     with monkeypatch.context() as patch:
-        if step == "retire":
-            rename = Path.rename
-            patch.setattr(Path, "rename", lambda a, b: cut() if a.name.endswith("building") else rename(a, b))
+        if step in ("retire", "rename"):
+            rename, last = Path.rename, "building" if step == "rename" else "cells"
+            patch.setattr(Path, "rename", lambda a, b: cut() if a.name.endswith(last) else rename(a, b))
         else:
-            patch.setattr(publishing, step, cut)
-        if step != "_show_in_root" or own:
+            patch.setattr(STEPS[step], step, cut)
+        if (step != "_show_in_root" or own) and (step not in ("retire", "rename") or not exchange):
             with pytest.raises(CutOffError):
                 publish(store, attributes={"bigcell": 2}, files={"t": tmp_path / "t"})
+            is_there = (root / "labels" / "cells" / "zarr.json").exists()
+            assert is_there or step == "rename", "neither the old labels nor the new ones have the name"
     final = publish(store, attributes={"bigcell": 2}, files={"t": tmp_path / "t"})
     assert (value_of(final), attributes(final)["bigcell"], (final / "t").read_text()) == (2, 2, "t")
     assert sorted(p.name for p in final.parent.iterdir()) == ["cells", "zarr.json"]
@@ -216,3 +236,50 @@ def test_bad_requests(make_store, tmp_path):
     store.target.building.rename(tmp_path / "gone")
     with pytest.raises(OutputError, match="no labels at"):
         publish(store, attributes={}, files={})
+
+
+def test_labels_that_are_a_link_are_replaced_again_and_again(make_store, tmp_path):
+    path, _ = make_store("zyx")
+    theirs, _ = make_store("zyx", dtype=np.uint32, name="elsewhere.zarr")
+    (path / "labels").mkdir()
+    (path / "labels" / "cells").symlink_to(theirs)
+    for value in (1, 2):
+        assert value_of(publish(built(path, value, overwrite=True), attributes={}, files={})) == value
+    assert not (path / "labels" / "cells").is_symlink()
+    assert (theirs / "0" / "zarr.json").exists()
+    assert sorted(p.name for p in (path / "labels").iterdir()) == ["cells", "zarr.json"]
+
+
+@pytest.mark.parametrize("planted", [".cells.building", ".cells.old"])
+def test_a_planted_link_sends_nothing_elsewhere(make_store, tmp_path, planted):
+    path, _ = make_store("zyx")
+    private, _ = make_store("zyx", name="private.zarr")
+    before = sorted(str(p) for p in private.rglob("*"))
+    (path / "labels").mkdir()
+    (path / "labels" / planted).symlink_to(private)
+    assert value_of(publish(built(path, 1), attributes={}, files={})) == 1
+    assert sorted(str(p) for p in private.rglob("*")) == before
+    assert sorted(p.name for p in (path / "labels").iterdir()) == ["cells", "zarr.json"]
+
+
+def test_reading_makes_nothing(make_store):
+    """Reading labels that have their name must not make their building place anew."""
+    path, _ = make_store("zyx")
+    store = built(path, 3)
+    final = publish(store, attributes={}, files={})
+    assert store.read(0, Box((0, 0, 0), (1, 1, 1))).item() == 3
+    with pytest.raises(OutputError, match="no labels being built"):
+        store.write(0, Box.of(store.levels[0].extent), np.zeros(store.levels[0].extent, np.uint32))
+    assert sorted(p.name for p in final.parent.iterdir()) == ["cells", "zarr.json"]
+
+
+def test_consolidated_metadata_leave_out_what_is_being_built(make_store):
+    path, _ = make_store("zyx")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        zarr.consolidate_metadata(path, zarr_format=3)
+    built(path, 1, name="later")
+    publish(built(path, 1), attributes={}, files={})
+    known = json.loads((path / "zarr.json").read_text())["consolidated_metadata"]["metadata"]
+    assert "labels/cells/0" in known
+    assert not any("later" in name for name in known)

@@ -143,7 +143,7 @@ def test_a_run_that_is_cut_off_leaves_nothing_that_looks_like_labels(
 
 
 @pytest.mark.parametrize(
-    "cut", [("remote_labels", "_copy_group"), ("remote_labels", "_clean_up"), ("publish", "_make_known")]
+    "cut", [("remote_labels", "_copy_group"), ("remote_labels", "_clean_up"), ("publish", "make_known")]
 )
 def test_a_publication_cut_off_anywhere_is_mended(flow_store, bucket, here, copy_up, monkeypatch, cut):
     url, place = copy_up(flow_store, f"{bucket}/f.zarr"), f"{bucket}/l.zarr"
