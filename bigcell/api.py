@@ -14,7 +14,7 @@ from bigcell.core.box import Box
 from bigcell.core.errors import OutputError, PlanError, SettingsError
 from bigcell.engine.budget import estimate
 from bigcell.engine.calibrate import expected_seconds
-from bigcell.engine.claims import Share, refuse_beside_workers
+from bigcell.engine.claims import Share
 from bigcell.engine.evaluate import EvaluateSettings, Evaluation, compare_volumes, useful_workers
 from bigcell.engine.evaluate_inputs import Source as LabelSource
 from bigcell.engine.evaluate_inputs import open_compared, open_labels
@@ -233,10 +233,9 @@ def resume(
     if not is_unfinished(folder):
         return ended(folder, output, name, listener)
     outcome = Outcome.load(folder, str(work or ""))
-    with outcome.leased():
+    with outcome.leased(what="it cannot be resumed"):
         if not is_unfinished(folder):  # another driver ended it meanwhile
             return ended(folder, output, name, listener)
-        refuse_beside_workers(folder, "it cannot be resumed")
         inputs, count = _taken_up(outcome, workers)
         return _run(outcome, inputs, count, cluster, listener, watched)
 

@@ -34,7 +34,7 @@ ONLY_IN = {
     "distributed": {"cluster"},
     "zarr": {"io", "testing"},
     "fsspec": {"io"},
-    "obstore": {"io"},
+    "obstore": {"io", "testing"},
     "botocore": {"io"},
     "tifffile": {"io"},
     "pyarrow": {"io"},

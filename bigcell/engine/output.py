@@ -100,11 +100,14 @@ class Outcome:
         return self.work.resolve() == folder.resolve()
 
     @contextmanager
-    def leased(self, *, shared: bool = False) -> Iterator[None]:
+    def leased(self, *, shared: bool = False, what: str = "it cannot be started over") -> Iterator[None]:
         """Be the one that makes these labels, and the flows that are kept; or with `shared` one worker of an array.
 
-        OutputError where another driver, on whatever machine, makes labels of that name now.
+        OutputError where another driver, on whatever machine, makes labels of that name now; PlanError, which says
+        `what`, where workers of an array do.
         """
+        if not shared:
+            refuse_beside_workers(self.work, what)
         with held_places(self._places(), self.target.home, {"run": self.run}, shared=shared):
             yield
 
@@ -119,7 +122,6 @@ class Outcome:
 
     def save(self) -> None:
         """Make the work folder, with the plan in it. Refuses one that holds another unfinished run."""
-        refuse_beside_workers(self.work, "it cannot be started over")
         if self.is_planned and not self.target.overwrite:
             raise OutputError(
                 f"an unfinished run is at {self.work}: continue it with `bigcell resume {self.target.store}`"

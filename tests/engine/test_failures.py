@@ -24,6 +24,7 @@ from bigcell.engine import failures
 from bigcell.engine.events import Event, Notice, StageStarted, TaskDone, TaskFailed
 from bigcell.engine.executors import ProcessExecutor, WorkersLostError
 from bigcell.engine.job import Job
+from bigcell.engine.look import read_status
 from bigcell.engine.request import Request, make_plan
 from bigcell.engine.steps import STEPS
 from bigcell.io.open import open_image
@@ -396,12 +397,13 @@ def test_half_a_work_folder_is_no_run(monkeypatch: pytest.MonkeyPatch, tmp_path:
     """A kill while a finished run tidies up: `resume` finds the labels, and another run starts from nothing."""
     out = tmp_path / "out.zarr"
     with monkeypatch.context() as killed:
-        killed.setattr("bigcell.engine.output.shutil.rmtree", lambda *_, **__: None)
+        killed.setattr("bigcell.engine.work_folder.remove_tree", lambda *_, **__: None)
         first = bigcell.segment(flows=flow_store, output=out, block=BLOCK, cluster="serial")
-    scratch = tmp_path / "out.zarr.bigcell" / "cells" / "scratch"
-    assert scratch.exists()
+    work = tmp_path / "out.zarr.bigcell" / "cells"
+    assert (work / "scratch").exists()
+    assert read_status(out).state == "finished"
+    assert "its work folder" in read_status(out).notices[0]
     assert bigcell.resume(out).objects == first.objects
-    entry = next(p for p in scratch.rglob("*") if p.suffix == ".dense")
-    entry.unlink()  # what the journal says is done is half gone
+    assert not work.parent.exists()
     again = bigcell.segment(flows=flow_store, output=out, block=BLOCK, cluster="serial", overwrite=True)
     assert again.counts == first.counts

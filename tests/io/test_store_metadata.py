@@ -47,8 +47,8 @@ def writers():
     processes = [subprocess.Popen(words, **pipes) for _ in range(WRITERS)]
     yield processes
     for process in processes:
-        process.stdin.close()
-    assert [process.wait() for process in processes] == [0] * WRITERS
+        process.communicate()
+    assert [process.returncode for process in processes] == [0] * WRITERS
 
 
 def lay_labels(store: Path, name: str) -> None:
