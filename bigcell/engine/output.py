@@ -27,6 +27,7 @@ from bigcell.engine.plan import Plan
 from bigcell.engine.reporting import REPORT_FILE, Sources, Subject, gather, write_report
 from bigcell.engine.run import Result, Run, segment_volume, write_table
 from bigcell.engine.settings import output_chunks
+from bigcell.engine.source_sample import check_voxels
 from bigcell.engine.status import StatusFile, is_known_dead, this_process
 from bigcell.engine.turns import ALONE, Turns
 from bigcell.engine.work_folder import (
@@ -68,7 +69,8 @@ class Outcome:
 
     `request` is what was asked for, `kept` the path where flows are to be kept ("" for nowhere), `work_place` the
     folder to work in ("" for the usual one), `report` whether a page about the run is put beside the labels,
-    `foreground` that of the plan, if it has one, until it is saved, `run` a word that no other run has.
+    `foreground` that of the plan, if it has one, until it is saved, `run` a word that no other run has, `sample` what the
+    files of the inputs were when it began.
     """
 
     plan: Plan
@@ -80,6 +82,7 @@ class Outcome:
     report: bool = True
     foreground: Foreground | None = field(default=None, repr=False)
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
+    sample: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def work(self) -> Path:
@@ -140,6 +143,7 @@ class Outcome:
             "kept": self.kept,
             "report": self.report,
             "run": self.run,
+            "sample": self.sample,
         }
         DiskScratch(self.work).write_note(PLAN_FILE.removesuffix(".json"), values)
         started(self.work)
@@ -161,8 +165,18 @@ class Outcome:
             values = json.loads((work / PLAN_FILE).read_text())
             target = LabelTarget(**values["target"])
             planned, kept, report = Plan.from_json(values["plan"]), values["kept"], bool(values.get("report", True))
-            run = str(values.get("run", planned.id))
-            found = cls(planned, target, values["inputs"], values["request"], kept, work_place or "", report, run=run)
+            run, sample = str(values.get("run", planned.id)), dict(values.get("sample", {}))
+            found = cls(
+                planned,
+                target,
+                values["inputs"],
+                values["request"],
+                kept,
+                work_place or "",
+                report,
+                run=run,
+                sample=sample,
+            )
         except FileNotFoundError as error:
             raise OutputError(
                 f"there is no unfinished run at {work}; start one with `bigcell segment`, or say by --work where it is"
@@ -298,6 +312,7 @@ def _publish(outcome: Outcome, run: Run, count: int, table: Path, status: Status
         return _made_by_others(outcome)
     store, kept = run.job.labels, run.job.kept
     assert isinstance(store, LabelStore)
+    check_voxels(outcome.sample, run.job.image, run.job.given, outcome.scratch, patient=True)
     record = _record(outcome, run, count)
     if kept is not None:
         _publish_flows(outcome, kept, run.job.image)
