@@ -69,8 +69,8 @@ class Outcome:
 
     `request` is what was asked for, `kept` the path where flows are to be kept ("" for nowhere), `work_place` the
     folder to work in ("" for the usual one), `report` whether a page about the run is put beside the labels,
-    `foreground` that of the plan, if it has one, until it is saved, `run` a word that no other run has, `sample` what the
-    files of the inputs were when it began.
+    `foreground` that of the plan, if it has one, until it is saved, `run` a word that no other run has, `sample` what
+    the files of the inputs were when it began.
     """
 
     plan: Plan
