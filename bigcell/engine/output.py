@@ -16,7 +16,7 @@ from typing import Any
 
 from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputError, PlanError
 from bigcell.core.volume import Volume
-from bigcell.engine.account import begin_session
+from bigcell.engine.account import begin_session, versions_used
 from bigcell.engine.bad_chunks import bad_chunks
 from bigcell.engine.claims import refuse_beside_workers
 from bigcell.engine.events import Listener, Notice, ignore
@@ -55,7 +55,7 @@ from bigcell.io.whole import whole_file
 from bigcell.io.write import LabelForm, LabelStore, create_labels, discard_labels, reopen_labels
 from bigcell.preprocess.foreground import Foreground
 from bigcell.provenance.fingerprint import difference
-from bigcell.provenance.record import RunRecord, host, versions
+from bigcell.provenance.record import RunRecord, host
 from bigcell.stitch.number import smallest_dtype
 
 MADE = "made"
@@ -276,7 +276,7 @@ def _execute(
     if has_name(outcome.target):  # the labels are there: an earlier driver was cut off in its last steps
         turns.once("publish", lambda: not outcome.is_planned, lambda: _finish(outcome, status))
         return _made_by_others(outcome)
-    begin_session(outcome.scratch, time.time())
+    begin_session(outcome.scratch, time.time(), status)
     kept = FlowStore.at(outcome.kept, outcome.plan.extent) if outcome.kept else None
     run = Run(Job(outcome.plan, image, given, outcome.scratch, kept=kept), executor, status)
     if kept is not None and turns.shared:
@@ -487,7 +487,7 @@ def _record(outcome: Outcome, run: Run, count: int) -> RunRecord:
     digest = hashlib.sha256(run.digests.hex().encode())
     result = {"objects": count, "labels_sha256": digest.hexdigest(), **tallies(run)}
     command = {"inputs": outcome.inputs, "store": outcome.target.store, "labels": outcome.target.name}
-    return RunRecord(outcome.plan.to_json(), command, versions(), host(), run.stages, result)
+    return RunRecord(outcome.plan.to_json(), command, versions_used(outcome.scratch), host(), run.stages, result)
 
 
 def tallies(run: Run) -> dict[str, int]:
