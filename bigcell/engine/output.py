@@ -23,9 +23,10 @@ from bigcell.engine.events import Listener, Notice, ignore
 from bigcell.engine.executors import Executor
 from bigcell.engine.foreground import ENTRY
 from bigcell.engine.job import Job
+from bigcell.engine.made import is_made, make_store
 from bigcell.engine.plan import Plan
 from bigcell.engine.reporting import REPORT_FILE, Sources, Subject, gather, write_report
-from bigcell.engine.run import Result, Run, segment_volume, write_table
+from bigcell.engine.run import Result, Run, make_kept, segment_volume, write_table
 from bigcell.engine.settings import output_chunks
 from bigcell.engine.source_sample import check_voxels
 from bigcell.engine.status import StatusFile, is_known_dead, this_process
@@ -41,7 +42,7 @@ from bigcell.engine.work_folder import (
     was_cut_off_at_start,
     work_folder,
 )
-from bigcell.io.flows import FlowStore, are_flows_of, check_flows_place, create_flows, publish_flows
+from bigcell.io.flows import FlowStore, are_flows_of, check_flows_place, publish_flows
 from bigcell.io.folders import remove_tree, unmark
 from bigcell.io.leases import SILENCE, lease_is_there, leased
 from bigcell.io.location import absolute, group_is_there, is_url, joined, read_bytes
@@ -58,8 +59,6 @@ from bigcell.provenance.fingerprint import difference
 from bigcell.provenance.record import RunRecord, host
 from bigcell.stitch.number import smallest_dtype
 
-MADE = "made"
-"""The log of the scratch that lists the stores that are there to be written."""
 RECORD_FILE, TABLE_FILE = "record.json", "objects.parquet"
 
 
@@ -280,7 +279,7 @@ def _execute(
     kept = FlowStore.at(outcome.kept, outcome.plan.extent) if outcome.kept else None
     run = Run(Job(outcome.plan, image, given, outcome.scratch, kept=kept), executor, status)
     if kept is not None and turns.shared:
-        turns.once("flows", lambda: b"flows" in run.job.scratch.lines(MADE), partial(_make_flows, run, kept))
+        turns.once("flows", lambda: is_made(run.job, "flows"), lambda: make_kept(run, kept))
     try:
         count = segment_volume(run, lambda n: _open_labels(run, outcome, image, given, n, turns))
     except ChunkError:  # may be mended, or come back
@@ -433,21 +432,11 @@ def _open_labels(
     """The label store: a new one, unless tasks of this run have written into it already."""
     like = image if isinstance(image, ZarrVolume) else given if isinstance(given, ZarrVolume) else None
     chunk, shard = output_chunks(outcome.plan.extent)
-    made = run.job.scratch
     form = LabelForm(outcome.plan.extent, outcome.plan.spacing, like, smallest_dtype(count), chunk, shard)
 
-    def make() -> None:
-        create_labels(outcome.target, form)
-        # Said before the first task, not found from finished ones: a worker that outlives its driver may be writing.
-        made.append(MADE, b"labels")
-
-    turns.once("labels", lambda: b"labels" in made.lines(MADE), make)
+    make = partial(make_store, run.job, "labels", "apply", lambda: create_labels(outcome.target, form))
+    turns.once("labels", lambda: is_made(run.job, "labels"), make)
     return reopen_labels(outcome.target, form)
-
-
-def _make_flows(run: Run, kept: FlowStore) -> None:
-    create_flows(kept)
-    run.job.scratch.append(MADE, b"flows")
 
 
 def _write_table(run: Run, path: Path, image: Volume | None, given: Volume | None) -> Path:
