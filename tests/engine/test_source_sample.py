@@ -121,3 +121,36 @@ def test_a_plan_of_before_there_were_samples_is_believed(
     del values["sample"]
     file.write_text(json.dumps(values))
     assert bigcell.resume(out, cluster="serial").objects > 0
+
+
+def test_a_mask_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flow_store: Path, store: Any) -> None:
+    """What a run knows of its foreground lies in its work folder: the mask may change, or go."""
+    inside = np.zeros((1, 36, 60, 68), np.uint8)
+    inside[:, :, :40, :40] = 1
+    mask = store(tmp_path / "mask.zarr", inside, spacing=0.5)
+    plain = bigcell.segment(flows=flow_store, output=tmp_path / "plain.zarr", foreground=mask, **WORDS)
+    out = tmp_path / "out.zarr"
+    cut(monkeypatch, out, flows=flow_store, foreground=mask)
+    shutil.rmtree(mask)
+    assert files_of(bigcell.resume(out, cluster="serial").path) == files_of(plain.path)
+
+
+def test_metadata_that_change_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flow_store: Path) -> None:
+    out, document = tmp_path / "out.zarr", flow_store / "0" / "zarr.json"
+    cut(monkeypatch, out, flows=flow_store)
+    document.write_text(json.dumps({**json.loads(document.read_text()), "attributes": {"note": "mine"}}))
+    with pytest.raises(PlanError, match=r"the flows is not the one that was planned \(metadata_sha256: .* put it back"):
+        bigcell.resume(out, cluster="serial")
+
+
+def test_another_version_of_the_algorithm_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flow_store: Path
+) -> None:
+    out = tmp_path / "out.zarr"
+    cut(monkeypatch, out, flows=flow_store)
+    file = tmp_path / "out.zarr.bigcell" / "cells" / "plan.json"
+    values = json.loads(file.read_text())
+    values["plan"]["engine"] -= 1
+    file.write_text(json.dumps(values))
+    with pytest.raises(PlanError, match=r"was made by version \d+ of the algorithm, here is \d+: use the bigcell of"):
+        bigcell.resume(out, cluster="serial")
