@@ -128,7 +128,10 @@ def test_a_run_of_somebody_else_is_not_disturbed(
 ) -> None:
     out = place / "out.zarr"
     cut(monkeypatch, flows=source, output=out)
+    for look in (read_status, bigcell.resume):
+        with nobody(), pytest.raises(OutputError, match=r"may be looked into by its owner alone: permission denied"):
+            look(out)
     with nobody(), pytest.raises(OutputError, match=r"[Pp]ermission denied"):
-        bigcell.resume(out, cluster="serial")
+        bigcell.segment(flows=source, output=out, overwrite=True, **WORDS)
     assert read_status(out).state == "stopped"
     assert files_of(Path(str(bigcell.resume(out, cluster="serial").path))) == plain
