@@ -31,11 +31,13 @@ from bigcell.engine.request import Request, make_plan
 from bigcell.engine.resources import check_room, usable_workers
 from bigcell.engine.run import Result
 from bigcell.engine.scratch_cost import stage_bytes
+from bigcell.engine.source_sample import check_voxels, sample_inputs
 from bigcell.engine.work_folder import PLAN_FILE, is_unfinished, only_unfinished, work_folder
 from bigcell.io.convert import convert
 from bigcell.io.flows import check_flows_place
 from bigcell.io.location import absolute, without_credentials
 from bigcell.io.open import open_image
+from bigcell.io.publish import has_name
 from bigcell.io.targets import check_target
 from bigcell.metrics.scores import THRESHOLDS
 from bigcell.preprocess.foreground import Foreground
@@ -111,7 +113,10 @@ def segment(
     elif planned.budget is not None:
         check_queue(cluster, planned.budget.worker, network=bool(planned.model))
     kept = absolute(keep_flows) if keep_flows is not None else ""
-    outcome = Outcome(planned, target, inputs.reopen, asdict(request), kept, str(work or ""), report, foreground)
+    sample = sample_inputs(inputs.image, inputs.given)
+    outcome = Outcome(
+        planned, target, inputs.reopen, asdict(request), kept, str(work or ""), report, foreground, sample=sample
+    )
     with outcome.leased():
         outcome.save()
         return _run(outcome, inputs, count, cluster, listener, watched)
@@ -146,7 +151,10 @@ def save_plan(
         planned = replace(planned, budget=replace(planned.budget, slab=0, scratch=stage_bytes(planned)))
     check_room(planned, work_folder(store, labels, work))
     kept = absolute(keep_flows) if keep_flows is not None else ""
-    outcome = Outcome(planned, target, inputs.reopen, asdict(request), kept, str(work or ""), report, foreground)
+    sample = sample_inputs(inputs.image, inputs.given)
+    outcome = Outcome(
+        planned, target, inputs.reopen, asdict(request), kept, str(work or ""), report, foreground, sample=sample
+    )
     with outcome.leased():
         outcome.save()
     return outcome.work / PLAN_FILE
@@ -264,7 +272,8 @@ def rerun(
     foreground = planned_foreground(planned, inputs)
     store, name = output or old.command["store"], labels or old.command["labels"]
     target = check_target(store, name, image=inputs.home, overwrite=overwrite)
-    outcome = Outcome(planned, target, inputs.reopen, work_place=str(work or ""), foreground=foreground)
+    sample = sample_inputs(inputs.image, inputs.given)
+    outcome = Outcome(planned, target, inputs.reopen, work_place=str(work or ""), foreground=foreground, sample=sample)
     with outcome.leased():
         outcome.save()
         result = _run(outcome, inputs, usable_workers(planned, workers), cluster, listener)
@@ -329,6 +338,8 @@ def _taken_up(outcome: Outcome, workers: int | None) -> tuple[Inputs, int]:
     inputs = reopen(outcome.inputs)
     outcome.check_loaded(inputs.home)
     check_unchanged(outcome.plan, inputs)
+    if not has_name(outcome.target):  # else all voxels have been read
+        check_voxels(outcome.sample, inputs.image, inputs.given, outcome.scratch)
     return inputs, usable_workers(outcome.plan, workers)
 
 

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bigcell.core.words import word
+from bigcell.engine.events import Listener, Notice, ignore
 from bigcell.engine.failures import TRIED
 from bigcell.engine.plan import Plan
 from bigcell.engine.steps import STEPS
 from bigcell.io.scratch import Scratch
 from bigcell.provenance.journal import whole_notes
+from bigcell.provenance.record import versions
 from bigcell.report.blockmap import BlockSums
 from bigcell.report.facts import Stage
 from bigcell.report.timeline import Session, Timeline
@@ -148,9 +150,25 @@ class Seen:
         return not before & bit
 
 
-def begin_session(scratch: Scratch, now: float) -> None:
-    """Put down that a driver began."""
-    scratch.append(DRIVERS, json.dumps({"at": round(now, 3)}).encode())
+def begin_session(scratch: Scratch, now: float, listener: Listener = ignore) -> None:
+    """Put down that a driver began, and with what packages; a notice where earlier ones of this run had others."""
+    before = set(versions_used(scratch).items())
+    scratch.append(DRIVERS, json.dumps({"at": round(now, 3), "versions": versions()}).encode())
+    others = sorted(set(versions_used(scratch).items()) - before) if before else []
+    if others:
+        listener(Notice(f"this run began with other versions: {', '.join(' '.join(pair) for pair in others)}"))
+
+
+def versions_used(scratch: Scratch) -> dict[str, str]:
+    """The versions of the packages that drivers of this run had; of one that had several of them: all.
+
+    Equal to `versions()` for a run whose drivers all had those.
+    """
+    found: dict[str, set[str]] = {}
+    for line in _parsed(scratch.lines(DRIVERS)):
+        for name, version in dict(line.get("versions", {})).items():
+            found.setdefault(str(name), set()).add(str(version))
+    return {name: ", ".join(sorted(used)) for name, used in found.items()}
 
 
 def _starts(scratch: Scratch) -> list[float]:

@@ -14,7 +14,9 @@ from bigcell.io.scratch import Scratch
 
 OnBadChunk = Literal["fail", "fill"]
 LOG = "bad_chunks"
-"""The log of the scratch that lists them."""
+"""The log of the scratch that lists those that were taken as empty."""
+UNREAD = "unread_chunks"
+"""The log of the scratch that lists those at which a task failed; they may be mended, and the task done again."""
 TOLD = 5
 """Bad chunks that a notice names."""
 
@@ -31,11 +33,28 @@ def read_sound(volume: Volume, box: Box, on_bad_chunk: OnBadChunk, scratch: Scra
         if not isinstance(volume, ZarrVolume):
             raise
     values, bad = read_around(volume, box)
+    for chunk in bad:
+        if on_bad_chunk == "fail":
+            scratch.append(UNREAD, json.dumps([volume.identity()["source"], chunk.array, chunk.chunk]).encode())
+        else:
+            scratch.append(LOG, json.dumps([chunk.array, chunk.chunk, chunk.error]).encode())
     if bad and on_bad_chunk == "fail":
         raise bad_chunk_error(volume, bad)
-    for chunk in bad:
-        scratch.append(LOG, json.dumps([chunk.array, chunk.chunk, chunk.error]).encode())
     return values
+
+
+def unread_chunks(scratch: Scratch, volume: ZarrVolume) -> set[tuple[int, ...]]:
+    """The places of the chunks of `volume` at which a task failed, whether or not they can be read now."""
+    identity, array = volume.identity(), volume.info.levels[volume.level].path
+    found = set()
+    for line in scratch.lines(UNREAD):
+        try:
+            source, path, place = json.loads(line)
+        except (ValueError, TypeError):  # torn by the death of its writer: the task that read the chunk is done again
+            continue
+        if (source, path) == (identity["source"], array):
+            found.add(tuple(place))
+    return found
 
 
 def bad_chunks(scratch: Scratch) -> list[BadChunk]:

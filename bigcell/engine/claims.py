@@ -91,8 +91,11 @@ class Member:
 
     @property
     def alive(self) -> bool:
-        """Whether it still works, as far as can be known from here."""
-        return not self.ended and self.silent <= LEASE and is_alive(self.process)
+        """Whether it still works, as far as can be known from here.
+
+        A file touched in the future is one of before the clock was set back: a worker at work has touched it since.
+        """
+        return not self.ended and abs(self.silent) <= LEASE and is_alive(self.process)
 
 
 def members(work: Path) -> list[Member]:
@@ -220,7 +223,7 @@ class Claims:
             if owner == self.me.name:
                 self._seen[name] = generation, owner
                 return True
-            if self.me.knows_alive(owner) if owner else age <= LEASE:
+            if self.me.knows_alive(owner) if owner else abs(age) <= LEASE:
                 self._seen[name] = generation, owner
                 return False
         return False

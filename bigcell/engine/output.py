@@ -16,17 +16,19 @@ from typing import Any
 
 from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputError, PlanError
 from bigcell.core.volume import Volume
-from bigcell.engine.account import begin_session
+from bigcell.engine.account import begin_session, versions_used
 from bigcell.engine.bad_chunks import bad_chunks
 from bigcell.engine.claims import refuse_beside_workers
 from bigcell.engine.events import Listener, Notice, ignore
 from bigcell.engine.executors import Executor
 from bigcell.engine.foreground import ENTRY
 from bigcell.engine.job import Job
+from bigcell.engine.made import is_made, make_store
 from bigcell.engine.plan import Plan
 from bigcell.engine.reporting import REPORT_FILE, Sources, Subject, gather, write_report
-from bigcell.engine.run import Result, Run, segment_volume, write_table
+from bigcell.engine.run import Result, Run, make_kept, segment_volume, write_table
 from bigcell.engine.settings import output_chunks
+from bigcell.engine.source_sample import check_voxels
 from bigcell.engine.status import StatusFile, is_known_dead, this_process
 from bigcell.engine.turns import ALONE, Turns
 from bigcell.engine.work_folder import (
@@ -40,7 +42,7 @@ from bigcell.engine.work_folder import (
     was_cut_off_at_start,
     work_folder,
 )
-from bigcell.io.flows import FlowStore, are_flows_of, check_flows_place, create_flows, publish_flows
+from bigcell.io.flows import FlowStore, are_flows_of, check_flows_place, publish_flows
 from bigcell.io.folders import remove_tree, unmark
 from bigcell.io.leases import SILENCE, lease_is_there, leased
 from bigcell.io.location import absolute, group_is_there, is_url, joined, read_bytes
@@ -54,11 +56,9 @@ from bigcell.io.whole import whole_file
 from bigcell.io.write import LabelForm, LabelStore, create_labels, discard_labels, reopen_labels
 from bigcell.preprocess.foreground import Foreground
 from bigcell.provenance.fingerprint import difference
-from bigcell.provenance.record import RunRecord, host, versions
+from bigcell.provenance.record import RunRecord, host
 from bigcell.stitch.number import smallest_dtype
 
-MADE = "made"
-"""The log of the scratch that lists the stores that are there to be written."""
 RECORD_FILE, TABLE_FILE = "record.json", "objects.parquet"
 
 
@@ -68,7 +68,8 @@ class Outcome:
 
     `request` is what was asked for, `kept` the path where flows are to be kept ("" for nowhere), `work_place` the
     folder to work in ("" for the usual one), `report` whether a page about the run is put beside the labels,
-    `foreground` that of the plan, if it has one, until it is saved, `run` a word that no other run has.
+    `foreground` that of the plan, if it has one, until it is saved, `run` a word that no other run has, `sample` what
+    the files of the inputs were when it began.
     """
 
     plan: Plan
@@ -80,6 +81,7 @@ class Outcome:
     report: bool = True
     foreground: Foreground | None = field(default=None, repr=False)
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
+    sample: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def work(self) -> Path:
@@ -142,6 +144,7 @@ class Outcome:
             "kept": self.kept,
             "report": self.report,
             "run": self.run,
+            "sample": self.sample,
         }
         DiskScratch(self.work).write_note(PLAN_FILE.removesuffix(".json"), values)
         started(self.work)
@@ -163,8 +166,18 @@ class Outcome:
             values = json.loads((work / PLAN_FILE).read_text())
             target = LabelTarget(**values["target"])
             planned, kept, report = Plan.from_json(values["plan"]), values["kept"], bool(values.get("report", True))
-            run = str(values.get("run", planned.id))
-            found = cls(planned, target, values["inputs"], values["request"], kept, work_place or "", report, run=run)
+            run, sample = str(values.get("run", planned.id)), dict(values.get("sample", {}))
+            found = cls(
+                planned,
+                target,
+                values["inputs"],
+                values["request"],
+                kept,
+                work_place or "",
+                report,
+                run=run,
+                sample=sample,
+            )
         except FileNotFoundError as error:
             raise OutputError(
                 f"there is no unfinished run at {work}; start one with `bigcell segment`, or say by --work where it is"
@@ -264,11 +277,11 @@ def _execute(
     if has_name(outcome.target):  # the labels are there: an earlier driver was cut off in its last steps
         turns.once("publish", lambda: not outcome.is_planned, lambda: _finish(outcome, status))
         return _made_by_others(outcome)
-    begin_session(outcome.scratch, time.time())
+    begin_session(outcome.scratch, time.time(), status)
     kept = FlowStore.at(outcome.kept, outcome.plan.extent) if outcome.kept else None
     run = Run(Job(outcome.plan, image, given, outcome.scratch, kept=kept), executor, status)
     if kept is not None and turns.shared:
-        turns.once("flows", lambda: b"flows" in run.job.scratch.lines(MADE), partial(_make_flows, run, kept))
+        turns.once("flows", lambda: is_made(run.job, "flows"), lambda: make_kept(run, kept))
     try:
         count = segment_volume(run, lambda n: _open_labels(run, outcome, image, given, n, turns))
     except ChunkError:  # may be mended, or come back
@@ -300,6 +313,7 @@ def _publish(outcome: Outcome, run: Run, count: int, table: Path, status: Status
         return _made_by_others(outcome)
     store, kept = run.job.labels, run.job.kept
     assert isinstance(store, LabelStore)
+    check_voxels(outcome.sample, run.job.image, run.job.given, outcome.scratch, patient=True)
     record = _record(outcome, run, count)
     if kept is not None:
         _publish_flows(outcome, kept, run.job.image)
@@ -420,21 +434,11 @@ def _open_labels(
     """The label store: a new one, unless tasks of this run have written into it already."""
     like = image if isinstance(image, ZarrVolume) else given if isinstance(given, ZarrVolume) else None
     chunk, shard = output_chunks(outcome.plan.extent)
-    made = run.job.scratch
     form = LabelForm(outcome.plan.extent, outcome.plan.spacing, like, smallest_dtype(count), chunk, shard)
 
-    def make() -> None:
-        create_labels(outcome.target, form)
-        # Said before the first task, not found from finished ones: a worker that outlives its driver may be writing.
-        made.append(MADE, b"labels")
-
-    turns.once("labels", lambda: b"labels" in made.lines(MADE), make)
+    make = partial(make_store, run.job, "labels", "apply", lambda: create_labels(outcome.target, form))
+    turns.once("labels", lambda: is_made(run.job, "labels"), make)
     return reopen_labels(outcome.target, form)
-
-
-def _make_flows(run: Run, kept: FlowStore) -> None:
-    create_flows(kept)
-    run.job.scratch.append(MADE, b"flows")
 
 
 def _write_table(run: Run, path: Path, image: Volume | None, given: Volume | None) -> Path:
@@ -474,7 +478,7 @@ def _record(outcome: Outcome, run: Run, count: int) -> RunRecord:
     digest = hashlib.sha256(run.digests.hex().encode())
     result = {"objects": count, "labels_sha256": digest.hexdigest(), **tallies(run)}
     command = {"inputs": outcome.inputs, "store": outcome.target.store, "labels": outcome.target.name}
-    return RunRecord(outcome.plan.to_json(), command, versions(), host(), run.stages, result)
+    return RunRecord(outcome.plan.to_json(), command, versions_used(outcome.scratch), host(), run.stages, result)
 
 
 def tallies(run: Run) -> dict[str, int]:

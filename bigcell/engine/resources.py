@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def check_room(plan: Plan, output: Path) -> None:
             f"{size(free)} of memory are free: use smaller blocks or fewer workers"
         )
     place = output
-    while not place.exists():
+    while not os.path.exists(place):  # nor what another account keeps to itself
         place = place.parent
     room = shutil.disk_usage(place).free
     need = budget.scratch + budget.output

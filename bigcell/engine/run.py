@@ -24,6 +24,7 @@ from bigcell.engine.foreground import skipped_notice
 from bigcell.engine.intensity import settle_contrast
 from bigcell.engine.items import Items, Pending
 from bigcell.engine.job import Job, Labels
+from bigcell.engine.made import is_made, make_store
 from bigcell.engine.number_steps import table_parts
 from bigcell.engine.reach import Reach
 from bigcell.engine.rolling import roll, slab_layers
@@ -207,9 +208,8 @@ def predict(run: Run) -> None:
 
 def make_kept(run: Run, kept: FlowStore) -> None:
     """A store for the flows, for masks with other thresholds later."""
-    if b"flows" not in run.job.scratch.lines("made"):
-        create_flows(kept)
-        run.job.scratch.append("made", b"flows")
+    if not is_made(run.job, "flows"):
+        make_store(run.job, "flows", "keep", lambda: create_flows(kept))
 
 
 def find_by_stage(run: Run) -> None:

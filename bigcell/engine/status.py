@@ -130,7 +130,29 @@ class StatusFile:
 
 def this_process() -> dict[str, Any]:
     """This process, as `is_alive` knows it."""
-    return {"pid": os.getpid(), "started": psutil.Process().create_time(), "machine": _machine()}
+    return {"pid": os.getpid(), "started": _started(psutil.Process()), "machine": _machine(), "boot": _boot()}
+
+
+def is_alive(driver: dict[str, Any]) -> bool:
+    """Whether the process that wrote the file still runs; of another machine's this cannot be told: it is believed.
+
+    A machine is known by its name and by when it was started, so it may be given another name meanwhile.
+    """
+    boot, here = _boot(), driver.get("machine") == _machine()
+    same = driver["boot"] == boot if boot and driver.get("boot") else here
+    if not (same or here):
+        return True
+    try:
+        process = psutil.Process(int(driver["pid"]))
+        started = _started(process) if "boot" in driver else process.create_time()
+        return bool(same and abs(started - float(driver["started"])) < 1.0)
+    except (psutil.Error, KeyError, ValueError, TypeError):
+        return False
+
+
+def is_known_dead(process: Mapping[str, Any]) -> bool:
+    """Whether a process, as `this_process` describes it, is one of this machine that has ended."""
+    return not is_alive(dict(process))
 
 
 def _machine() -> str:
@@ -138,16 +160,19 @@ def _machine() -> str:
     return hashlib.sha256(platform.node().encode()).hexdigest()[:16]
 
 
-def is_alive(driver: dict[str, Any]) -> bool:
-    """Whether the process that wrote the file still runs; of another machine's this cannot be told: it is believed."""
-    if driver.get("machine") != _machine():
-        return True
+def _boot() -> str:
+    """Tells apart the times that a machine was started, and the processes that see each other; "" where unknown."""
     try:
-        return bool(abs(psutil.Process(int(driver["pid"])).create_time() - float(driver["started"])) < 1.0)
-    except (psutil.Error, KeyError, ValueError, TypeError):
-        return False
+        known = Path("/proc/sys/kernel/random/boot_id").read_text() + os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+    return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 
-def is_known_dead(process: Mapping[str, Any]) -> bool:
-    """Whether a process, as `this_process` describes it, is one of this machine that has ended."""
-    return process.get("machine") == _machine() and not is_alive(dict(process))
+def _started(process: psutil.Process) -> float:
+    """When a process began, in seconds by a clock that nobody can set."""
+    try:
+        stat = Path(f"/proc/{process.pid}/stat").read_text()
+        return int(stat.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")  # since the machine was started
+    except (OSError, ValueError, IndexError):  # where there is no /proc, psutil's time does not follow the clock
+        return float(process.create_time())

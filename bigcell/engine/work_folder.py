@@ -51,27 +51,34 @@ def only_unfinished(store: str | Path, work: str | Path | None = None) -> str:
 
 def is_unfinished(work: Path) -> bool:
     """Whether there is a run to resume."""
-    return (work / PLAN_FILE).exists() and not is_ended(work)
+    return _is_there(work / PLAN_FILE) and not is_ended(work)
 
 
 def is_ended(work: Path) -> bool:
     """Whether a run has ended here and its folder was not removed to the end."""
-    return (work / TIDYING_FILE).exists()
+    return _is_there(work / TIDYING_FILE)
 
 
 def was_cut_off_at_start(work: Path) -> bool:
     """Whether a driver began a run here and did not come as far as to save its plan."""
-    return not is_ended(work) and not (work / PLAN_FILE).exists() and work.is_dir() and any(work.iterdir())
+    return not is_ended(work) and not _is_there(work / PLAN_FILE) and work.is_dir() and any(work.iterdir())
 
 
 def start_over(work: Path) -> None:
     """An empty, private folder for a new run, marked as starting until `started`."""
     if work.is_symlink():
         raise OutputError(f"{work} is a link, wanted a folder of our own; remove the link, or give another --work")
-    (work / PLAN_FILE).unlink(missing_ok=True)  # half a folder with a plan would be taken for a run to resume
-    _make_private(work)
-    DiskScratch(work).write_note(STARTING_FILE.removesuffix(".json"), {})
-    _empty(work, {STARTING_FILE})
+    try:
+        (work / PLAN_FILE).unlink(missing_ok=True)  # half a folder with a plan would be taken for a run to resume
+        _make_private(work)
+        DiskScratch(work).write_note(STARTING_FILE.removesuffix(".json"), {})
+        _empty(work, {STARTING_FILE})
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to {work}: {error.strerror}; make room or permission there, or give another place by --work"
+        ) from error
 
 
 def started(work: Path) -> None:
@@ -121,3 +128,13 @@ def _make_private(work: Path) -> None:
     for folder in (work.parent, work):
         folder.mkdir(mode=PRIVATE, exist_ok=True)
     work.chmod(PRIVATE)
+
+
+def _is_there(file: Path) -> bool:
+    """Whether a file of a work folder is there; OutputError where only another account can know."""
+    try:
+        return file.exists()
+    except PermissionError as error:
+        raise OutputError(
+            f"{file.parent} may be looked into by its owner alone: permission denied; ask them, or choose another name"
+        ) from error

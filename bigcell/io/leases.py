@@ -45,10 +45,15 @@ def leased(place: str | Path, about: Mapping[str, Any], *, is_dead: IsDead, shar
         return
     path = Path(_lease_of(place))
     made = [parent for parent in path.parents if not parent.exists() or parent.suffix == WORK]
-    path.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.callback(_remove_empty, made)
-        stack.enter_context(locked(path, shared=shared, about=about))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(path, shared=shared, about=about))
+        except OutputError:
+            raise
+        except OSError as error:
+            raise OutputError(f"{path.parent} cannot be written ({error}); give another place") from error
         yield
 
 

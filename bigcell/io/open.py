@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -134,6 +134,13 @@ def fill_value(volume: ZarrVolume) -> float:
     array = _open_array(volume.info.source, volume.info.levels[volume.level].path, volume.digest)
     value = array.fill_value
     return value if value is not None and np.isfinite(value) else 0
+
+
+def chunk_names(volume: ZarrVolume, places: Iterable[tuple[int, ...]]) -> list[str]:
+    """The files, below the store, at `places` of the array's grid of chunks (of shards, if it has any)."""
+    path = volume.info.levels[volume.level].path
+    array = _open_array(volume.info.source, path, volume.digest)
+    return [f"{path}/{array.metadata.encode_chunk_key(place)}" for place in places]
 
 
 def read_info(source: str | Path) -> ImageInfo:

@@ -6,11 +6,13 @@ import json
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from bigcell.core.axes import Spacing
-from bigcell.engine.account import MOST_KINDS, MOST_SESSIONS, Account, begin_session
+from bigcell.engine import account
+from bigcell.engine.account import MOST_KINDS, MOST_SESSIONS, Account, begin_session, versions_used
 from bigcell.engine.plan import Plan
 from bigcell.engine.settings import RunSettings
 from bigcell.io.scratch import MemoryScratch
@@ -138,3 +140,16 @@ def test_blocks_that_were_skipped_are_not_gone_over() -> None:
     for k in (1, 4):
         Journal(held).mark("name", str(k), note(1.0))
     assert Account.of(PLAN, held).stages["name"].voxels == 2 * 8**3
+
+
+def test_drivers_with_other_packages_are_told_and_both_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch, told = MemoryScratch(), list[Any]()
+    monkeypatch.setattr(account, "versions", lambda: {"torch": "2.10.0", "zarr": "3.1.6"})
+    begin_session(scratch, 1.0, told.append)
+    assert versions_used(scratch) == {"torch": "2.10.0", "zarr": "3.1.6"}
+    begin_session(scratch, 2.0, told.append)
+    assert told == []
+    monkeypatch.setattr(account, "versions", lambda: {"torch": "2.9.1", "zarr": "3.1.6"})
+    begin_session(scratch, 1.0, told.append)  # the clock was set back
+    assert [event.text for event in told] == ["this run began with other versions: torch 2.10.0, 2.9.1"]
+    assert versions_used(scratch) == {"torch": "2.10.0, 2.9.1", "zarr": "3.1.6"}

@@ -100,6 +100,18 @@ def test_one_elsewhere_is_believed_for_the_time_of_the_lease(tmp_path: Path, mon
         assert [m.alive for m in members(tmp_path)] == [False, True]
 
 
+def test_the_clock_is_set_back(tmp_path: Path) -> None:
+    """One elsewhere that died before is not believed until the clock is where it was; one at work touches its file."""
+    with joined(tmp_path) as lost:
+        assert Claims(lost, "follow").take("7")
+        elsewhere(lost)
+        silence(lost, -86400)
+        assert [m.alive for m in members(tmp_path)] == [False]
+        refuse_beside_workers(tmp_path, "it cannot be resumed")
+        silence(lost, 86400 - 5)
+        assert [m.alive for m in members(tmp_path)] == [True]
+
+
 def test_a_claim_whose_writer_died_before_its_name_was_in_it(tmp_path: Path) -> None:
     with joined(tmp_path) as one:
         own = Claims(one, "follow")

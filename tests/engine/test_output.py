@@ -192,3 +192,21 @@ def test_resume_of_a_finished_run_says_so(flow_store: Path) -> None:
     assert bigcell.resume(flow_store).objects == first.objects
     with pytest.raises(OutputError, match="no unfinished run"):
         bigcell.resume(flow_store, labels="other")
+
+
+def test_labels_that_tasks_have_written_are_not_made_anew(tmp_path: Path, flow_store: Path) -> None:
+    """The note that their store was made is lost, as a machine that loses power may lose it: they would be empty."""
+
+    def stop(event: object) -> None:
+        if isinstance(event, TaskDone) and event.stage == "apply":
+            raise KeyboardInterrupt
+
+    out = tmp_path / "out.zarr"
+    with pytest.raises(KeyboardInterrupt):
+        bigcell.segment(flows=flow_store, output=out, cluster="serial", listener=stop)
+    for log in (tmp_path / "out.zarr.bigcell").glob("cells/scratch/*/made/*"):
+        log.unlink()
+    with pytest.raises(PlanError, match="a part of the work folder is lost: tasks have written labels"):
+        bigcell.resume(out, cluster="serial")
+    again = bigcell.segment(flows=flow_store, output=out, cluster="serial", overwrite=True)
+    assert again.objects > 10
