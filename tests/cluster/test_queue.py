@@ -102,7 +102,6 @@ def test_listening_beyond_loopback_is_told(monkeypatch: pytest.MonkeyPatch, capl
 
 
 def test_certificates_are_for_one_user_and_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("cryptography", reason="makes the certificates: pip install 'bigcell[hpc]'")
     first, second = Certificates.make(tmp_path), Certificates.make(tmp_path)
     texts = [file.read_bytes() for made in (first, second) for file in made.files]
     assert len(set(texts)) == 4, "a key and a certificate, which vouches for itself, for each"
