@@ -13,6 +13,7 @@ from typing import Any
 from distributed import Nanny, Scheduler, SpecCluster, Worker
 from distributed.security import Security
 
+PREFIX = "bigcell-"
 QUIETLY = 40  # errors only
 TWO_DOORS = {"protocol": ["tls", "inproc"], "host": ["127.0.0.1", None]}
 """For workers, and for the client in the scheduler's own process: that one goes through memory and encrypts nothing."""
@@ -28,6 +29,16 @@ class _NoPages:
 class ClosedScheduler(_NoPages, Scheduler):
     """A scheduler without pages."""
 
+    def __init__(self, **options: Any) -> None:
+        self._scratch = TemporaryDirectory(prefix=PREFIX)  # made for its owner alone
+        super().__init__(**{**options, "local_directory": self._scratch.name, "dashboard": False})
+
+    async def close(self, timeout: float | None = None, reason: str = "unknown") -> None:
+        try:
+            await super().close(timeout, reason)
+        finally:
+            self._scratch.cleanup()
+
 
 class ClosedWorker(_NoPages, Worker):
     """A worker without pages."""
@@ -41,15 +52,16 @@ class LocalWorkers(SpecCluster):
     """
 
     def __init__(self, memory_limit: int) -> None:
-        self._scratch = TemporaryDirectory(prefix="bigcell-")  # made for its owner alone
+        self._scratch = TemporaryDirectory(prefix=PREFIX)
         security = Security.temporary()
-        server = {
-            "host": "127.0.0.1",
-            "protocol": "tls://",
-            "security": security,
+        server = {"host": "127.0.0.1", "protocol": "tls", "security": security}
+        worker = {
+            "worker_class": ClosedWorker,
+            "nthreads": 1,
+            "memory_limit": memory_limit,
             "local_directory": self._scratch.name,
+            "silence_logs": QUIETLY,
         }
-        worker = {"worker_class": ClosedWorker, "nthreads": 1, "memory_limit": memory_limit, "silence_logs": QUIETLY}
         super().__init__(
             scheduler={"cls": ClosedScheduler, "options": {**server, **TWO_DOORS}},
             worker={"cls": Nanny, "options": {**server, **worker}},

@@ -95,9 +95,9 @@ class Site:
     """What jobs of the stages that run the network ask for, and those of all others.
 
     `interface`: the network that jobs reach this machine through, as ``ip addr`` names it. Whoever reaches it could run
-    code as you, so all that goes over it is encrypted, with certificates made for the run, unless `tls` is false
-    (default: on every interface but loopback). `wait`: hours until the first worker has to be there. `python`: the
-    interpreter of the workers, this one by default. `local_directory`: a folder on each node's own disk.
+    code as you, so all that goes over it is encrypted, with certificates made for the run, unless `tls` is false; on
+    loopback too, which every account of this machine reaches. `wait`: hours until the first worker has to be there.
+    `python`: the interpreter of the workers, this one by default. `local_directory`: a folder on each node's own disk.
     """
 
     interface: str = ""
@@ -134,7 +134,7 @@ class Site:
 
     @property
     def encrypts(self) -> bool:
-        return not self.is_loopback if self.tls is None else self.tls
+        return self.tls is not False
 
 
 def read_site(cluster: str) -> tuple[str, Site]:

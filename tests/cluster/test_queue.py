@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,8 @@ import pytest
 pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue: pip install 'bigcell[hpc]'")
 
 import psutil
+from distributed import connect
+from distributed.security import Security
 
 from bigcell.cluster.certificates import Certificates
 from bigcell.cluster.preload import own_device
@@ -70,11 +76,64 @@ def test_job_scripts(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "--preload bigcell.cluster.preload" in command
     assert "--death-timeout 60" in command
     assert f"--interface {LOOPBACK}" in command
-    assert "--dashboard-address 127.0.0.1:0" in command
+    assert "--worker-class bigcell.cluster.closed.ClosedWorker" in command, "one that serves no pages"
     before = text.splitlines()[:-1]
-    assert "module load cuda" in before
+    assert before.index("module load cuda") < before.index("export DASK_TEMPORARY_DIRECTORY"), "it may name a disk"
     assert "export OMP_NUM_THREADS=4" in before, "each of two workers has half of the cores"
     assert "export DASK_DISTRIBUTED__WORKER__MEMORY__SPILL=False" in before
+
+
+@pytest.mark.parametrize("folder", ["", "a disk/$(touch planted)", "-p"])
+def test_scratch_of_a_job_is_its_owners_alone(tmp_path: Path, folder: str) -> None:
+    """Dask puts it into Python's path: in a folder that everybody writes to, anybody could have made it first."""
+    text = script("slurm", replace(SITE, local_directory=folder))
+    assert "--local-directory" not in text
+    lines = text.splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("mkdir -p"))
+    shell = "\n".join([*lines[start:-1], 'stat -c "%a %n" -- "$DASK_TEMPORARY_DIRECTORY"'])
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    done = subprocess.run(["bash", "-c", shell], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    mode, _, place = done.stdout.strip().partition(" ")
+    assert (mode, done.stderr) == ("700", "")
+    assert (tmp_path / place).parent == (tmp_path / (folder or "tmp"))
+    assert not (tmp_path / place).exists(), "away when the job ends"
+    assert not list(tmp_path.rglob("planted"))
+
+
+@pytest.fixture
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A queue that runs a job at once, on this machine, and writes its process to the file that is given."""
+    folder, job = tmp_path / "bin", tmp_path / "job"
+    folder.mkdir()
+    (folder / "sbatch").write_text(
+        f'#!/bin/sh\ncp "$1" {job}.sh\nbash {job}.sh > {job}.log 2>&1 &\necho $! > {job}\necho Submitted batch job 7\n'
+    )
+    (folder / "scancel").write_text(f'#!/bin/sh\npkill -TERM -P "$(cat {job})"\n')
+    for file in folder.iterdir():
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    return job
+
+
+def test_jobs_on_loopback_are_closed_to_other_accounts(queue: Path, tmp_path: Path) -> None:
+    """Scheduler, nanny and worker listen, each for who has the certificate of the run, and nothing else does."""
+    site = Site(LOOPBACK, cpu=Allocation(cores=1, memory="2GB"))
+    with closing(QueueExecutor("slurm", site, tmp_path / "logs")) as executor:
+        executor.begin("follow")
+        assert list(executor.map(abs, [-3])) == [3]
+        job = psutil.Process(int(queue.read_text()))
+        running = (psutil.Process(), *job.children(recursive=True))
+        found = [c.laddr for p in running for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+        assert [address.ip for address in found] == ["127.0.0.1"] * 3
+        strange = Security.temporary().get_connection_args("client")
+        for address in found:
+            with pytest.raises(OSError):
+                asyncio.run(connect(f"tcp://127.0.0.1:{address.port}", timeout=2))
+            with pytest.raises(OSError):
+                asyncio.run(connect(f"tls://127.0.0.1:{address.port}", timeout=2, **strange))
+    job.wait(20)
+    assert "Traceback" not in queue.with_suffix(".log").read_text()
 
 
 def test_a_job_without_gpus_asks_for_none() -> None:
@@ -93,6 +152,9 @@ def test_every_stage_has_its_jobs() -> None:
 def test_listening_beyond_loopback_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     QueueExecutor("slurm", SITE, Path("logs"))
     assert not caplog.messages
+    QueueExecutor("slurm", Site(LOOPBACK, tls=False), Path("logs"))
+    assert "NOT encrypted" in caplog.text
+    caplog.clear()
     address = next(iter(psutil.net_if_addrs().values()))[0]._replace(family=2, address="10.0.0.7")
     monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"ib0": [address]})
     QueueExecutor("slurm", Site("ib0"), Path("logs"))

@@ -52,7 +52,7 @@ def test_a_site_is_read(file: Path, system: str) -> None:
     assert site.network.worker_bytes == 32e9
     assert (site.cpu.queue, site.cpu.jobs, site.cpu.processes) == ("long", 20, 1)
     assert site.is_loopback
-    assert not site.encrypts
+    assert site.encrypts, "every account of a machine reaches its loopback"
 
 
 def test_where_the_file_is_looked_for(file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
