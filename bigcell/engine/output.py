@@ -109,6 +109,7 @@ class Outcome:
                 f"{f' --work {self.work_place}' if self.work_place else ''}`, "
                 "or start over with --overwrite"
             )
+        self.work.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # what others may see are the labels
         _remove(self.work)  # also what a run that was killed while it tidied up has left
         if self.foreground is not None:  # before the plan: where there is one, there is all that it needs
             self.scratch.save(ENTRY, self.foreground.arrays())
