@@ -150,7 +150,7 @@ def job_arguments(system: str, site: Site, wanted: Allocation, kind: str, logs: 
     directives = [LOGS[system].format(logs=logs, name=name), *wanted.directives]
     asking = wanted.gpu_directive or GPUS.get(system)
     if wanted.gpus and asking:
-        directives.insert(0, asking.format(gpus=wanted.gpus))
+        directives.insert(0, asking.replace("{gpus}", str(wanted.gpus)))
     extra = ["--nthreads", "1", "--no-dashboard", "--worker-class", "bigcell.cluster.closed.ClosedWorker"]
     if wanted.gpus > 1:
         extra += ["--preload", "bigcell.cluster.preload"]

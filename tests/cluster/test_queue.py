@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import subprocess
 import sys
 from contextlib import closing
@@ -142,6 +143,16 @@ def test_a_job_without_gpus_asks_for_none() -> None:
     assert "preload" not in text
     assert "export OMP_NUM_THREADS=3" in text
     assert "--gpus-per-node=2" in script("slurm", wanted=Allocation(gpus=2, gpu_directive="--gpus-per-node={gpus}"))
+
+
+def test_what_a_shell_would_read_is_read_by_none() -> None:
+    """In a header it is a remark; elsewhere it is quoted. Only the prologue is run."""
+    strange = "a; $(touch planted) `touch planted` '\" {gpus.x} {n} %(x)s \\"
+    wanted = Allocation(queue=strange, account=strange, gpus=1, gpu_directive=strange, directives=(strange,))
+    text = script("slurm", replace(SITE, python=strange, local_directory=strange), wanted)
+    left = [line for line in text.splitlines() if "planted" in line and not line.startswith("#SBATCH")]
+    assert left
+    assert [line for line in left if shlex.quote(strange) not in line] == []
 
 
 def test_every_stage_has_its_jobs() -> None:
