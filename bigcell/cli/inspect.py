@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bigcell.core.axes import ZYX
+from bigcell.io.location import without_credentials
 
 if TYPE_CHECKING:
     from bigcell.io.ngff import ImageInfo
@@ -26,7 +27,7 @@ def inspect(
 
 def describe(info: ImageInfo) -> str:
     """An image in a few lines."""
-    space, rows = info.spacing(), [("image", info.source)]
+    space, rows = info.spacing(), [("image", without_credentials(info.source))]
     rows.append(("format", f"OME-Zarr {info.version}, zarr {info.zarr_format}, {info.levels[0].dtype}"))
     rows.append(("size", " x ".join(f"{n} {a}" for a, n in zip(info.axes, info.levels[0].shape, strict=True))))
     um = " x ".join(f"{s:g}" for a, s in zip(ZYX, space.zyx, strict=True) if a in info.axes)

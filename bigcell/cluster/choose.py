@@ -24,6 +24,10 @@ def check_cluster(cluster: str | None) -> None:
             f"cluster {cluster!r}: wanted serial, processes, local, {', '.join(QUEUES)} (with a site file, as in "
             "slurm:site.toml) or the address of a dask scheduler"
         )
+    else:
+        from bigcell.cluster.elsewhere import check_address
+
+        check_address(cluster)
 
 
 def check_queue(cluster: str, needed: int, *, network: bool) -> None:

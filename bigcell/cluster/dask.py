@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import dask
-from distributed import Client, LocalCluster, Nanny, as_completed
+from distributed import Client, Nanny, as_completed
 from distributed.protocol.pickle import dumps
 
+from bigcell.cluster.closed import LocalWorkers
 from bigcell.cluster.devices import VISIBLE, visible_gpus
+from bigcell.cluster.elsewhere import warn_if_open
 from bigcell.cluster.watching import watch
 from bigcell.core.errors import BlockError, PlanError
 from bigcell.engine.allocation import THRIFT
@@ -42,6 +44,8 @@ QUIET = {
     "distributed.admin.log-length": 100,
     "distributed.admin.low-level-log-length": 100,
     "distributed.admin.system-monitor.log-length": 60,
+    "distributed.scheduler.http.routes": [],  # pages that nobody could ask for are not loaded
+    "distributed.worker.http.routes": [],
 }
 
 
@@ -81,14 +85,7 @@ class DaskExecutor:
         }
         with dask.config.set({**QUIET, **environment}):
             devices = tuple(visible_gpus() if gpus is None else gpus)[:workers]
-            cluster = LocalCluster(
-                n_workers=0,
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=memory_limit or 0,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=40,
-            )
+            cluster = LocalWorkers(memory_limit)
             try:
                 start_workers(cluster, [_with_device(cluster.new_spec, devices, i) for i in range(workers)])
                 return cls(Client(cluster), (cluster,), gpus=len(devices), watched=watched)
@@ -98,7 +95,11 @@ class DaskExecutor:
 
     @classmethod
     def at(cls, address: str, watched: Path | None = None) -> DaskExecutor:
-        """The workers of the scheduler at `address` (``tcp://host:port``). They must see the same files."""
+        """The workers of the scheduler at `address` (``tcp://host:port``). They must see the same files.
+
+        ``tls://host:port`` with the certificates that dask's own settings name.
+        """
+        warn_if_open(address)
         try:
             return cls(Client(address, timeout="10s"), watched=watched)
         except OSError as error:

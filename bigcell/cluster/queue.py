@@ -24,6 +24,7 @@ from distributed.core import Status
 from distributed.security import Security
 
 from bigcell.cluster.certificates import Certificates
+from bigcell.cluster.closed import ClosedScheduler
 from bigcell.cluster.dask import QUIET, DaskExecutor, start_workers
 from bigcell.cluster.site import Allocation, Site
 from bigcell.core.errors import PlanError
@@ -65,7 +66,7 @@ class QueueExecutor:
         self._lent: DaskExecutor | None = None
         self._cluster: Any = None
         self._certificates: Certificates | None = None
-        if not site.is_loopback:
+        if not (site.is_loopback and site.encrypts):
             risk = (
                 "encrypted and with certificates of this run"
                 if site.encrypts
@@ -149,8 +150,8 @@ def job_arguments(system: str, site: Site, wanted: Allocation, kind: str, logs: 
     directives = [LOGS[system].format(logs=logs, name=name), *wanted.directives]
     asking = wanted.gpu_directive or GPUS.get(system)
     if wanted.gpus and asking:
-        directives.insert(0, asking.format(gpus=wanted.gpus))
-    extra = ["--nthreads", "1", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+        directives.insert(0, asking.replace("{gpus}", str(wanted.gpus)))
+    extra = ["--nthreads", "1", "--no-dashboard", "--worker-class", "bigcell.cluster.closed.ClosedWorker"]
     if wanted.gpus > 1:
         extra += ["--preload", "bigcell.cluster.preload"]
     given = {
@@ -162,8 +163,7 @@ def job_arguments(system: str, site: Site, wanted: Allocation, kind: str, logs: 
         "queue": wanted.queue or None,
         ACCOUNT[system]: wanted.account or None,
         "python": shlex.quote(site.python or sys.executable),
-        "local_directory": shlex.quote(site.local_directory) if site.local_directory else None,
-        "job_script_prologue": [*_exports(wanted), *wanted.prologue],
+        "job_script_prologue": [*_exports(wanted), *wanted.prologue, *_scratch(site)],
         "job_extra_directives": directives,
         "worker_extra_args": extra,
         "death_timeout": DEATH_TIMEOUT,
@@ -174,7 +174,7 @@ def job_arguments(system: str, site: Site, wanted: Allocation, kind: str, logs: 
         given["resource_spec"] = f"select=1:ncpus={wanted.cores}:mem={memory}MB{gpus}"
     network = {
         "interface": site.interface,
-        "scheduler_options": {"interface": site.interface, "dashboard_address": "127.0.0.1:0"},
+        "scheduler_options": {"interface": site.interface},
         "protocol": "tls://" if site.encrypts else "tcp://",
     }
     return {**given, **network}
@@ -198,6 +198,17 @@ def _exports(wanted: Allocation) -> list[str]:
     return [f"export {name}={value}" for name, value in {**THRIFT, **threads, **quiet}.items()]
 
 
+def _scratch(site: Site) -> list[str]:
+    """A folder of the job's owner alone for what dask keeps and puts into Python's path, away when the job ends."""
+    below = shlex.quote(site.local_directory) if site.local_directory else '"${TMPDIR:-/tmp}"'
+    return [
+        f"mkdir -p -- {below}",
+        f"DASK_TEMPORARY_DIRECTORY=$(mktemp -d -- {below}/bigcell-XXXXXXXX) || exit 1",
+        "export DASK_TEMPORARY_DIRECTORY",
+        "trap 'rm -rf -- \"$DASK_TEMPORARY_DIRECTORY\"' EXIT",
+    ]
+
+
 def _open(system: str, arguments: dict[str, Any], security: Security | None) -> Any:
     before = signal.getsignal(signal.SIGINT)
     import dask_jobqueue  # asked for in `read_site`
@@ -205,7 +216,7 @@ def _open(system: str, arguments: dict[str, Any], security: Security | None) -> 
     if signal.getsignal(signal.SIGINT) is not before:
         signal.signal(signal.SIGINT, before)  # its import makes Ctrl-C end the process at once, without a word
     with dask.config.set(QUIET):
-        return getattr(dask_jobqueue, CLUSTERS[system])(**arguments, security=security)
+        return getattr(dask_jobqueue, CLUSTERS[system])(**arguments, security=security, scheduler_cls=ClosedScheduler)
 
 
 async def _keep(cluster: Any) -> None:

@@ -23,7 +23,12 @@ SUBMIT = {"slurm": "sbatch", "lsf": "bsub", "sge": "qsub", "pbs": "qsub"}
 """The queues there are, and the command that each takes jobs with."""
 VARIABLE = "BIGCELL_CLUSTER"
 """Names the site file where ``--cluster`` does not."""
-WALLTIME = re.compile(r"(\d+-)?\d{1,4}(:\d{2}){1,2}|\d+")
+WALLTIME = re.compile(r"([0-9]{1,4}-)?[0-9]{1,4}(:[0-9]{2}){1,2}|[0-9]{1,7}")
+MOST = 100_000
+"""Of anything that is counted in a site file."""
+MOST_BYTES = 1e15
+SHOWN = 80
+"""Letters of what was found that are repeated in a message."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,9 @@ class Allocation:
             _check_count(name, getattr(self, name), least)
         _check_memory(self.memory)
         if not isinstance(self.walltime, str) or not WALLTIME.fullmatch(self.walltime):
-            raise SettingsError(f"walltime {self.walltime!r}: wanted hours, as in '04:00:00' or '1-12:00:00', quoted")
+            raise SettingsError(
+                f"walltime {_shown(self.walltime)}: wanted hours, as in '04:00:00' or '1-12:00:00', quoted"
+            )
         if self.gpus and self.workers not in (0, self.gpus):
             raise SettingsError(
                 f"{self.workers} workers for {self.gpus} GPUs of a job: wanted one for each; leave out workers"
@@ -95,9 +102,9 @@ class Site:
     """What jobs of the stages that run the network ask for, and those of all others.
 
     `interface`: the network that jobs reach this machine through, as ``ip addr`` names it. Whoever reaches it could run
-    code as you, so all that goes over it is encrypted, with certificates made for the run, unless `tls` is false
-    (default: on every interface but loopback). `wait`: hours until the first worker has to be there. `python`: the
-    interpreter of the workers, this one by default. `local_directory`: a folder on each node's own disk.
+    code as you, so all that goes over it is encrypted, with certificates made for the run, unless `tls` is false; on
+    loopback too, which every account of this machine reaches. `wait`: hours until the first worker has to be there.
+    `python`: the interpreter of the workers, this one by default. `local_directory`: a folder on each node's own disk.
     """
 
     interface: str = ""
@@ -110,8 +117,8 @@ class Site:
 
     def __post_init__(self) -> None:
         known = _addresses()
-        if self.interface not in known:
-            said = f"interface {self.interface!r} is not here" if self.interface else "it names no interface"
+        if not isinstance(self.interface, str) or self.interface not in known:
+            said = f"interface {_shown(self.interface)} is not here" if self.interface else "it names no interface"
             raise SettingsError(
                 f"{said}: wanted the network that jobs reach this machine through, one of {', '.join(known)} "
                 "(loopback only where jobs run on this machine)"
@@ -119,12 +126,12 @@ class Site:
         for name in ("network", "cpu"):
             if not isinstance(getattr(self, name), Allocation):
                 raise SettingsError(
-                    f"{name} {getattr(self, name)!r}: wanted a table of what its jobs ask for, [{name}]"
+                    f"{name} {_shown(getattr(self, name))}: wanted a table of what its jobs ask for, [{name}]"
                 )
         if self.tls is not None and not isinstance(self.tls, bool):
-            raise SettingsError(f"tls {self.tls!r}: wanted true or false")
+            raise SettingsError(f"tls {_shown(self.tls)}: wanted true or false")
         if isinstance(self.wait, bool) or not isinstance(self.wait, int | float) or not 0 < self.wait < 1e6:
-            raise SettingsError(f"wait {self.wait!r}: wanted hours until a worker has to be there, as in 24")
+            raise SettingsError(f"wait {_shown(self.wait)}: wanted hours until a worker has to be there, as in 24")
         for name in ("python", "local_directory"):
             _check_line(name, getattr(self, name))
 
@@ -134,7 +141,7 @@ class Site:
 
     @property
     def encrypts(self) -> bool:
-        return not self.is_loopback if self.tls is None else self.tls
+        return self.tls is not False
 
 
 def read_site(cluster: str) -> tuple[str, Site]:
@@ -144,7 +151,7 @@ def read_site(cluster: str) -> tuple[str, Site]:
     Refuses a site that could not submit a job from here.
     """
     system, _, named = cluster.partition(":")
-    path = Path(named or os.environ.get(VARIABLE) or user_config_path("bigcell") / "cluster.toml").expanduser()
+    path = Path(named or os.environ.get(VARIABLE) or user_config_path("bigcell") / "cluster.toml")
     site = _load(path, system)
     if find_spec("dask_jobqueue") is None:
         raise SettingsError(f"--cluster {system} needs dask-jobqueue: pip install 'bigcell[hpc]'")
@@ -175,13 +182,13 @@ def _addresses() -> dict[str, str]:
 
 def _load(path: Path, system: str) -> Site:
     try:
-        values = tomllib.loads(path.read_text())
+        values = tomllib.loads(path.expanduser().read_text())
     except FileNotFoundError as error:
         raise SettingsError(
             f"no site file at {path}: name one, as in --cluster {system}:site.toml, that says what jobs ask for"
         ) from error
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"the site file {path} cannot be read: {error}") from error
+    except (OSError, ValueError, RuntimeError) as error:  # no home of that user; a value within 1000 others
+        raise SettingsError(f"the site file {path} cannot be read: {str(error)[:200]}") from error
     try:
         return _with_one_table(from_dict(Site, values), values)
     except (SettingsError, TypeError) as error:
@@ -198,27 +205,36 @@ def _with_one_table(site: Site, values: dict[str, Any]) -> Site:
     return replace(site, network=getattr(site, tables[0]), cpu=getattr(site, tables[0]))
 
 
+def _shown(value: Any) -> str:
+    """The beginning of what was found."""
+    try:
+        said = repr(value)
+    except ValueError:
+        return "of thousands of digits"
+    return said if len(said) <= SHOWN else f"{said[:SHOWN]}..."
+
+
 def _check_line(name: str, text: Any) -> None:
-    if not isinstance(text, str) or "\n" in text:
-        raise SettingsError(f"{name} {text!r}: wanted one line of text")
+    if not isinstance(text, str) or any(not letter.isprintable() and letter != "\t" for letter in text):
+        raise SettingsError(f"{name} {_shown(text)}: wanted one line of text")
 
 
 def _check_lines(name: str, lines: Any) -> None:
     if not isinstance(lines, tuple):
-        raise SettingsError(f"{name} {lines!r}: wanted a list of lines, as in ['...']")
+        raise SettingsError(f"{name} {_shown(lines)}: wanted a list of lines, as in ['...']")
     for line in lines:
         _check_line(name, line)
 
 
 def _check_count(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise SettingsError(f"{name} {value!r}: wanted a whole number, {least} or more")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MOST:
+        raise SettingsError(f"{name} {_shown(value)}: wanted a whole number, {least} or more, up to {MOST}")
 
 
 def _check_memory(text: Any) -> None:
     try:
-        enough = isinstance(text, str) and parse_bytes(text) >= 1e6
-    except ValueError:
+        enough = isinstance(text, str) and 1e6 <= parse_bytes(text) <= MOST_BYTES
+    except (ValueError, OverflowError):
         enough = False
     if not enough:
-        raise SettingsError(f"memory {text!r}: wanted the memory of a job, as in '64GB'")
+        raise SettingsError(f"memory {_shown(text)}: wanted the memory of a job, as in '64GB'")

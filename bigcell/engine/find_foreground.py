@@ -92,7 +92,7 @@ def open_foreground(source: Any, time: int = 0) -> tuple[float | Volume | None, 
     if not isinstance(source, str | Path):
         return source, None
     mask = open_image(source, time=time if read_info(source).length("t") > 1 else 0)
-    return mask, {"source": mask.info.source, "time": mask.time}
+    return mask, {"source": without_credentials(mask.info.source), "time": mask.time}  # it is kept
 
 
 def reopen_foreground(again: Mapping[str, Any] | None) -> float | Volume | None:

@@ -18,6 +18,7 @@ from bigcell.engine.options import Options, Source
 from bigcell.engine.output import check_same_input
 from bigcell.engine.plan import Plan
 from bigcell.engine.request import Request
+from bigcell.io.location import without_credentials
 from bigcell.io.open import ZarrVolume, open_image
 from bigcell.preprocess.channels import GREY
 from bigcell.preprocess.foreground import Foreground
@@ -91,8 +92,7 @@ def _open(source: Source, view: dict[str, Any]) -> tuple[Volume, dict[str, Any] 
         again["channels"] = list(again["channels"])
     if "region" in again:
         again["region"] = [list(volume.region.start), list(volume.region.stop)]
-    where = volume.info.source
-    return volume, {"source": where, **again}
+    return volume, {"source": without_credentials(volume.info.source), **again}  # it is kept
 
 
 def reopen(again: dict[str, Any]) -> Inputs:

@@ -1,12 +1,18 @@
-"""Keys for S3, from where every S3 program looks: the environment, ~/.aws, the machine's role. Never kept or shown."""
+"""Keys for S3 and passwords for https, from where every program looks for them. They are never kept or shown.
+
+Keys are in the environment, in ~/.aws, or the machine's role has them; passwords are in ~/.netrc.
+"""
 
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from netrc import NetrcParseError, netrc
 from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
 from bigcell.core.errors import InputError
@@ -16,6 +22,7 @@ ANONYMOUS = ("AWS_NO_SIGN_REQUEST", "AWS_SKIP_SIGNATURE", "FSSPEC_S3_ANON")
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 FRESH = timedelta(minutes=10)
 """How long a key is used before it is asked for again; roles hand out keys that end."""
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 AWS = "https://s3.amazonaws.com"
 
 Provider = Callable[[], Mapping[str, Any]]
@@ -41,6 +48,33 @@ def s3_options(bucket: str, environment: Mapping[str, str] | None = None) -> dic
     region = _first(known, ("AWS_REGION", "AWS_DEFAULT_REGION")) or (session and session.get_config_variable("region"))
     options["region"] = region or ("us-east-1" if endpoint else bucket_region(bucket))
     return options
+
+
+def authorization(url: str) -> dict[str, str]:
+    """The header that goes to the host of `url` with the user and password in it, or with those of ~/.netrc.
+
+    The latter are sent over https only, or within this machine. A file that others can read has none.
+
+    >>> authorization("https://me:secret@host/a.zarr")
+    {'Authorization': 'Basic bWU6c2VjcmV0'}
+    """
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    elif parts.scheme == "https" or parts.hostname in LOOPBACK:
+        user, password = _in_netrc(parts.hostname or "")
+    else:
+        return {}
+    told = b64encode(f"{user}:{password}".encode()).decode()
+    return {"Authorization": f"Basic {told}"} if user or password else {}
+
+
+def _in_netrc(host: str) -> tuple[str, str]:
+    try:
+        user, _, password = netrc().hosts[host]
+    except (KeyError, OSError, NetrcParseError):
+        return "", ""
+    return user or "", password or ""
 
 
 def bucket_region(bucket: str, server: str = AWS) -> str:

@@ -65,9 +65,9 @@ def open_store(source: str, *, writing: bool = False, patient: bool = True) -> S
     if not is_url(source):
         return LocalStore(source, read_only=not writing)
     shown = without_credentials(source)
-    if urlsplit(source).query:
+    if urlsplit(source).query or urlsplit(source).fragment:
         raise InputError(
-            f"{shown} was given with a query (?...), which the addresses of its chunks "
+            f"{shown} was given with a query (?...) or a fragment (#...), which the addresses of its chunks "
             "cannot carry; give a URL without one, or copy the image to disk"
         )
     from bigcell.io.remote import zarr_store
@@ -221,8 +221,11 @@ def _why_not_opened(source: str, error: Exception) -> str:
         from bigcell.io.remote import explain, is_remote_error
 
         if is_remote_error(error):
-            public = "; for a public bucket set AWS_NO_SIGN_REQUEST=true" if source.startswith("s3://") else ""
-            return f"{shown} cannot be opened as zarr: {explain(error)}{public}"
+            said = explain(error)
+            hint = "; for a public bucket set AWS_NO_SIGN_REQUEST=true" if source.startswith("s3://") else ""
+            if source.startswith("http") and "access is refused" in said:
+                hint = "; a password for this host is taken from ~/.netrc"
+            return f"{shown} cannot be opened as zarr: {said}{hint}"
     return f"{shown} cannot be opened as zarr ({_first_line(error)}); check the address, the permissions and the file"
 
 

@@ -20,7 +20,7 @@ from obstore.store import GCSStore, HTTPStore, S3Store
 from zarr.storage import ObjectStore
 
 from bigcell.core.errors import InputError
-from bigcell.io.credentials import s3_options
+from bigcell.io.credentials import authorization, s3_options
 from bigcell.io.location import without_credentials
 
 WRITABLE = ("s3", "gs")
@@ -55,7 +55,8 @@ def connect(url: str, *, patient: bool = True) -> Native:
         raise InputError(f"{without_credentials(url)} cannot be read; wanted a folder, https://, s3:// or gs://")
     common: dict[str, Any] = {"client_options": CLIENT, "retry_config": LATER if patient else FIRST}
     if parts.scheme in ("http", "https"):
-        return HTTPStore.from_url(url, **common)
+        common["client_options"] = {**CLIENT, "default_headers": authorization(url)}
+        return HTTPStore.from_url(without_credentials(url), **common)  # a store tells its address in many messages
     if not parts.netloc or "@" in parts.netloc:
         what = "holds a key, which belongs in the environment" if parts.netloc else "names no bucket"
         raise InputError(f"the address {without_credentials(url)} {what}; wanted {parts.scheme}://bucket/path")

@@ -17,6 +17,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from ssl import SSLError
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
@@ -28,6 +29,8 @@ from bigcell.networks.size import read_size_model
 
 CHUNK, TIMEOUT, TRIES = 1 << 20, 30.0, 4
 LIMIT = 8 << 30  # bytes; no model has as many
+SLOWEST, PATIENCE = 1000, 60.0
+"""Bytes a second, after so many seconds of a connection, with less than which it is given up."""
 Report = Callable[[str, int, int], None]
 """Told of a file's name, the bytes that are here, and the bytes it has (0: not known)."""
 
@@ -94,27 +97,39 @@ class _Download:
         return self.path
 
     def _bring(self) -> None:
-        """The bytes, in as many tries as it takes; a try that brought some does not count."""
+        """The bytes, in as many tries as it takes; a try that brought enough for its time does not count."""
         error: Exception | None = None
         failed, most = 0, self._have()
         while failed < TRIES:
+            begun = time.monotonic()
             try:
                 if self._receive():
                     return
                 error = None
             except urllib.error.HTTPError as refused:
                 if refused.code < 500 and refused.code not in (408, 416, 429):
-                    raise ModelError(f"{self.file.url} cannot be fetched: the server says {refused}") from refused
+                    raise ModelError(
+                        f"{self.file.url} cannot be fetched: the server says {_said(refused)}"
+                    ) from refused
                 error = refused
+            except _UnfitError as refused:
+                self._forget()
+                raise ModelError(str(refused)) from refused
             except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, SSLError) as broken:
                 error = broken
-            failed, most = (0, self._have()) if self._have() > most else (failed + 1, most)
+            enough = most + SLOWEST * (time.monotonic() - begun)
+            failed, most = 0 if self._have() > enough else failed + 1, max(most, self._have())
             time.sleep(self.pause * 2**failed if failed < TRIES else 0)
         raise ModelError(
-            f"{self.file.url} cannot be fetched ({error or 'the connection ends early'}): {self._have()} bytes are "
+            f"{self.file.url} cannot be fetched ({_said(error)}): {self._have()} bytes are "
             "here, and the next fetch goes on from there. Is there a network? Without one bring the file to "
             f"{self.path.parent} by other means"
         ) from error
+
+    def _forget(self) -> None:
+        """Away with what came from a server whose answer is not the file: nobody could go on from there."""
+        self.partial.unlink(missing_ok=True)
+        self.tag.unlink(missing_ok=True)
 
     def _have(self) -> int:
         return self.partial.stat().st_size if self.partial.is_file() else 0
@@ -145,20 +160,27 @@ class _Download:
         return self._have() == total if total else self._have() > 0
 
     def _copy(self, response: HTTPResponse, out: IO[bytes], done: int, total: int) -> None:
+        begun, before, most = time.monotonic(), done, total or self.file.size or LIMIT
         while data := response.read1(CHUNK):
             done += len(data)
-            if done > (total or LIMIT):
-                raise ModelError(f"{self.file.url} sends more than the {total or LIMIT} bytes it speaks of")
+            if done > most:
+                raise _UnfitError(f"{self.file.url} sends more than the {most} bytes that it has: not fetched")
             out.write(data)
             self.report(self.file.name, done, total)
+            seconds = time.monotonic() - begun
+            if seconds > PATIENCE and done - before < SLOWEST * seconds:
+                raise ModelError(
+                    f"{self.file.url} comes with fewer than {SLOWEST} bytes a second: {done} bytes are here, and the "
+                    "next fetch goes on from there"
+                )
 
     def _check_size(self, total: int, left: int) -> None:
         if self.file.size and total not in (0, self.file.size):
-            raise ModelError(
+            raise _UnfitError(
                 f"{self.file.url} has {total} bytes, {self.file.size} are published: it is another file now"
             )
         if total > LIMIT:
-            raise ModelError(f"{self.file.url} has {total} bytes; no model has as many")
+            raise _UnfitError(f"{self.file.url} has {total} bytes; no model has as many")
         free = shutil.disk_usage(self.path.parent).free
         if left > free:
             raise OutputError(f"{self.path.parent} has room for {free} bytes, {self.file.name} needs {left}: make room")
@@ -202,22 +224,62 @@ class _Download:
 def _span(response: HTTPResponse, have: int) -> tuple[int, int]:
     """Where the bytes begin that the server sends, and how many the whole file has (0: it does not say)."""
     if response.status != 206:
-        return 0, int(response.headers.get("Content-Length") or 0)
+        return 0, _length(response)
     found = response.headers.get("Content-Range") or ""
-    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", found)
+    match = re.fullmatch(r"bytes ([0-9]{1,19})-[0-9]{1,19}/([0-9]{1,19})", found)
     if not match or int(match[1]) != have:
-        raise ModelError(f"{response.url} was asked for the bytes from {have} on and sends {found!r}")
+        raise _UnfitError(f"{_shown(response.url)} was asked for the bytes from {have} on and sends {found[:80]!r}")
     return have, int(match[2])
 
 
+def _length(response: HTTPResponse) -> int:
+    """The bytes that the server says it sends; 0 if it says nothing."""
+    said = response.headers.get("Content-Length") or "0"
+    if not re.fullmatch(r"[0-9]{1,19}", said):
+        raise _UnfitError(f"{_shown(response.url)} says that it has {said[:80]!r} bytes, which is no number of them")
+    return int(said)
+
+
+def _said(error: Exception | None) -> str:
+    """Why a try failed, without what a server may put into it: keys, lines, thousands of letters."""
+    if isinstance(error, urllib.error.HTTPError):
+        return f"HTTP Error {error.code}"
+    text = str(error) if error else "the connection ends early"
+    return "".join(letter for letter in text if letter.isprintable())[:200]
+
+
+def _shown(url: str) -> str:
+    """`url` as it may be shown: where servers lead to, it often holds a key for a while.
+
+    >>> _shown("https://me:secret@host/net?signature=1")
+    'https://host/net'
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+class _UnfitError(ModelError):
+    """What a server says cannot be the file, however often it is asked."""
+
+
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Redirects that do not leave https."""
+    """Redirects that do not leave https, nor http for anything but that."""
+
+    def http_error_302(self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any) -> Any:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except BaseException:
+            fp.close()  # it holds the connection
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        if req.full_url.startswith("https:") and not newurl.startswith("https:"):
-            raise ModelError(f"{req.full_url} leads to {newurl}, which is not secured; not fetched")
+        kinds = ("https",) if req.type == "https" else ("http", "https")
+        if urlsplit(newurl).scheme not in kinds:
+            raise ModelError(f"{_shown(req.full_url)} leads to {_shown(newurl)}, which is not secured; not fetched")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -227,4 +289,8 @@ def _open(request: urllib.request.Request) -> HTTPResponse:
     except urllib.error.HTTPError as refused:
         refused.close()  # it holds the connection
         raise
+    except ModelError:
+        raise
+    except ValueError as error:
+        raise ModelError(f"{_shown(request.full_url)} leads to what is no address ({error}); not fetched") from error
     return response

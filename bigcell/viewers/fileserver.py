@@ -1,4 +1,4 @@
-"""A small http server that shows folders to a browser: read-only, byte ranges, behind a secret path.
+"""A small http server that shows folders to a browser: read-only, byte ranges, behind a secret path, by our names.
 
 The viewer's own static file server hashes a whole file before it answers for a part of it; a shard is a hundred
 megabytes of which the browser wants one chunk, so here a range costs what the range holds.
@@ -16,10 +16,13 @@ from io import BytesIO
 from pathlib import Path
 from socketserver import TCPServer, ThreadingMixIn
 from types import TracebackType
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from bigcell.core.errors import InputError
+from bigcell.viewers.hosts import REFUSED, is_ours, names_of
 
+_DIGITS = 19
+"""Of the largest size that a file can have. Python reads no number of thousands of digits."""
 _JSON = (".json", ".zattrs", ".zgroup", ".zarray", ".zmetadata")
 
 
@@ -31,14 +34,20 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     >>> byte_range("bytes=2-4", 10), byte_range("bytes=-3", 10), byte_range(None, 10), byte_range("bytes=10-", 10)
     ((2, 5), (7, 10), (0, 10), None)
     """
-    match = re.fullmatch(r"bytes=(\d*)-(\d*)", (header or "").strip())
+    match = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", (header or "").strip())
     if not match or not (match[1] or match[2]):
         return (0, size)
     if match[1]:
-        start, stop = int(match[1]), min(int(match[2]) + 1 if match[2] else size, size)
+        start, stop = _number(match[1]), min(_number(match[2]) + 1 if match[2] else size, size)
     else:
-        start, stop = max(0, size - int(match[2])), size
+        start, stop = max(0, size - _number(match[2])), size
     return (start, stop) if start < stop else None
+
+
+def _number(digits: str) -> int:
+    """What `digits` say; one beyond every file if it is."""
+    known = digits.lstrip("0") or "0"
+    return int(known) if len(known) <= _DIGITS else 10**_DIGITS
 
 
 class FileServer:
@@ -66,7 +75,8 @@ class FileServer:
             if not path.is_dir():
                 raise InputError(f"{path} is not a folder, so it cannot be served; give the path of a local OME-Zarr")
         self.token = secrets.token_hex(20)
-        handler = type("Handler", (_Handler,), {"roots": roots, "token": self.token, "documents": documents or {}})
+        known = {"roots": roots, "token": self.token, "documents": documents or {}, "names": names_of(bind)}
+        handler = type("Handler", (_Handler,), known)
         try:
             self._server = _Server((bind, port), handler)
         except (OSError, OverflowError) as error:
@@ -108,8 +118,21 @@ class _Handler(BaseHTTPRequestHandler):
     roots: Mapping[str, Path] = {}
     documents: Mapping[str, Mapping[str, bytes]] = {}
     token = ""
+    names: frozenset[str] = frozenset()
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # headers and body are two writes; do not wait 40 ms between them
+
+    def parse_request(self) -> bool:
+        """Whether the request is to be answered: one that names another host is refused, whatever it asks for."""
+        if not super().parse_request():
+            return False
+        if is_ours(self.headers.get_all("Host", []), self.names):
+            return True
+        self.close_connection = True
+        self.send_response_only(REFUSED)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return False
 
     def do_OPTIONS(self) -> None:
         self._head(204, 0, {"Access-Control-Max-Age": "86400"})
@@ -151,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _asked(self) -> tuple[str, str]:
         """The folder's name and the path in it that the request names; empty without the secret word."""
-        token, _, rest = unquote(urlsplit(self.path).path).lstrip("/").partition("/")
+        token, _, rest = unquote(re.split("[?#]", self.path, maxsplit=1)[0]).lstrip("/").partition("/")
         name, _, inside = rest.partition("/")
         known = secrets.compare_digest(token.encode(), self.token.encode()) and name in self.roots
         return (name, inside.lstrip("/")) if known else ("", "")

@@ -12,6 +12,8 @@ import neuroglancer
 
 from bigcell.core.errors import InputError
 from bigcell.viewers.fileserver import FileServer
+from bigcell.viewers.hosts import names_of
+from bigcell.viewers.pages import refuse_foreign
 from bigcell.viewers.shown import Found, Shown, contrast, find_in, find_shown, plain_metadata
 from bigcell.viewers.state import view_state
 
@@ -150,6 +152,8 @@ def _prepare_server(bind: str, port: int) -> None:
 
 def _viewer(bind: str, port: int) -> Any:
     try:
+        neuroglancer.server.start()
+        refuse_foreign(neuroglancer.server.global_server.app, names_of(bind))
         return neuroglancer.Viewer()
     except (OSError, OverflowError) as error:
         raise InputError(f"cannot serve at {bind}:{port} ({error}); choose another --port or --bind") from error

@@ -14,7 +14,7 @@ from bigcell.core.axes import ZYX
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
-from bigcell.io.location import absolute, attributes_of, is_url, ome_of, open_group
+from bigcell.io.location import absolute, attributes_of, is_url, ome_of, open_group, without_credentials
 from bigcell.io.ngff import ImageInfo, um_per
 from bigcell.io.open import ZarrVolume, open_image, read_info
 from bigcell.io.tables import find_object
@@ -50,7 +50,8 @@ def find_shown(store: str | Path, *, labels: str | None = None, image: str | Pat
     """
     for path in (store, image):
         if path is not None and is_url(path):
-            raise InputError(f"{path} is a URL; a view is made of local folders: copy it, or give a mounted path")
+            shown = without_credentials(str(path))
+            raise InputError(f"{shown} is a URL; a view is made of local folders: copy it, or give a mounted path")
     info = read_info(store)
     is_labels = "image-label" in ome_of(attributes_of(open_group(info.source)))
     if is_labels and not info.labels:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shlex
+import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +16,8 @@ import pytest
 pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue: pip install 'bigcell[hpc]'")
 
 import psutil
+from distributed import connect
+from distributed.security import Security
 
 from bigcell.cluster.certificates import Certificates
 from bigcell.cluster.preload import own_device
@@ -70,11 +77,65 @@ def test_job_scripts(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "--preload bigcell.cluster.preload" in command
     assert "--death-timeout 60" in command
     assert f"--interface {LOOPBACK}" in command
-    assert "--dashboard-address 127.0.0.1:0" in command
+    assert "--worker-class bigcell.cluster.closed.ClosedWorker" in command, "one that serves no pages"
     before = text.splitlines()[:-1]
-    assert "module load cuda" in before
+    assert before.index("module load cuda") < before.index("export DASK_TEMPORARY_DIRECTORY"), "it may name a disk"
     assert "export OMP_NUM_THREADS=4" in before, "each of two workers has half of the cores"
     assert "export DASK_DISTRIBUTED__WORKER__MEMORY__SPILL=False" in before
+
+
+@pytest.mark.parametrize("folder", ["", "a disk/$(touch planted)", "-p"])
+def test_scratch_of_a_job_is_its_owners_alone(tmp_path: Path, folder: str) -> None:
+    """Dask puts it into Python's path: in a folder that everybody writes to, anybody could have made it first."""
+    text = script("slurm", replace(SITE, local_directory=folder))
+    assert "--local-directory" not in text
+    lines = text.splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("mkdir -p"))
+    shell = "\n".join([*lines[start:-1], 'stat -c "%a %n" -- "$DASK_TEMPORARY_DIRECTORY"'])
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    done = subprocess.run(["bash", "-c", shell], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    mode, _, place = done.stdout.strip().partition(" ")
+    assert (mode, done.stderr) == ("700", "")
+    assert (tmp_path / place).parent == (tmp_path / (folder or "tmp"))
+    assert not (tmp_path / place).exists(), "away when the job ends"
+    assert not list(tmp_path.rglob("planted"))
+
+
+@pytest.fixture
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A queue that runs a job at once, on this machine, and writes its process to the file that is given."""
+    folder, job = tmp_path / "bin", tmp_path / "job"
+    folder.mkdir()
+    (folder / "sbatch").write_text(
+        f'#!/bin/sh\ncp "$1" {job}.sh\nbash {job}.sh > {job}.log 2>&1 &\necho $! > {job}\necho Submitted batch job 7\n'
+    )
+    (folder / "scancel").write_text(f'#!/bin/sh\npkill -TERM -P "$(cat {job})"\n')
+    for file in folder.iterdir():
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    return job
+
+
+def test_jobs_on_loopback_are_closed_to_other_accounts(queue: Path, tmp_path: Path) -> None:
+    """Scheduler, nanny and worker listen, each for who has the certificate of the run, and nothing else does."""
+    scratch = tmp_path / "scratch"
+    site = Site(LOOPBACK, local_directory=str(scratch), cpu=Allocation(cores=1, memory="2GB"))
+    with closing(QueueExecutor("slurm", site, tmp_path / "logs")) as executor:
+        executor.begin("follow")
+        assert list(executor.map(abs, [-3])) == [3]
+        job = psutil.Process(int(queue.read_text()))
+        running = (psutil.Process(), *job.children(recursive=True))
+        found = [c.laddr for p in running for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+        assert [address.ip for address in found] == ["127.0.0.1"] * 3
+        strange = Security.temporary().get_connection_args("client")
+        for address in found:
+            with pytest.raises(OSError):
+                asyncio.run(connect(f"tcp://127.0.0.1:{address.port}", timeout=2))
+            with pytest.raises(OSError):
+                asyncio.run(connect(f"tls://127.0.0.1:{address.port}", timeout=2, **strange))
+    job.wait(60)
+    assert not list(scratch.iterdir()), "what its workers kept is away with it"
 
 
 def test_a_job_without_gpus_asks_for_none() -> None:
@@ -85,6 +146,16 @@ def test_a_job_without_gpus_asks_for_none() -> None:
     assert "--gpus-per-node=2" in script("slurm", wanted=Allocation(gpus=2, gpu_directive="--gpus-per-node={gpus}"))
 
 
+def test_what_a_shell_would_read_is_read_by_none() -> None:
+    """In a header it is a remark; elsewhere it is quoted. Only the prologue is run."""
+    strange = "a; $(touch planted) `touch planted` '\" {gpus.x} {n} %(x)s \\"
+    wanted = Allocation(queue=strange, account=strange, gpus=1, gpu_directive=strange, directives=(strange,))
+    text = script("slurm", replace(SITE, python=strange, local_directory=strange), wanted)
+    left = [line for line in text.splitlines() if "planted" in line and not line.startswith("#SBATCH")]
+    assert left
+    assert [line for line in left if shlex.quote(strange) not in line] == []
+
+
 def test_every_stage_has_its_jobs() -> None:
     assert set(STEPS) >= NETWORK_STAGES
     assert "follow" not in NETWORK_STAGES
@@ -93,6 +164,9 @@ def test_every_stage_has_its_jobs() -> None:
 def test_listening_beyond_loopback_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     QueueExecutor("slurm", SITE, Path("logs"))
     assert not caplog.messages
+    QueueExecutor("slurm", Site(LOOPBACK, tls=False), Path("logs"))
+    assert "NOT encrypted" in caplog.text
+    caplog.clear()
     address = next(iter(psutil.net_if_addrs().values()))[0]._replace(family=2, address="10.0.0.7")
     monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"ib0": [address]})
     QueueExecutor("slurm", Site("ib0"), Path("logs"))
@@ -102,7 +176,6 @@ def test_listening_beyond_loopback_is_told(monkeypatch: pytest.MonkeyPatch, capl
 
 
 def test_certificates_are_for_one_user_and_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("cryptography", reason="makes the certificates: pip install 'bigcell[hpc]'")
     first, second = Certificates.make(tmp_path), Certificates.make(tmp_path)
     texts = [file.read_bytes() for made in (first, second) for file in made.files]
     assert len(set(texts)) == 4, "a key and a certificate, which vouches for itself, for each"

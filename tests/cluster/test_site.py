@@ -52,7 +52,7 @@ def test_a_site_is_read(file: Path, system: str) -> None:
     assert site.network.worker_bytes == 32e9
     assert (site.cpu.queue, site.cpu.jobs, site.cpu.processes) == ("long", 20, 1)
     assert site.is_loopback
-    assert not site.encrypts
+    assert site.encrypts, "every account of a machine reaches its loopback"
 
 
 def test_where_the_file_is_looked_for(file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -102,6 +102,73 @@ def test_what_is_wrong_in_a_site_file_is_said_at_once(file: Path, old: str, new:
     with pytest.raises(SettingsError, match=said) as refused:
         check_cluster(f"slurm:{file}")
     assert str(file) in str(refused.value)
+
+
+LONG = "9" * 5000
+HOSTILE = {
+    "two lines": '"a\\nb"',
+    "a carriage return": '"a\\rb"',
+    "a null byte": '"a\\u0000b"',
+    "a line of Unicode": '"a\\u2028b"',
+    "an escape": '"\\u001b[2J"',
+    "digits": LONG,
+    "hexadecimal digits": f"0x{'f' * 5000}",
+    "beyond floats": '"1e400GB"',
+    "digits in quotes": f'"{LONG}"',
+    "not a number": "nan",
+    "endless": "inf",
+    "a list": "[1, [2]]",
+    "a table": "{ a = 1 }",
+    "a date": "1979-05-27",
+    "nested": "[" * 5000 + "]" * 5000,
+    "long": f'"{"x" * 200_000}\\n"',
+    "less than nothing": "-1",
+    "cells": "1" + "0" * 30,
+}
+FIELDS = {
+    "file": ("interface", "tls", "wait", "python", "local_directory", "network", "cpu"),
+    "cpu": ("queue", "account", "cores", "memory", "walltime", "gpus", "jobs", "workers", "gpu_directive", "directives",
+            "prologue"),
+}  # fmt: skip
+
+
+TEXTS = {"python", "local_directory", "queue", "account", "gpu_directive"}
+"""Any line of text could be right in these."""
+
+
+@pytest.mark.parametrize(("table", "name"), [(table, name) for table, names in FIELDS.items() for name in names])
+def test_whatever_stands_in_a_field_is_refused_with_a_sentence(file: Path, table: str, name: str) -> None:
+    interface = "" if name == "interface" else f'interface = "{LOOPBACK}"'
+    for what, value in HOSTILE.items():
+        if name in TEXTS and what in ("beyond floats", "digits in quotes"):
+            continue
+        line = f"{name} = {value}"
+        file.write_text("\n".join([interface, line * (table == "file"), "[cpu]", line * (table == "cpu")]))
+        with pytest.raises(SettingsError) as refused:
+            check_cluster(f"slurm:{file}")
+        assert len(str(refused.value)) < 600, what
+        assert str(refused.value).isprintable(), what
+
+
+@pytest.mark.parametrize("key", ['"a\\nb"', "x" * 5000, '"$(touch planted)"', '""', "__post_init__", "a.b.c"])
+def test_keys_that_nobody_knows(file: Path, key: str) -> None:
+    for text in (f"{key} = 1\n{GOOD}", f"{GOOD}\n{key} = 1"):
+        file.write_text(text)
+        with pytest.raises(SettingsError, match="has no setting") as refused:
+            check_cluster(f"slurm:{file}")
+        assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("named", ["~nosuch/site.toml", "/dev/null/x", "a\0b", "x" * 300, "."])
+def test_files_that_are_none(named: str) -> None:
+    with pytest.raises(SettingsError, match=r"no site file at|cannot be read"):
+        check_cluster(f"slurm:{named}")
+
+
+def test_a_file_that_is_no_text(file: Path) -> None:
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        check_cluster(f"slurm:{file}")
 
 
 def test_a_machine_that_cannot_submit(file: Path, commands: Path) -> None:

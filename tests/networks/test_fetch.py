@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -47,6 +48,9 @@ class Server:
     breaks: int = 0  # how many connections break so
     status: int = 200
     to: str = ""
+    sent: dict[str, str] = field(default_factory=dict)  # headers that replace those that are true
+    endless: bool = False
+    drip: float = 0.0  # seconds between bytes
     asked: list[str] = field(default_factory=list)
 
     def entry(self, **known: Any) -> Entry:
@@ -71,12 +75,20 @@ def _answer(handler: BaseHTTPRequestHandler, server: Server) -> None:
         handler.end_headers()
         return
     handler.send_response(206 if start else 200)
-    handler.send_header("ETag", server.tag)
+    headers = {"ETag": server.tag}
     if start:
-        handler.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+        headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
     if server.length:
-        handler.send_header("Content-Length", str(size - start))
+        headers["Content-Length"] = str(size - start)
+    for name, value in {**headers, **server.sent}.items():
+        handler.send_header(name, value)
     handler.end_headers()
+    while server.endless or server.drip:
+        try:
+            handler.wfile.write(b"x" if server.drip else b"x" * 10_000)
+        except OSError:
+            return  # the client has had enough
+        time.sleep(server.drip)
     stop = size
     if server.cut and server.breaks:
         server.breaks -= 1
@@ -217,7 +229,7 @@ def test_another_size_than_published_is_refused(server: Server, cache: Path) -> 
         fetch(server.entry(sha256="a" * 64, size=7))
     server.content = CONTENT + b"x"
     server.length = False
-    with pytest.raises(ModelError, match="is published"):
+    with pytest.raises(ModelError, match=f"more than the {len(CONTENT)} bytes"):
         fetch(server.entry(sha256=sha256_of_bytes(CONTENT), size=len(CONTENT)))
 
 
@@ -289,6 +301,99 @@ def test_a_redirect_out_of_https_is_not_followed(server: Server) -> None:
     request = module.urllib.request.Request("https://safe.invalid/net")
     with pytest.raises(ModelError, match="not secured"):
         handler.redirect_request(request, io.BytesIO(), 302, "", {}, f"http://127.0.0.1:{server.port}/net")
+
+
+@pytest.mark.parametrize("known", [{}, {"size": 7}, {"size": len(CONTENT)}])
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"Content-Length": "9" * 12}, "has 9{12} bytes"),
+        ({"Content-Length": "9" * 5000}, "no number of them"),
+        ({"Content-Length": "-5"}, "no number of them"),
+        ({"Content-Length": "a few"}, "no number of them"),
+    ],
+)
+def test_a_length_that_cannot_be(
+    server: Server, cache: Path, headers: dict[str, str], said: str, known: dict[str, int]
+) -> None:
+    server.sent = headers
+    with pytest.raises(ModelError, match=said) as refused:
+        fetch(server.entry(**known), pause=0)
+    assert len(str(refused.value)) < 400
+    assert names(cache) == []
+
+
+@pytest.mark.parametrize(
+    "found",
+    ["", "bytes 0-9/10", "bytes 99-100/" + "9" * 5000, "bytes " + "9" * 5000 + "-1/2", "bytes 100-200/*"],
+)
+def test_a_part_that_was_not_asked_for_leaves_nothing(server: Server, cache: Path, found: str) -> None:
+    """Else every later fetch would ask for the same, and fail alike."""
+    server.sent = {"Content-Range": found}
+    cache.mkdir()
+    (cache / "net.partial").write_bytes(CONTENT[:100])
+    (cache / "net.partial.json").write_text(f'{{"url": "{server.entry().weights.url}", "tag": "\\"one\\""}}')
+    with pytest.raises(ModelError, match="was asked for the bytes from 100 on") as refused:
+        fetch(server.entry(), pause=0)
+    assert len(str(refused.value)) < 400
+    assert names(cache) == []
+    server.sent = {}
+    assert fetch(server.entry())[0].read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("size", [0, 5000])
+def test_a_body_without_end(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(module, "LIMIT", 100_000)
+    server.endless, server.length = True, False
+    with pytest.raises(ModelError, match=f"more than the {size or 100_000} bytes"):
+        fetch(server.entry(size=size), pause=0)
+    assert names(cache) == []
+
+
+def test_a_server_that_hardly_sends_is_given_up(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    server.drip = 0.02
+    with pytest.raises(ModelError, match=r"fewer than 1000 bytes a second.*the next fetch goes on"):
+        fetch(server.entry(), pause=0)
+    server.drip = 0
+    (cache / "net.partial").write_bytes(CONTENT[:5])
+    assert fetch(server.entry())[0].read_bytes() == CONTENT
+    assert server.asked[-1] == "bytes=5-"
+
+
+def test_a_server_that_sends_nothing_is_given_up(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TIMEOUT", 0.2)
+    server.drip = 0.4
+    with pytest.raises(ModelError, match=r"cannot be fetched .*timed out"):
+        fetch(server.entry(), pause=0)
+    server.drip = 0
+
+
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("ftp://127.0.0.1:9/net?key=SECRET", "leads to ftp://127.0.0.1:9/net, which is not secured"),
+        ("file:///etc/passwd", "HTTP Error 302"),
+        ("http://[x/SECRET", "leads to what is no address"),
+        ("http://127.0.0.1:x/", "cannot be fetched"),
+        ("/net", "HTTP Error 302"),
+        ("//me:SECRET@127.0.0.1:9/x", "cannot be fetched"),
+    ],
+)
+def test_a_redirect_to_where_no_model_is(server: Server, cache: Path, to: str, said: str) -> None:
+    server.to = to
+    with pytest.raises(ModelError, match=said) as refused:
+        fetch(server.entry(), pause=0)
+    assert "SECRET" not in str(refused.value)
+    assert names(cache) == []
+
+
+def test_a_key_in_where_it_is_led_to_is_not_told(server: Server) -> None:
+    handler = module._SafeRedirects()
+    request = module.urllib.request.Request("https://safe.invalid/net?key=SECRET")
+    with pytest.raises(ModelError, match="not secured") as refused:
+        handler.redirect_request(request, io.BytesIO(), 302, "", {}, "http://me:SECRET@127.0.0.1:9/net?key=SECRET")
+    assert "SECRET" not in str(refused.value)
 
 
 def test_redirects_are_followed_with_the_range(server: Server, cache: Path) -> None:

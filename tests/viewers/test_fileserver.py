@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,14 @@ from bigcell.core.errors import InputError
 from bigcell.viewers.fileserver import FileServer, byte_range
 
 DATA = bytes(range(100))
+FOREIGN = (
+    "page.example",
+    "page.example:80",
+    "127.0.0.1.page.example",
+    "localhost.page.example",
+    "[page.example]",
+    "x@::1",
+)
 
 
 @pytest.fixture
@@ -127,6 +136,61 @@ def test_not_a_folder(tmp_path: Path) -> None:
 def test_port_in_use(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="another --port"):
         FileServer({"image": tmp_path}, port=server.port)
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT"])
+def test_a_name_that_is_led_here_is_told_nothing(server: FileServer, host: str, method: str) -> None:
+    """Also to who knows the secret word, and not that a server of ours is here."""
+    answer, body = ask(server, inside(server, "zarr.json"), method, Host=host)
+    assert (answer.status, body) == (421, b"")
+    assert dict(answer.headers) == {"Content-Length": "0"}
+
+
+def test_our_own_names_are_answered(server: FileServer) -> None:
+    for host in ("localhost", "127.0.0.1:1234", "[::1]:80", "10.1.2.3", "LOCALHOST:80", socket.gethostname()):
+        assert ask(server, inside(server, "zarr.json"), Host=host)[0].status == 200, host
+
+
+def said_to(server: FileServer, request: bytes) -> bytes:
+    with socket.create_connection((server.bind, server.port), timeout=20) as line:
+        line.sendall(request + b"Connection: close\r\n\r\n")
+        return b"".join(iter(lambda: line.recv(1 << 16), b""))
+
+
+def test_a_request_for_no_host_or_for_two_is_refused(server: FileServer) -> None:
+    asked = f"GET {inside(server, 'zarr.json')} HTTP/1.1\r\n".encode()
+    for hosts in (b"", b"Host: localhost\r\nHost: page.example\r\n", b"Host: page.example\r\nHost: localhost\r\n"):
+        assert said_to(server, asked + hosts).startswith(b"HTTP/1.1 421 "), hosts
+    assert said_to(server, asked + b"Host: localhost\r\n").startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "want"),
+    [
+        ("bytes=" + "9" * 5000 + "-", 416, b""),
+        ("bytes=0-" + "9" * 5000, 200, DATA),
+        ("bytes=-" + "9" * 5000, 200, DATA),
+        ("bytes=" + "0" * 5000 + "98-", 206, DATA[98:]),
+        ("bytes=" + "9" * 5000 + "-" + "9" * 6000, 416, b""),
+        ("bytes=--5", 200, DATA),
+        ("bytes=\u00b2-", 200, DATA),
+    ],
+)
+def test_numbers_of_any_length(server: FileServer, asked: str, status: int, want: bytes) -> None:
+    answer, body = ask(server, inside(server, "c/0/0"), Range=asked)
+    assert (answer.status, body) == (status, want)
+
+
+@pytest.mark.parametrize(
+    "target", ["http://[", "//[/x", "http://a]/", "*", "?", "#", "%", "/%ff%00", "http://localhost:x/"]
+)
+def test_addresses_that_are_none_are_not_found(
+    server: FileServer, target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = f"GET {target} HTTP/1.1\r\nHost: localhost\r\n".encode()
+    assert said_to(server, asked).startswith(b"HTTP/1.1 404 ")
+    assert not capsys.readouterr().err
 
 
 def test_byte_range_of_nonsense_is_the_whole_file() -> None:

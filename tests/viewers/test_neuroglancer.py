@@ -65,6 +65,32 @@ def test_sources_are_served(make_store: Any) -> None:
         urllib.request.urlopen(lay["source"].removeprefix("zarr://") + "zarr.json", timeout=5)
 
 
+def answer_of(url: str, host: str | None = None, method: str = "GET") -> tuple[int, bytes]:
+    request = urllib.request.Request(url, method=method, headers={"Host": host} if host else {})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, refused.read()
+
+
+def test_a_name_that_is_led_here_is_told_nothing(make_store: Any) -> None:
+    """Neither by the page nor by the data; a second view of the process is guarded as the first."""
+    store = make_store()
+    with view(store) as first, view(store) as second:
+        for shown in (first, second):
+            page = shown.page_for_links()
+            data = next(iter(shown.addresses.values())) + "zarr.json"
+            state = shown.url.replace("/v/", "/state/").rstrip("/")
+            for url, method in ((shown.url, "GET"), (page, "GET"), (data, "GET"), (state, "POST")):
+                for host in ("page.example", f"page.example:{shown.ports[0]}", "localhost.page.example"):
+                    assert answer_of(url, host, method) == (421, b""), (url, host)
+            for host in (None, "localhost", "127.0.0.1:1", "[::1]"):
+                assert answer_of(shown.url, host)[0] == 200
+                assert answer_of(data, host)[0] == 200
+
+
 def test_a_plane_is_shown_flat(make_store: Any) -> None:
     state = state_of(make_store(flat=True))
     assert (state["layout"], list(state["dimensions"]), state["position"]) == ("xy", ["x", "y"], [48, 40])
