@@ -20,6 +20,7 @@ from distributed.protocol.pickle import dumps
 from bigcell.cluster.devices import VISIBLE, visible_gpus
 from bigcell.cluster.watching import watch
 from bigcell.core.errors import BlockError, PlanError
+from bigcell.core.interrupts import shielded
 from bigcell.engine.allocation import THRIFT
 from bigcell.engine.bunches import Bunches, Carried, Done
 from bigcell.engine.executors import MOST_DEATHS, WorkersLostError, thread_environment
@@ -76,19 +77,20 @@ class DaskExecutor:
         """
         # "pre-spawn" is set in this process and stays: only what does no harm here may be in it
         environment = {
-            "distributed.nanny.pre-spawn-environ": THRIFT,
+            "distributed.nanny.pre-spawn-environ": {**THRIFT, "DASK_LOGGING__DISTRIBUTED": "error"},
             "distributed.nanny.environ": thread_environment(workers),
         }
         with dask.config.set({**QUIET, **environment}):
             devices = tuple(visible_gpus() if gpus is None else gpus)[:workers]
-            cluster = LocalCluster(
-                n_workers=0,
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=memory_limit or 0,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=40,
-            )
+            with shielded():  # its thread starts the workers, now and later
+                cluster = LocalCluster(
+                    n_workers=0,
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit=memory_limit or 0,
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=40,
+                )
             try:
                 start_workers(cluster, [_with_device(cluster.new_spec, devices, i) for i in range(workers)])
                 return cls(Client(cluster), (cluster,), gpus=len(devices), watched=watched)
