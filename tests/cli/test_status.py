@@ -135,7 +135,7 @@ def test_a_run_with_a_poison_block_ends_with_3_and_is_listed(
     last = errors.splitlines()[-1]
     assert "1 of 8 tasks failed" in last
     assert "name of 6 (18:36, 30:60, 0:34): ZeroDivisionError: division by zero" in last
-    assert f"`bigcell resume {out}`" in last
+    assert f"`bigcell resume {out} --labels cells`" in last
     code, said, _ = call("status", out)
     assert code == 0
     assert "naming cells: 7 of 8 tasks" in said
