@@ -8,8 +8,8 @@ True
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False  # that of typing takes long to import, in which the command line cannot say how it was ended
 
 __version__ = "0.1.0"
 
@@ -56,6 +56,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from bigcell.api import convert, evaluate, masks, open_volume, plan, rerun, resume, segment
     from bigcell.core.errors import BigcellError
     from bigcell.dynamics.masks import masks_from_flows
@@ -70,6 +72,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'bigcell' has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(_HOME[name]), name)
 
 

@@ -18,7 +18,7 @@ from bigcell.engine.claims import Share
 from bigcell.engine.evaluate import EvaluateSettings, Evaluation, compare_volumes, useful_workers
 from bigcell.engine.evaluate_inputs import Source as LabelSource
 from bigcell.engine.evaluate_inputs import open_compared, open_labels
-from bigcell.engine.events import Listener, ignore
+from bigcell.engine.events import Listener, RunStarted, ignore
 from bigcell.engine.find_foreground import with_foreground
 from bigcell.engine.inputs import Inputs, check_unchanged, planned_foreground, prepare, reopen
 from bigcell.engine.kept import read_kept
@@ -372,6 +372,7 @@ def _run(
     listener: Listener,
     watched: Path | None = None,
 ) -> Result:
+    listener(RunStarted(str(outcome.target.store), outcome.target.name))
     alone = (workers == 1 or len(outcome.plan.grid) == 1) and watched is None
     kind = cluster or ("serial" if alone else "local")
     with closing(choose_executor(kind, workers, outcome.work / "logs", watched)) as executor:

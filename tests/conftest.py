@@ -10,9 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from hypothesis import HealthCheck, settings
 
 from bigcell.core.box import Box
 from bigcell.testing.flows import FlowLattice
+
+# How long an example takes, or is made, says something about the machine. The same examples on every machine; others
+# with `./scripts/test --hypothesis-profile explore`.
+_ANYWHERE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
+settings.register_profile("explore", **_ANYWHERE)
+settings.register_profile("same", **_ANYWHERE, derandomize=True)
+settings.load_profile("same")
 
 WriteStore = Callable[..., Path]
 CHROMIUM = shutil.which("chromium")

@@ -1,6 +1,7 @@
 """The verbs gathered, and one line on stderr with an exit code for everything that can go wrong.
 
-0 done · 1 a bug or the machine · 2 wrong input or usage · 3 blocks failed while running · 130 interrupted
+0 done · 1 a bug or the machine · 2 wrong input or usage · 3 blocks failed while running
+130 interrupted (Ctrl-C) · 143 ended by SIGTERM · 129 by SIGHUP
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typer.core import TyperGroup
 
 from bigcell import __version__
 from bigcell.cli.convert import convert
+from bigcell.cli.ending import ENDING, NOTHING
 from bigcell.cli.evaluate import evaluate
 from bigcell.cli.inspect import inspect
 from bigcell.cli.masks import masks
@@ -34,6 +36,10 @@ from bigcell.core.errors import BigcellError, BlockError
 DONE, UNEXPECTED, WRONG, BLOCKS_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
+class _BrokenOffError(Exception):
+    """What click would turn into an `Abort`, with an empty line on stderr: a KeyboardInterrupt or an EOFError."""
+
+
 class Verbs(TyperGroup):
     """The verbs, with errors told our way. ``--debug`` may stand anywhere."""
 
@@ -45,12 +51,22 @@ class Verbs(TyperGroup):
         options["standalone_mode"] = False
         try:
             code = super().main(words or ["--help"], *rest, **options)
-        except (Exception, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt) as caught:
+            error = caught.__cause__ if isinstance(caught, _BrokenOffError) and caught.__cause__ else caught
             if debug:
-                traceback.print_exc()
+                traceback.print_exception(error)
             code, text = explain(error)
             print(f"bigcell: {' '.join(text.split())}", file=sys.stderr)
+        if ENDING.number:
+            sys.stdout.flush()
+            ENDING.end(ENDING.number)
         sys.exit(code if isinstance(code, int) else DONE)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, EOFError) as error:
+            raise _BrokenOffError from error
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order of work, not of the alphabet."""
@@ -64,7 +80,7 @@ def explain(error: BaseException) -> tuple[int, str]:
     (3, 'follow of 3 failed')
     """
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        return INTERRUPTED, str(error) or "interrupted"
+        return INTERRUPTED, f"interrupted; {error if error.args else NOTHING}"
     if isinstance(error, BlockError):
         return BLOCKS_FAILED, str(error)
     if isinstance(error, BigcellError):

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bigcell.cli import options as o
+from bigcell.cli.ending import ENDING
 
 
 def convert(
@@ -34,16 +35,17 @@ def convert(
     """Turn SOURCE into OME-Zarr with a pyramid, in bounded memory."""
     from bigcell import api
 
-    path = api.convert(
-        source,
-        output,
-        axes=axes,
-        spacing_um=o.sizes("--spacing", spacing) if spacing else None,
-        channels=[n.strip() for n in names.split(",")] if names else None,
-        series=series,
-        version=version,
-        chunk=o.three("--chunk", chunk) if chunk else None,
-        levels=levels,
-        overwrite=overwrite,
-    )
+    with ENDING.keeping(lambda: f"{output} is as it was; convert again"):
+        path = api.convert(
+            source,
+            output,
+            axes=axes,
+            spacing_um=o.sizes("--spacing", spacing) if spacing else None,
+            channels=[n.strip() for n in names.split(",")] if names else None,
+            series=series,
+            version=version,
+            chunk=o.three("--chunk", chunk) if chunk else None,
+            levels=levels,
+            overwrite=overwrite,
+        )
     print(path)

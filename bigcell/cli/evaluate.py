@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bigcell.cli import options as o
+from bigcell.cli.ending import ENDING
 from bigcell.cli.progress import Progress
 from bigcell.cli.view import stay
 from bigcell.core.box import Box
@@ -86,7 +87,7 @@ def evaluate(
     named = ((found, labels), (truth, truth_labels))
     pred, true = (open_labels(source, name=name, time=time, axes=axes) for source, name in named)
     with _links(link, pred, true, image, time) as (make, view):
-        with Progress() as listener:
+        with Progress() as listener, ENDING.keeping(lambda: "nothing was written; evaluate again"):
             done = api.evaluate(
                 pred,
                 true,

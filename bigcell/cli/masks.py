@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bigcell.cli import options as o
-from bigcell.cli.progress import Progress, resumable, tell
+from bigcell.cli.progress import resumable, tell
 
 
 def masks(
@@ -38,7 +38,7 @@ def masks(
     changes = o.changes(locals())
     from bigcell import api
 
-    with resumable(output, work), Progress() as listener:
+    with resumable(output, labels, work) as listener:
         result = api.masks(
             flows,
             output=output,

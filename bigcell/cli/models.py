@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bigcell.cli.ending import ENDING
 from bigcell.core.errors import ModelError
 
 if TYPE_CHECKING:
@@ -57,9 +59,10 @@ def fetch(
     unknown = [name for name in names if name not in CATALOGUE]
     if unknown:
         raise ModelError(f"{', '.join(unknown)}: no published model has this name; see `bigcell models list`")
+    again = shlex.join(["bigcell", "models", "fetch", *names])
     for entry in (CATALOGUE[name] for name in names):
         print(f"{entry.name}: {entry.licence}", file=sys.stderr)
-        with _Bars() as bars:
+        with _Bars() as bars, ENDING.keeping(lambda: f"what is here is kept: go on with `{again}`"):
             paths = bring(entry, offline=offline, report=bars.report)
         for path in paths:
             print(path)

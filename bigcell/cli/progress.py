@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,11 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
-import typer
-
+from bigcell.cli.ending import ENDING, NOTHING
 from bigcell.core.errors import BlockError
 from bigcell.core.words import duration, short, word
-from bigcell.engine.events import Event, StageFinished, StageStarted, TaskDone, TaskFailed
+from bigcell.engine.events import Event, RunStarted, StageFinished, StageStarted, TaskDone, TaskFailed
 
 if TYPE_CHECKING:
     from bigcell.engine.run import Result
@@ -39,6 +39,7 @@ class Progress:
 
     def __init__(self, out: TextIO | None = None, *, now: Callable[[], float] = time.monotonic) -> None:
         self.out = sys.stderr if out is None else out
+        self.run: RunStarted | None = None
         self._now = now
         self._bar: Any = _bars(self.out)
         self._shown: Any = None
@@ -49,7 +50,9 @@ class Progress:
         self._tasks = self._voxels = 0
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, StageStarted):
+        if isinstance(event, RunStarted):
+            self.run = event
+        elif isinstance(event, StageStarted):
             self._start(event)
         elif isinstance(event, TaskDone):
             self._advance(event)
@@ -59,6 +62,14 @@ class Progress:
             self._say(f"failed: {event.stage} of {event.key}: {event.error}")
         else:
             self._say(event.text)
+
+    def how_to_go_on(self, store: str | None, labels: str | None, work: str | None) -> str:
+        """What is left of the run, and the command that goes on with it. What was not given the run has told."""
+        run = self.run or _planned(store, labels, work)
+        if run is None:
+            return NOTHING
+        words = ["bigcell", "resume", store or run.store, "--labels", labels or run.labels]
+        return f"what is finished is kept: go on with `{shlex.join([*words, *(['--work', work] if work else [])])}`"
 
     def _start(self, event: StageStarted) -> None:
         self._stage, self._tasks, self._voxels, self._shown = event, 0, 0, None
@@ -137,18 +148,33 @@ def tell(result: Result) -> None:
 
 
 @contextmanager
-def resumable(store: str | None, work: str | None = None) -> Iterator[None]:
-    """Errors that leave finished work behind say how to go on with it."""
-    hint = (
-        f"what is finished is kept: go on with `bigcell resume {store or 'STORE'}{f' --work {work}' if work else ''}`"
-    )
+def resumable(store: str | None, labels: str | None, work: str | None) -> Iterator[Progress]:
+    """Shows progress. Whatever ends it before its time says how to go on with it, in the words that were given."""
+    with Progress() as show:
+
+        def left() -> str:
+            return show.how_to_go_on(store, labels, work)
+
+        with ENDING.keeping(left):
+            try:
+                yield show
+            except BlockError as error:
+                raise BlockError(f"{error}; {left()}") from error
+            except KeyboardInterrupt as error:
+                raise KeyboardInterrupt(left()) from error
+
+
+def _planned(store: str | None, labels: str | None, work: str | None) -> RunStarted | None:
+    """The run of these words, if there is one that has not yet told of itself."""
+    from bigcell.engine.output import PLAN_FILE, only_unfinished, work_folder
+
+    if store is None:
+        return None
     try:
-        yield
-    except BlockError as error:
-        raise BlockError(f"{error}; {hint}") from error
-    except KeyboardInterrupt as error:
-        print(f"bigcell: interrupted; {hint}", file=sys.stderr)
-        raise typer.Exit(130) from error
+        name = labels or only_unfinished(store, work)
+        return RunStarted(store, name) if (work_folder(store, name, work) / PLAN_FILE).exists() else None
+    except (OSError, ValueError):
+        return None
 
 
 def _bars(out: TextIO) -> Any:

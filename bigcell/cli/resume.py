@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bigcell.cli import options as o
-from bigcell.cli.progress import Progress, resumable, tell
+from bigcell.cli.progress import resumable, tell
 
 
 def resume(
@@ -17,7 +17,7 @@ def resume(
     """Go on with a run that was stopped or failed. What was finished is not done again; the labels are the same."""
     from bigcell import api
 
-    with resumable(output, work), Progress() as listener:
+    with resumable(output, labels, work) as listener:
         result = api.resume(
             output,
             labels=labels,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from bigcell.cli import options as o
-from bigcell.cli.progress import Progress, resumable, tell
+from bigcell.cli.progress import resumable, tell
 from bigcell.cli.worker import tell_plan
 from bigcell.core.errors import SettingsError
 
@@ -98,7 +98,7 @@ def segment(
             )
         tell_plan(api.save_plan(image, **for_both), str(store), labels, work)
         return
-    with resumable(store, work), Progress() as listener:
+    with resumable(store, labels, work) as listener:
         result = api.segment(
             image, cluster=cluster, performance_report=performance_report, listener=listener, **for_both
         )

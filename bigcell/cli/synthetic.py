@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bigcell.cli import options as o
+from bigcell.cli.ending import ENDING
 from bigcell.core.errors import SettingsError
 
 BYTES = 100
@@ -47,13 +48,14 @@ def synthetic(
     check_name(labels)
     check_place(output, "images", overwrite=overwrite)
     chosen: kinds.Kind = kind  # type: ignore[assignment]  # checked above
-    if vary:
-        made = random_sample(chosen, seed, extent=size, diameter=diameter, spacing=voxel)
-    else:
-        look, tissue = kinds.look_of(chosen), kinds.tissue_of(chosen)
-        made = sample_volume(size, diameter=diameter, spacing=voxel, seed=seed, look=look, tissue=tissue)
-    path = write_image(output, made.volume, version=version, overwrite=overwrite)
-    write_labels(path, made.labels, name=labels)
+    with ENDING.keeping(lambda: f"{output} is as it was, or without labels: make it again with --overwrite"):
+        if vary:
+            made = random_sample(chosen, seed, extent=size, diameter=diameter, spacing=voxel)
+        else:
+            look, tissue = kinds.look_of(chosen), kinds.tissue_of(chosen)
+            made = sample_volume(size, diameter=diameter, spacing=voxel, seed=seed, look=look, tissue=tissue)
+        path = write_image(output, made.volume, version=version, overwrite=overwrite)
+        write_labels(path, made.labels, name=labels)
     print(f"{path}: {int(made.labels.max())} cells, labels/{labels}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from bigcell.cli import options as o
+from bigcell.cli.ending import ENDING
 from bigcell.core.words import duration
 
 if TYPE_CHECKING:
@@ -100,7 +103,7 @@ def train(
     settings = {name: given[name] for name in names}
     if width is not None:
         settings["width"] = o.numbers("--width", width)
-    with Course() as listener:
+    with Course() as listener, ENDING.keeping(listener.how_to_go_on):
         trained = begin(
             data,
             out,
@@ -136,6 +139,7 @@ class Course:
         self.out = sys.stderr if out is None else out
         self._bar: Any = None
         self._begun, self._first = time.monotonic(), 0
+        self._folder = ""
 
     def __call__(self, event: Event) -> None:
         from bigcell.training import events
@@ -151,7 +155,18 @@ class Course:
         else:
             self._say(event.text)
 
+    def how_to_go_on(self) -> str:
+        """What is left of the training, and the command that goes on with it; "" of all processes but the first."""
+        from bigcell.training.state import CHECKPOINT
+
+        if os.environ.get("RANK", "0") != "0":
+            return ""
+        if not self._folder or not os.path.exists(os.path.join(self._folder, CHECKPOINT)):
+            return "nothing was saved yet: begin again"
+        return f"what was saved is kept: go on with `{shlex.join(['bigcell', 'train', '--resume', self._folder])}`"
+
     def _begin(self, event: Begun) -> None:
+        self._folder = event.out
         self._begun, self._first = time.monotonic(), event.done
         self._total = event.total
         self._say(event.text + (f"; going on after step {event.done}" if event.done else ""))

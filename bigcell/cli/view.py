@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bigcell.cli.ending import ENDING
+
 if TYPE_CHECKING:
     from bigcell.viewers.neuroglancer import View
 
@@ -47,7 +49,7 @@ def stay(shown: View, *, tunnelled: bool = True) -> None:
     """Serve a view until Ctrl-C; who came by ssh is told how to reach one that answers this machine alone."""
     if "SSH_CONNECTION" in os.environ and tunnelled:
         print(f"from your own machine: {tunnel(shown.ports)}", flush=True)
-    with suppress(KeyboardInterrupt):  # which may come before it waits
+    with ENDING.keeping(lambda: "the view is closed"), suppress(KeyboardInterrupt), ENDING.natural():
         print("Ctrl-C ends it", flush=True)
         shown.wait()
 

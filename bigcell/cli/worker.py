@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from bigcell.cli import options as o
+from bigcell.cli.ending import ENDING
 from bigcell.cli.progress import Progress, tell
 from bigcell.core.errors import BlockError
 
@@ -36,12 +35,13 @@ def worker(
 
     Jobs may start and end at any time, also too early: others go on with what they left. Each ends when the run does.
     """
-    signal.signal(signal.SIGTERM, _end)  # a queue's way to say that time is over: the others are told at once
     _keep_to_own_cores(workers)
     from bigcell import api
 
+    words = ["bigcell", "worker", *_words(plan, labels, work), "--index", str(index), "--of", str(of)]
+    again = f"others go on with what this worker leaves; to have it back: `{shlex.join(words)}`"
     try:
-        with Progress() as listener:
+        with Progress() as listener, ENDING.keeping(lambda: again):  # the others are told at once
             result = api.worker(plan, index=index, of=of, labels=labels, work=work, workers=workers, listener=listener)
     except BlockError as error:
         raise BlockError(f"{error}; what is finished is kept: start the workers again, or `bigcell resume`") from error
@@ -50,15 +50,14 @@ def worker(
 
 def tell_plan(plan: Path, store: str, labels: str, work: str | None) -> None:
     """Where the plan is, and how to have it done."""
-    words = [store, *(["--labels", labels] if labels != "cells" else []), *(["--work", work] if work else [])]
+    words = shlex.join(_words(store, labels if labels != "cells" else None, work))
     print(f"plan     {plan}")
-    print(
-        f"start    bigcell worker {shlex.join(words)} --index 0 --of 1, or as many as you like, 0 to one less than --of"
-    )
+    print(f"start    bigcell worker {words} --index 0 --of 1, or as many as you like, 0 to one less than --of")
 
 
-def _end(number: int, frame: Any) -> None:
-    sys.exit(128 + number)
+def _words(store: str, labels: str | None, work: str | None) -> list[str]:
+    """A run, as the words of a command."""
+    return [store, *(["--labels", labels] if labels else []), *(["--work", work] if work else [])]
 
 
 def _keep_to_own_cores(workers: int) -> None:

@@ -22,6 +22,7 @@ from bigcell.cluster.devices import VISIBLE, visible_gpus
 from bigcell.cluster.elsewhere import warn_if_open
 from bigcell.cluster.watching import watch
 from bigcell.core.errors import BlockError, PlanError
+from bigcell.core.interrupts import shielded
 from bigcell.engine.allocation import THRIFT
 from bigcell.engine.bunches import Bunches, Carried, Done
 from bigcell.engine.executors import MOST_DEATHS, WorkersLostError, thread_environment
@@ -80,12 +81,13 @@ class DaskExecutor:
         """
         # "pre-spawn" is set in this process and stays: only what does no harm here may be in it
         environment = {
-            "distributed.nanny.pre-spawn-environ": THRIFT,
+            "distributed.nanny.pre-spawn-environ": {**THRIFT, "DASK_LOGGING__DISTRIBUTED": "error"},
             "distributed.nanny.environ": thread_environment(workers),
         }
         with dask.config.set({**QUIET, **environment}):
             devices = tuple(visible_gpus() if gpus is None else gpus)[:workers]
-            cluster = LocalWorkers(memory_limit)
+            with shielded():  # its thread starts the workers, now and later
+                cluster = LocalWorkers(memory_limit)
             try:
                 start_workers(cluster, [_with_device(cluster.new_spec, devices, i) for i in range(workers)])
                 return cls(Client(cluster), (cluster,), gpus=len(devices), watched=watched)

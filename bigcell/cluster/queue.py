@@ -28,6 +28,7 @@ from bigcell.cluster.closed import ClosedScheduler
 from bigcell.cluster.dask import QUIET, DaskExecutor, start_workers
 from bigcell.cluster.site import Allocation, Site
 from bigcell.core.errors import PlanError
+from bigcell.core.interrupts import shielded
 from bigcell.engine.allocation import THRIFT
 from bigcell.engine.executors import THREAD_VARIABLES
 
@@ -215,7 +216,7 @@ def _open(system: str, arguments: dict[str, Any], security: Security | None) -> 
 
     if signal.getsignal(signal.SIGINT) is not before:
         signal.signal(signal.SIGINT, before)  # its import makes Ctrl-C end the process at once, without a word
-    with dask.config.set(QUIET):
+    with dask.config.set(QUIET), shielded():  # its thread submits the jobs, and cancels them
         return getattr(dask_jobqueue, CLUSTERS[system])(**arguments, security=security, scheduler_cls=ClosedScheduler)
 
 

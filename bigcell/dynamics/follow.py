@@ -169,7 +169,7 @@ def _rule(extent: tuple[int, ...], settings: DynamicsSettings) -> Array:
     return np.array([settings.niter, flat, settings.sampling == "cellpose"], np.int64)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _path(flow, frame, rule, start, t):  # type: ignore[no-untyped-def]
     """One particle from `start`, by the path that the rule names."""
     shape, bounds = frame_parts(frame)
@@ -178,7 +178,7 @@ def _path(flow, frame, rule, start, t):  # type: ignore[no-untyped-def]
     return path_cellpose(flow, shape, bounds, rule[1] > 0, start, t, rule[0])
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True, parallel=True)
 def _follow(flow, frame, start, state, rule):  # type: ignore[no-untyped-def]
     """Advance `state` (n, 5): displacement, steps done, escaped. One array, as numba drops writes into several."""
     for n in prange(start.shape[0]):
@@ -193,7 +193,7 @@ def _follow(flow, frame, start, state, rule):  # type: ignore[no-untyped-def]
         state[n, 3], state[n, 4] = t if out else rule[0], out
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True, parallel=True)
 def _follow_core(flow, mask, ends, frame, rule, how):  # type: ignore[no-untyped-def]
     """`how`: what is added before a fraction is cut off, and the number of threads."""
     rows, every, half, threads = mask.shape[1], mask.shape[0] * mask.shape[1], how[0], how[1]

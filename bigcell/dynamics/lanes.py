@@ -37,7 +37,7 @@ def lanes_can_follow(flow: Array, window: Box) -> bool:
     return int(flow.min()) >= -FASTEST and int(flow.max()) <= FASTEST
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True, parallel=True)
 def follow_lanes(flow, mask, ends, frame, niter, threads):  # type: ignore[no-untyped-def]
     """Ends, raster places in the window, of all voxels of `mask`; `BACKGROUND` outside it, `ESCAPED` for who left.
 
@@ -48,7 +48,7 @@ def follow_lanes(flow, mask, ends, frame, niter, threads):  # type: ignore[no-un
         _rows(flow, mask, ends.reshape(-1), frame, niter, (thread, threads))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _rows(flow, mask, ends, frame, niter, turn):  # type: ignore[no-untyped-def]
     """What one thread does: its rows, gathered to batches."""
     rows, length = mask.shape[1], mask.shape[2]
@@ -69,7 +69,7 @@ def _rows(flow, mask, ends, frame, niter, turn):  # type: ignore[no-untyped-def]
     _to_the_end(flow, frame, state, ends, n, niter)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _to_the_end(flow, frame, state, ends, n, niter):  # type: ignore[no-untyped-def]
     """Follow the first `n` particles of a batch to their ends."""
     steps = 0
@@ -83,7 +83,7 @@ def _to_the_end(flow, frame, state, ends, n, niter):  # type: ignore[no-untyped-
         steps += ROUND
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _parted(flow, frame, state, ends, n, steps):  # type: ignore[no-untyped-def]
     """Write the ends of those that need no other round, and move the others up: how many they are. `steps`: how many
     there were to do when the round began."""
@@ -98,7 +98,7 @@ def _parted(flow, frame, state, ends, n, steps):  # type: ignore[no-untyped-def]
     return on
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _end(flow, frame, particle, steps):  # type: ignore[no-untyped-def]
     """Where one particle counts, `steps` after its anchor."""
     now = (np.int64(particle[Z]), np.int64(particle[Y]), np.int64(particle[X]))
@@ -151,7 +151,7 @@ def _moved(p, way, limits):  # type: ignore[no-untyped-def]
     return min(max(np.int32(p + np.int32(np.int32(way + 8) >> 4)), limits[2]), limits[3])
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _step(flow, frame, state, n, step):  # type: ignore[no-untyped-def]
     """One step of the first `n` particles that are on their way. No branch: LLVM makes vectors of it."""
     of_z, of_y, of_x = _limits(frame, 0), _limits(frame, 1), _limits(frame, 2)

@@ -183,7 +183,7 @@ def _fill(labels: Array, table: Array) -> None:
         labels[z][tuple(place.T)] = name
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True, parallel=True)
 def _integers_into(flows, cellprob, scale, least, flow, mask):  # type: ignore[no-untyped-def]
     """Whether all is finite. `scale`: limit and scale of flows and of logits."""
     rows, first, bad = cellprob.shape[1], 3 - len(flows), 0
@@ -203,14 +203,14 @@ def _integers_into(flows, cellprob, scale, least, flow, mask):  # type: ignore[n
     return bad == 0
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _count(ends, counts):  # type: ignore[no-untyped-def]
     for end in ends.flat:
         if end >= 0:
             counts[end] += 1
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True, parallel=True)
 def _own(ends, owner, out):  # type: ignore[no-untyped-def]
     """Into `out`, which may be `ends` itself, the owner of the place where each voxel ends; 0 in the background."""
     rows = ends.shape[1]
@@ -221,7 +221,7 @@ def _own(ends, owner, out):  # type: ignore[no-untyped-def]
             out[a, b, c] = owner[end] if end >= 0 else 0
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True, parallel=True)
 def _renumber(labels, number):  # type: ignore[no-untyped-def]
     for i in prange(len(labels)):
         labels[i] = number[labels[i]]
@@ -230,7 +230,7 @@ def _renumber(labels, number):  # type: ignore[no-untyped-def]
 _NONE, _EMPTY, _SHARED = 0, 1, 2
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True, parallel=True)
 def _holes_of(labels, table):  # type: ignore[no-untyped-def]
     """What each object of a survey encloses in its planes: nothing, free voxels alone, or other objects too."""
     kinds = np.zeros(len(table), np.uint8)
@@ -243,7 +243,7 @@ def _holes_of(labels, table):  # type: ignore[no-untyped-def]
     return kinds
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _kind_of(labels, holes):  # type: ignore[no-untyped-def]
     kind = _NONE
     for z in range(holes.shape[0]):
@@ -256,7 +256,7 @@ def _kind_of(labels, holes):  # type: ignore[no-untyped-def]
     return kind
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True, parallel=True)
 def _fill_empty(labels, table, kinds):  # type: ignore[no-untyped-def]
     """Fill holes that hold no other object: whatever encloses these objects in turn leaves their holes to them."""
     for i in prange(len(table)):

@@ -47,7 +47,7 @@ def _held(f, inside, k):  # type: ignore[no-untyped-def]
     return np.int64(f[k]) if inside else np.int64(0)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _mix_edge(f, shape, i, w, low, high):  # type: ignore[no-untyped-def]
     """As `_mix` around voxel `i`, with zero for neighbours beyond `low` and `high`, the volume's first and last."""
     k = i[0] * shape[3] + i[1] * shape[2] + i[2]
@@ -64,7 +64,7 @@ def _mix_edge(f, shape, i, w, low, high):  # type: ignore[no-untyped-def]
     return _lerp(near, _lerp(a, b, w[1], 12), w[0], 12)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def path_centre(flow, shape, bounds, flat, start, t, niter):  # type: ignore[no-untyped-def]
     """Follow one particle from `start`: position, steps done, and whether it needs flow outside the window.
 
@@ -109,7 +109,7 @@ def _shifted(p, low, high, still):  # type: ignore[no-untyped-def]
     return p + np.int64(rounded) - 2048
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def path_cellpose(flow, shape, bounds, flat, start, t, niter):  # type: ignore[no-untyped-def]
     """As `path_centre`, sampled where Cellpose samples."""
     nz, ny, nx, plane = shape

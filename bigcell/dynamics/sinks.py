@@ -129,7 +129,7 @@ def territories(counts: Array, seeds: Array, settings: DynamicsSettings) -> Arra
     return owner
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _span(positions, extent):  # type: ignore[no-untyped-def]
     """The lowest and highest z, y, x among raster positions: (2, 3)."""
     span = np.empty((2, 3), np.int64)
@@ -143,14 +143,14 @@ def _span(positions, extent):  # type: ignore[no-untyped-def]
     return span
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _count(positions, extent, origin, counts):  # type: ignore[no-untyped-def]
     for p in positions:
         row = p // extent[2]
         counts[row // extent[1] - origin[0], row % extent[1] - origin[1], p % extent[2] - origin[2]] += 1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _seeds(counts, least, reach, ties):  # type: ignore[no-untyped-def]
     """Voxels (n, 3) above `least` that no voxel within `reach` (3,) beats: higher, or as high and earlier."""
     Z, Y, X = counts.shape  # noqa: N806
@@ -167,7 +167,7 @@ def _seeds(counts, least, reach, ties):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _is_peak(counts, z, y, x, reach, ties):  # type: ignore[no-untyped-def]
     h = counts[z, y, x]
     for k in range(max(0, z - reach[0]), min(counts.shape[0], z + reach[0] + 1)):
@@ -179,7 +179,7 @@ def _is_peak(counts, z, y, x, reach, ties):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _grow(counts, seeds, names, owner, rule):  # type: ignore[no-untyped-def]
     """Write each seed's name over its territory, weakest first so that the strongest stands."""
     least, steps, up = rule

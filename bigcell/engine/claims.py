@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bigcell.core.errors import PlanError, SettingsError
+from bigcell.core.interrupts import shielded
 from bigcell.engine.status import is_alive, this_process
 
 FOLDER = "array"
@@ -144,10 +145,11 @@ class Membership:
                 "or end them first"
             )
         new._write(ended=False)
-        new._beater = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _BEATER, str(new._path), str(BEAT), str(LEASE)],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        with shielded():
+            new._beater = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _BEATER, str(new._path), str(BEAT), str(LEASE)],
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
         return new
 
     def leave(self) -> None:

@@ -7,6 +7,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class RunStarted:
+    """There is a run now that can be taken up, whatever ends it: that of `labels` in `store`."""
+
+    store: str
+    labels: str
+
+
+@dataclass(frozen=True)
 class StageStarted:
     """A stage begins: `total` tasks over `voxels` in all, of which `done` were found finished."""
 
@@ -66,7 +74,7 @@ def region_text(box: Sequence[Sequence[int]]) -> str:
     return ", ".join(f"{a}:{b}" for a, b in zip(*box, strict=True)) if box else ""
 
 
-Event = StageStarted | TaskDone | TaskFailed | StageFinished | Notice
+Event = RunStarted | StageStarted | TaskDone | TaskFailed | StageFinished | Notice
 Listener = Callable[[Event], None]
 
 

@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Any, Protocol, TypeVar
 
 from bigcell.core.errors import BlockError, SettingsError
+from bigcell.core.interrupts import shielded
 from bigcell.engine.allocation import THRIFT, hold_little
 from bigcell.engine.bunches import Bunches, Carried, Done
 from bigcell.engine.machine import cores
@@ -159,12 +160,14 @@ class ProcessExecutor:
 
     def _submit(self, carried: Carried, bunch: tuple[Item, ...]) -> Future[Any]:
         """A future of the bunch; a failed one where the processes are found dead."""
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self.workers, get_context("spawn"), initializer=_start, initargs=(thread_environment(self.workers),)
-            )
         try:
-            return self._pool.submit(carried, bunch)
+            with shielded():
+                if self._pool is None:
+                    share = thread_environment(self.workers)
+                    self._pool = ProcessPoolExecutor(
+                        self.workers, get_context("spawn"), initializer=_start, initargs=(share,)
+                    )
+                return self._pool.submit(carried, bunch)
         except BrokenProcessPool as error:
             failed: Future[Any] = Future()
             failed.set_exception(error)

@@ -90,7 +90,7 @@ def load_ends(job: Job, block: int) -> tuple[Array, Array]:
     return np.unpackbits(held["mask"], count=core.size).astype(bool).reshape(core.shape), held["moved"]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def end_positions(mask, moved, origin, extent):  # type: ignore[no-untyped-def]
     """Global raster position (n,) of the end of each particle of a block whose first voxel is `origin`."""
     ends = np.empty(len(moved), np.int64)
@@ -105,7 +105,7 @@ def end_positions(mask, moved, origin, extent):  # type: ignore[no-untyped-def]
     return ends
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _moves(ends, place, moved, counts):  # type: ignore[no-untyped-def]
     """How far each particle came, by its end in the window, and how many ended at each of the window's voxels.
 

@@ -91,7 +91,7 @@ def _survey(labels, table):  # type: ignore[no-untyped-def]
                 cell[9] += n
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True, parallel=True)
 def _flows(labels, cells, steps, table, rule, length, out):  # type: ignore[no-untyped-def]
     for i in prange(len(cells)):
         row = table[cells[i]]
@@ -99,7 +99,7 @@ def _flows(labels, cells, steps, table, rule, length, out):  # type: ignore[no-u
         _rise_into(place, (centre if rule[2] else -1), heat, rise, row, length, out)
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True, parallel=True)
 def _heat_all(labels, cells, steps, table, rule, out):  # type: ignore[no-untyped-def]
     """The heat of every cell in one padded volume."""
     for i in prange(len(cells)):
@@ -109,7 +109,7 @@ def _heat_all(labels, cells, steps, table, rule, out):  # type: ignore[no-untype
             out[row[0] + place[k, 0] + 1, row[1] + place[k, 1] + 1, row[2] + place[k, 2] + 1] = heat[k]
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True, parallel=True)
 def _across(labels, heat, length, out):  # type: ignore[no-untyped-def]
     """The rise of a padded volume of `heat` at every voxel of a cell, whatever the neighbours belong to."""
     for z in prange(labels.shape[0]):

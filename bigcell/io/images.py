@@ -16,6 +16,7 @@ from zarr.storage import LocalStore
 from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError, SettingsError
+from bigcell.core.interrupts import undisturbed
 from bigcell.core.volume import Array, ArrayVolume, Volume
 from bigcell.io.folders import building_place, check_place, put_in_place
 from bigcell.io.layout import (
@@ -104,7 +105,8 @@ def write_image(
         _make(image)
         _fill(image, volumes)
         _describe(image, final.stem.removesuffix(".ome"), names, size)
-        put_in_place(image.folder, final)
+        with undisturbed():
+            put_in_place(image.folder, final)
     except OSError as error:
         raise OutputError(
             f"{image.folder} cannot be written ({error}); free some space or give another path"

@@ -71,7 +71,7 @@ def _reduced(extent: Sequence[int], factor: Sequence[int]) -> tuple[int, ...]:
     return tuple(-(-int(n) // int(f)) for n, f in zip(extent, factor, strict=True))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _means_into(image: Any, fz: int, fy: int, fx: int, out: Any) -> None:
     # Summed in float64 voxel by voxel: whole arrays of float64 would take four times the memory of the image.
     nz, ny, nx = image.shape
@@ -88,7 +88,7 @@ def _means_into(image: Any, fz: int, fy: int, fx: int, out: Any) -> None:
                 out[z, y, x] = total / count
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _modes_into(labels: Any, fz: int, fy: int, fx: int, out: Any) -> None:
     # Boxes are small (8 voxels as a rule), so counting by hand in two short lists beats any table.
     ids = np.empty(fz * fy * fx, labels.dtype)

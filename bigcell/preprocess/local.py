@@ -130,7 +130,7 @@ def nearest_of(some: Array, count: int) -> Array:
     return near
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _nearest_tiles(full, source):  # type: ignore[no-untyped-def]
     """For each tile the (row, column) of the nearest full one of its plane, in growing squares round it."""
     planes, rows, columns = full.shape

@@ -110,7 +110,7 @@ class OwnedPieces:
         return self.rows.take(slice(*self.places.get(owner, (0, 0))))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _measure(local, origin, table):  # type: ignore[no-untyped-def]
     for z in range(local.shape[0]):
         for y in range(local.shape[1]):
@@ -127,7 +127,7 @@ def _measure(local, origin, table):  # type: ignore[no-untyped-def]
                     row[7 + k] = max(row[7 + k], here[k] + 1)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _find_gaps(local, table):  # type: ignore[no-untyped-def]
     """Flag (in the last column) the labels of which two voxels of a row along x, or along y, have others between."""
     Z, Y, X = local.shape  # noqa: N806

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bigcell.engine import failures
+from bigcell.engine.events import Event, TaskDone
 from bigcell.engine.executors import SerialExecutor
 from bigcell.engine.job import Job
 from bigcell.engine.steps import perform
@@ -33,6 +36,26 @@ class Stopping:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+@dataclass
+class AtTask:
+    """A listener that does something when it has heard of `left` tasks, of one `stage` or of any, and goes on."""
+
+    left: int
+    do: Callable[[], object]
+    stage: str = ""
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, TaskDone) and self.stage in ("", event.stage):
+            self.left -= 1
+            if self.left == 0:
+                self.do()
+
+
+def kill_this_process() -> None:
+    """As the system does, without a word to it."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def note_tasks(log: str | Path) -> None:

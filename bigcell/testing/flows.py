@@ -47,7 +47,7 @@ class FlowLattice:
         return flows, cells
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _random(a, b, c, k, seed):  # type: ignore[no-untyped-def]
     """A number in [0, 1) that is a pure function of its arguments (splitmix64)."""
     h = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
@@ -60,7 +60,7 @@ def _random(a, b, c, k, seed):  # type: ignore[no-untyped-def]
     return np.float64(h >> np.uint64(11)) / 9007199254740992.0
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _centre(i, axis, key, extent, shape, seed):  # type: ignore[no-untyped-def]
     """Coordinate along `axis` of the centre of the cell at lattice place `i`; a single plane has its centres in it."""
     if extent[axis] == 1:
@@ -68,7 +68,7 @@ def _centre(i, axis, key, extent, shape, seed):  # type: ignore[no-untyped-def]
     return (i + 0.5 + shape[1] * (2 * _random(key[0], key[1], key[2], axis, seed) - 1)) * shape[0]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _fill(origin, extent, shape, seed, out):  # type: ignore[no-untyped-def]
     flows, cells = out
     diameter, _, noise, fill = shape

@@ -11,6 +11,7 @@ from multiprocessing import get_context
 import numpy as np
 
 from bigcell.core.errors import SettingsError
+from bigcell.core.interrupts import shielded
 from bigcell.training.augment import Augmentation
 from bigcell.training.data import Batch
 from bigcell.training.source import Crop, Source, check_channels, with_channels
@@ -63,11 +64,12 @@ class Batches:
         self, start: int, stop: int, *, workers: int = 1, processes: bool = False, rank: int = 0, of: int = 1
     ) -> Iterator[Batch]:
         """Batches `start` to `stop` in order, made by threads or `processes` up to two a worker ahead of use."""
-        executor: Executor = (
-            ProcessPoolExecutor(workers, get_context("spawn"), _adopt, (self,))
-            if processes
-            else ThreadPoolExecutor(workers, "batches")
-        )
+        with shielded():
+            executor: Executor = (
+                ProcessPoolExecutor(workers, get_context("spawn"), _adopt, (self,))
+                if processes
+                else ThreadPoolExecutor(workers, "batches")
+            )
         waiting: deque[Future[Batch]] = deque()
         try:
             for step in range(start, stop):
@@ -119,4 +121,5 @@ def _made(batches: Batches | None, step: int, rank: int, of: int) -> Batch:
 
 
 def _submitted(executor: Executor, batches: Batches | None, step: int, rank: int, of: int) -> Future[Batch]:
-    return executor.submit(_made, batches, step, rank, of)
+    with shielded():
+        return executor.submit(_made, batches, step, rank, of)

@@ -10,11 +10,12 @@ from bigcell.training.state import Row
 
 @dataclass(frozen=True)
 class Begun:
-    """A training of `total` steps begins, or goes on, after `done` of them; `text` says with what."""
+    """A training of `total` steps begins in `out`, or goes on after `done` of them; `text` says with what."""
 
     done: int
     total: int
     text: str
+    out: str = ""
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ class _Course:
             self._take_up()
         elif self.ranks.first:
             claim(self.out)
-        self.listener(Begun(self.state.step, self.settings.total, self._what()))
+        self.listener(Begun(self.state.step, self.settings.total, self._what(), str(self.out)))
 
     def _take_up(self) -> None:
         state, tensors = load_state(self.out)

@@ -9,14 +9,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from bigcell.engine.steps import STEPS
@@ -58,13 +56,13 @@ class Place:
     def work(self) -> Path:
         return self.folder / "out.zarr.bigcell" / "cells"
 
-    def start(self, verb: str, **options: Any) -> subprocess.Popen[bytes]:
-        """A driver of its own process group. A task takes at least as long as BIGCELL_TASK_PAUSE says."""
+    def start(self, verb: str, kills: Sequence[tuple[int, str]] = (), **options: Any) -> subprocess.Popen[bytes]:
+        """A driver of its own process group, disturbed by `kills` (see drive.py). A task takes a moment at least."""
         given = self.arguments if verb == "segment" else {}
         arguments = {**given, "output": str(self.out), "workers": 2, **options}
         with (self.folder / "stderr").open("ab") as errors:
             return subprocess.Popen(
-                [sys.executable, str(DRIVER), str(self.folder / "log"), verb, json.dumps(arguments)],
+                [sys.executable, str(DRIVER), str(self.folder / "log"), verb, json.dumps(arguments), json.dumps(kills)],
                 env={**os.environ, "BIGCELL_TASK_PAUSE": "0.02", "OMP_NUM_THREADS": "1"},
                 stderr=errors,
                 start_new_session=True,
@@ -87,7 +85,7 @@ class Place:
         """Take away everything but the inputs."""
         for path in (self.out, self.work.parent, self.folder / "kept.zarr"):
             shutil.rmtree(path, ignore_errors=True)
-        for name in ("log", "stderr"):
+        for name in ("log", "log.kills", "stderr"):
             (self.folder / name).unlink(missing_ok=True)
 
 
@@ -114,80 +112,28 @@ def _content(path: Path) -> bytes:
     return json.dumps(values, sort_keys=True).encode()
 
 
-def workers_of(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """The processes that work for a driver."""
-    try:
-        children = psutil.Process(driver.pid).children(recursive=True)
-        return [c for c in children if "spawn_main" in " ".join(c.cmdline())]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def kill_driver(driver: subprocess.Popen[bytes], _: random.Random) -> None:
-    """The workers are left alone in the world."""
-    driver.send_signal(signal.SIGKILL)
-
-
-def kill_worker(driver: subprocess.Popen[bytes], chance: random.Random) -> None:
-    """One worker, at work or not; the driver is to go on."""
-    workers = workers_of(driver)
-    if workers:
-        _kill(chance.choice(workers))
-
-
-def kill_both(driver: subprocess.Popen[bytes], _: random.Random) -> None:
-    """The power fails."""
-    workers = workers_of(driver)
-    driver.send_signal(signal.SIGKILL)
-    for worker in workers:
-        _kill(worker)
-
-
-def _kill(process: psutil.Process) -> None:
-    try:
-        process.kill()
-    except psutil.NoSuchProcess:
-        return
-
-
-WAYS = {"driver": kill_driver, "worker": kill_worker, "both": kill_both}
+WAYS = ("both", "driver", "worker")
 
 
 def disturb(place: Place, seed: int, tasks: int, *, cluster: str, kills: int) -> Story:
     """The run of `place` to its end, `kills` kills on the way: after random tasks of `tasks`, in random ways."""
     chance = random.Random(seed)
-    due = sorted(chance.sample(range(tasks), kills))
+    due = [(moment, chance.choice(WAYS)) for moment in sorted(chance.sample(range(1, tasks - 5), kills))]
     story = Story()
     for _ in range(STARTS):
         before, told = place.journal(), len(place.told())
-        driver = place.start("resume" if (place.work / "plan.json").exists() else "segment", cluster=cluster)
-        while due and _wait_for(place, driver, due[0]):
-            time.sleep(chance.random() * 0.05)
-            way = chance.choice(sorted(WAYS))
-            WAYS[way](driver, chance)
-            story.kills.append(f"{way} after {due.pop(0)}")
-            if way != "worker":
-                break
-        driver.wait(PATIENCE)
+        verb = "resume" if (place.work / "plan.json").exists() else "segment"
+        code = place.start(verb, due[len(story.kills) :], cluster=cluster).wait(PATIENCE)
         story.tasks.append(place.told()[told:])
         story.repeated += sorted(set(story.tasks[-1]) & before)
         story.repeated += [task for task, count in Counter(story.tasks[-1]).items() if count > 1]
-        if driver.returncode == 0:
+        story.kills = (place.folder / "log.kills").read_text().splitlines()
+        if code == 0:
+            assert len(story.kills) == kills, f"seed {seed}: ended before the kills {due}: {story.kills}"
             return story
         errors = (place.folder / "stderr").read_text()
-        assert driver.returncode == -signal.SIGKILL, f"seed {seed}, {story.kills}: {errors[-3000:]}"
+        assert code == -signal.SIGKILL, f"seed {seed}, {story.kills}: {errors[-3000:]}"
     raise AssertionError(f"seed {seed}: not finished after {STARTS} drivers, {story.kills}")
-
-
-def _wait_for(place: Place, driver: subprocess.Popen[bytes], tasks: int) -> bool:
-    """Whether the run came so far before its driver ended."""
-    deadline = time.monotonic() + PATIENCE
-    while driver.poll() is None:
-        if len(place.told()) >= tasks:
-            return True
-        assert time.monotonic() < deadline, f"{len(place.told())} tasks in {PATIENCE} s, waiting for {tasks}"
-        time.sleep(0.01)
-    return False
 
 
 @pytest.fixture

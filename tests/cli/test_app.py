@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 import bigcell.api
 from bigcell.cli.app import app
 from bigcell.core.errors import BlockError
+from bigcell.engine.events import Listener, RunStarted
 from bigcell.io.open import read_info
 
 VERBS = ["inspect", "convert", "plan", "segment", "view", "status", "resume", "rerun"]
@@ -124,24 +125,39 @@ def test_wrong_usage_is_one_line_and_2(flow_store: Path) -> None:
 
 
 def test_blocks_that_fail_are_3_and_say_how_to_go_on(flow_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> None:
+    def fail(*_: object, listener: Listener, **__: object) -> None:
+        listener(RunStarted("/where/o.zarr", "cells"))
         raise BlockError("follow of 3 failed:\nOSError: gone")
 
     monkeypatch.setattr(bigcell.api, "segment", fail)
     line = refused("segment", flow_store, "--output", "o.zarr", code=3)
     assert line == (
-        "bigcell: follow of 3 failed: OSError: gone; what is finished is kept: go on with `bigcell resume o.zarr`"
+        "bigcell: follow of 3 failed: OSError: gone; what is finished is kept: go on with `bigcell resume o.zarr "
+        "--labels cells`"
     )
 
 
-def test_interrupted_is_130(flow_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object, **__: object) -> None:
+@pytest.mark.parametrize("begun", [True, False])
+def test_interrupted_is_130(flow_store: Path, monkeypatch: pytest.MonkeyPatch, begun: bool) -> None:
+    def interrupt(*_: object, listener: Listener, **__: object) -> None:
+        if begun:
+            listener(RunStarted(str(flow_store), "cells"))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(bigcell.api, "segment", interrupt)
-    assert f"interrupted; what is finished is kept: go on with `bigcell resume {flow_store}`" in refused(
-        "segment", flow_store, code=130
-    )
+    going_on = f"what is finished is kept: go on with `bigcell resume {flow_store} --labels cells`"
+    said = refused("segment", flow_store, code=130)
+    assert said == f"bigcell: interrupted; {going_on if begun else 'nothing had begun'}"
+
+
+def test_a_file_that_ends_too_early_is_no_interruption(flow_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """click takes an EOFError for Ctrl-D."""
+
+    def end(*_: object, **__: object) -> None:
+        raise EOFError("compressed file ended")
+
+    monkeypatch.setattr(bigcell.api, "plan", end)
+    assert "unexpected EOFError: compressed file ended" in refused("plan", flow_store, code=1)
 
 
 def test_the_unexpected_is_1_and_debug_shows_where(flow_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

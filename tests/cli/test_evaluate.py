@@ -98,12 +98,12 @@ def test_links_that_are_served(pair: tuple[Path, Path], tmp_path: Path) -> None:
         with (tmp_path / "e.csv").open() as file:
             link = next(csv.DictReader(file))["link"]
         page, _, state = link.partition("#!")
-        assert urllib.request.urlopen(page, timeout=20).status == 200
+        assert urllib.request.urlopen(page, timeout=120).status == 200
         for layer in json.loads(unquote(state))["layers"]:
             source = layer["source"].removeprefix("zarr://")
-            assert urllib.request.urlopen(f"{source}zarr.json", timeout=20).status == 200
+            assert urllib.request.urlopen(f"{source}zarr.json", timeout=120).status == 200
         running.send_signal(signal.SIGINT)
-        _, errors = running.communicate(timeout=30)
+        _, errors = running.communicate(timeout=120)
     assert (running.returncode, errors) == (0, "")
 
 

@@ -21,11 +21,11 @@ def test_it_serves_until_interrupted(flow_store: Path) -> None:
         assert running.stdout is not None
         url = running.stdout.readline().strip()
         assert url.startswith("http://127.0.0.1:")
-        assert urllib.request.urlopen(url, timeout=20).status == 200
+        assert urllib.request.urlopen(url, timeout=120).status == 200
         while "Ctrl-C" not in running.stdout.readline():
             pass
         running.send_signal(signal.SIGINT)
-        _, errors = running.communicate(timeout=30)
+        _, errors = running.communicate(timeout=120)
     assert (running.returncode, errors) == (0, "")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,8 @@ from bigcell.engine.steps import STEPS
 @pytest.fixture(autouse=True)
 def as_it_was() -> Iterator[None]:
     """A worker is a process of its own: what it sets for itself is taken back."""
-    handler, known = signal.getsignal(signal.SIGTERM), {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    known = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     yield
-    signal.signal(signal.SIGTERM, handler)
     for name, value in known.items():
         os.environ.pop(name, None)
         os.environ.update({name: value} if value is not None else {})

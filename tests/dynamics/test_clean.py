@@ -10,7 +10,7 @@ from bigcell.core.errors import InputError
 from bigcell.dynamics.clean import holes, voids
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6), st.sampled_from([(1, 12, 15), (5, 9, 14), (9, 1, 30)]), st.sampled_from([0.5, 0.65, 0.8]))
 def test_equal_to_the_plain_definition(seed: int, shape: tuple[int, int, int], density: float) -> None:
     mask = np.random.default_rng(seed).random(shape) < density

@@ -42,7 +42,7 @@ def cases(draw: st.DrawFn) -> tuple[Array, Box, tuple[int, ...], Particles, int]
 
 
 @given(cases(), st.sampled_from(SAMPLINGS), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_torch_gives_the_same_integers(
     case: tuple[Array, Box, tuple[int, ...], Particles, int], sampling: Sampling, planar: bool
 ) -> None:

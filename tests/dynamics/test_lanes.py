@@ -47,7 +47,7 @@ def cases(draw: st.DrawFn) -> tuple[Array, Array, Box, Box, tuple[int, ...]]:
 
 
 @given(cases(), st.sampled_from([1, 7, 8, 9, 16, 60, 200, 203]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_ends_are_those_of_particles_one_by_one(
     case: tuple[Array, Array, Box, Box, tuple[int, ...]], niter: int
 ) -> None:

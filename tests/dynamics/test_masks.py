@@ -54,7 +54,7 @@ flat = st.tuples(st.just(1), st.integers(20, 60), st.integers(20, 60))
 solid = st.tuples(st.integers(3, 14), st.integers(12, 32), st.integers(12, 32))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     extent=st.one_of(flat, solid),
     planar=st.booleans(),
@@ -193,7 +193,7 @@ def test_objects_beyond_the_limit_are_left_as_they_are(monkeypatch: pytest.Monke
     assert np.bincount(found.ravel())[1:].tolist() == [8 * 8, 16 * 16 - 1]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from([(1, 40, 44), (4, 20, 26)]))
 def test_rings_in_rings_are_filled_by_the_definition(seed: int, extent: Zyx) -> None:
     """Holes that hold other objects, rings, dust and free voxels: all are decided before any is filled."""

@@ -44,7 +44,7 @@ def plain_map(counts: np.ndarray, settings: DynamicsSettings) -> np.ndarray:
 kinds = st.builds(DynamicsSettings, sampling=st.sampled_from(["centre", "cellpose"]), planar=st.booleans())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.sampled_from([(1, 20, 25), (9, 11, 17), (14, 14, 14)]), kinds)
 def test_map_equals_the_definition(seed: int, shape: tuple[int, int, int], kind: DynamicsSettings) -> None:
     counts = random_counts(seed, shape)
@@ -52,7 +52,7 @@ def test_map_equals_the_definition(seed: int, shape: tuple[int, int, int], kind:
     assert np.array_equal(sinks.value, plain_map(counts, kind).ravel()[sinks.key])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), kinds)
 def test_maps_of_blocks_join_to_the_map_of_the_whole(seed: int, kind: DynamicsSettings) -> None:
     shape = (10, 22, 19)

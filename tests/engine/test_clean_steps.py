@@ -78,7 +78,7 @@ flat = st.tuples(st.just(1), st.integers(12, 50), st.integers(12, 50))
 solid = st.tuples(st.integers(2, 12), st.integers(10, 30), st.integers(10, 30))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     extent=st.one_of(flat, solid),
     block=st.tuples(st.integers(1, 12), st.integers(3, 30), st.integers(3, 30)),

@@ -40,7 +40,7 @@ flat = st.tuples(st.just(1), st.integers(20, 60), st.integers(20, 60))
 solid = st.tuples(st.integers(6, 24), st.integers(12, 34), st.integers(12, 34))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     extent=st.one_of(flat, solid),
     block=st.tuples(st.integers(1, 16), st.integers(5, 30), st.integers(5, 30)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bigcell.core.lookup import Lookup
@@ -11,7 +11,6 @@ from bigcell.engine.end_table import hash_table, name_ends, renumber
 from bigcell.engine.follow_steps import end_positions
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), known=st.integers(0, 300), share=st.floats(0, 1))
 def test_names_are_those_of_a_sorted_search(seed: int, known: int, share: float) -> None:
     rng = np.random.default_rng(seed)

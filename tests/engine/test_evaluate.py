@@ -48,7 +48,7 @@ def draw(seed: int, extent: tuple[int, int, int] = (7, 20, 24)) -> tuple[Array, 
     st.tuples(st.integers(1, 7), st.integers(3, 20), st.integers(4, 24)),
     st.sampled_from([0.0, 2.0, 3.0]),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_any_blocks_give_the_scores_of_the_whole(seed: int, block: tuple[int, int, int], tolerance: float) -> None:
     truth, found = draw(seed)
     compared = open_compared(ArrayVolume(found, SPACE), ArrayVolume(truth, SPACE), None)
@@ -59,7 +59,7 @@ def test_any_blocks_give_the_scores_of_the_whole(seed: int, block: tuple[int, in
 
 
 @given(st.integers(0, 10**6), st.tuples(st.integers(1, 7), st.integers(3, 20), st.integers(4, 24)))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_boxes_are_compared_as_if_there_were_nothing_else(seed: int, block: tuple[int, int, int]) -> None:
     truth, found = draw(seed)
     boxes = [Box((0, 2, 1), (5, 9, 20)), Box((5, 2, 1), (7, 20, 24))]

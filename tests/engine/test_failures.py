@@ -159,7 +159,7 @@ def test_workers_of_a_killed_driver_end(tmp_path: Path) -> None:
     driver.kill()
     driver.wait()
     driver.stdout.close()
-    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    assert psutil.wait_procs(workers, timeout=120)[1] == []
 
 
 def always_deadly(n: int) -> int:

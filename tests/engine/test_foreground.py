@@ -89,7 +89,7 @@ flat = st.tuples(st.just(1), st.integers(2, 9), st.integers(2, 12))
 solid = st.tuples(st.integers(1, 2), st.integers(2, 4), st.integers(2, 9))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     cells=st.one_of(flat, solid),
     block=st.tuples(st.integers(3, 24), st.integers(9, 50), st.integers(9, 50)),

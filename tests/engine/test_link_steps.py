@@ -75,7 +75,7 @@ def linked(finish: Finish, labels: np.ndarray, threshold: float, min_size: int, 
     return np.where(stays, np.cumsum(stays), 0)[place].reshape(labels.shape)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     extent=st.tuples(st.integers(2, 12), st.integers(8, 30), st.integers(8, 30)),
     block=st.tuples(st.integers(1, 6), st.integers(3, 30), st.integers(3, 30)),

@@ -27,7 +27,7 @@ def swiss(extent: Zyx, seed: int) -> np.ndarray:
     return flows
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     extent=st.sampled_from([(1, 60, 66), (12, 30, 41)]),
     block=st.tuples(st.integers(2, 12), st.integers(9, 40), st.integers(9, 40)),

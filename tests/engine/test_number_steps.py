@@ -29,7 +29,7 @@ def objects_of(names: np.ndarray, extent: tuple[int, ...]) -> Pieces:
     return Pieces(names, np.ones(len(names), np.int64), at, at, at + 1, np.zeros(len(names), np.int64))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     extent=st.sampled_from([(9, 4, 5), (1, 12, 7), (12, 1, 6)]),
     block=st.tuples(*[st.integers(1, 5)] * 3),

@@ -36,7 +36,7 @@ def some_pieces(rng: np.random.Generator) -> Pieces:
     return Pieces(name, rng.integers(1, 9, len(name)), *three, rng.integers(0, 4, len(name)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.tuples(*[st.integers(1, 6)] * 3), st.sampled_from([0, 3000, 2**24]))
 def test_objects_are_all_their_pieces(seed: int, block: tuple[int, int, int], kept: int) -> None:
     rng, grid = np.random.default_rng(seed), BlockGrid(EXTENT, block)

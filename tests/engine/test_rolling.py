@@ -85,7 +85,7 @@ def river(extent: Zyx, seed: int) -> np.ndarray:
     return flows
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     extent=st.tuples(st.integers(30, 220), st.integers(4, 12), st.integers(4, 12)),
     block=st.tuples(st.integers(3, 24), st.integers(4, 12), st.integers(4, 12)),

@@ -9,7 +9,7 @@ from io import BytesIO
 import matplotlib.image
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bigcell.core.axes import Spacing
@@ -83,7 +83,6 @@ def test_no_time_no_looks() -> None:
 SIZES = st.tuples(st.integers(1, 600), st.integers(1, 600), st.integers(1, 600))
 
 
-@settings(deadline=None)
 @given(SIZES, SIZES, st.integers(0, 2))
 def test_places_lie_in_the_volume_at_faces_and_are_small(
     extent: tuple[int, int, int], block: tuple[int, int, int], axis: int

@@ -53,7 +53,7 @@ flat = st.tuples(st.just(1), st.integers(20, 70), st.integers(20, 70))
 solid = st.tuples(st.integers(8, 30), st.integers(12, 40), st.integers(12, 40))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     extent=st.one_of(flat, solid),
     block=st.tuples(st.integers(3, 24), st.integers(5, 40), st.integers(5, 40)),

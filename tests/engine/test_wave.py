@@ -20,7 +20,7 @@ from bigcell.tiling.grid import BlockGrid
 from bigcell.tiling.lattice import TileSettings
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.tuples(st.integers(1, 60), st.integers(1, 9), st.integers(1, 9)),
     st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9)),
@@ -77,7 +77,7 @@ class Mail:
             self.post(turn + 1, s, homes)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     depth=st.integers(30, 500),
     block=st.integers(4, 40),

@@ -35,7 +35,7 @@ def plain_error(mask: np.ndarray, flow: np.ndarray) -> float:
     return float((apart**2).sum(0)[mask[box]].mean())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), st.sampled_from([(1, 14, 11), (6, 7, 9), (1, 1, 20), (8, 1, 9)]))
 def test_equal_to_the_plain_definition(seed: int, shape: tuple[int, int, int]) -> None:
     rng = np.random.default_rng(seed)

@@ -127,7 +127,7 @@ def test_long_thin_cells_keep_their_direction() -> None:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_labels_give_finite_unit_vectors(seed: int) -> None:
     rng = np.random.default_rng(seed)
     extent = tuple(rng.integers(1, 9, 3))

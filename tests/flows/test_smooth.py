@@ -17,7 +17,7 @@ def volume(extent: tuple[int, int, int]) -> np.ndarray:
 
 
 @given(st.tuples(*[st.integers(1, 24)] * 3), sigmas, st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_window_has_the_bits_of_the_whole(extent, sigma, data) -> None:  # type: ignore[no-untyped-def]
     flows = volume(extent)
     start = tuple(data.draw(st.integers(0, n - 1)) for n in extent)

@@ -41,7 +41,7 @@ def picks(draw):
     return tuple(pick)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(name=st.sampled_from(sorted(ARRAYS)), pick=picks())
 def test_any_part_is_what_zarr_reads(name, pick):
     array = ARRAYS[name]

@@ -41,7 +41,7 @@ def voxels_of(volumes):
     return np.stack([v.read(Box.of(v.extent)) for v in volumes])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_plain_tiffs_of_any_axes(tmp_path, data):
     axes = "".join(

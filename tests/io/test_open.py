@@ -38,7 +38,7 @@ def as_czyx(voxels, axes, time=0):
     return np.moveaxis(voxels, [axes.index(a) for a in FULL], range(4))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_axes_give_the_voxels_of_plain_zarr(make_store, data):
     chosen = data.draw(st.sets(st.sampled_from("tcz"))) | {"y", "x"}

@@ -27,7 +27,7 @@ def plain_mode(values):
     return min((v for v, n in counts.items() if n == most), key=lambda v: (v == 0, v))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), factor=FACTORS, dtype=st.sampled_from([np.uint32, np.uint64]))
 def test_labels_equal_the_plain_majority(data, factor, dtype):
     shape = data.draw(st.tuples(*[st.integers(1, 6)] * 3))
@@ -50,7 +50,7 @@ def test_labels_of_any_memory_layout():
     assert np.array_equal(reduce_labels(labels.T, (2, 2, 2)), reduce_labels(labels.T.copy(), (2, 2, 2)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data(), factor=FACTORS, dtype=st.sampled_from([np.uint8, np.int16, np.uint16, np.float32]))
 def test_images_equal_the_plain_mean(data, factor, dtype):
     shape = data.draw(st.tuples(*[st.integers(1, 6)] * 3))

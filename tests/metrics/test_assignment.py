@@ -25,7 +25,7 @@ def worth(taken: Array, iou: Array, threshold: float) -> tuple[int, float]:
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.2, 0.5, 0.8]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nothing_is_better(seed: int, threshold: float) -> None:
     a, b, iou = pairs_of(seed, 3, 4, 0.6)
     best = (0, 0.0)

@@ -22,7 +22,7 @@ TOLERANCES = [0.0, 1.0, 1.5, 2.0, 3.2]
 
 
 @given(st.integers(0, 10**6), st.sampled_from(SIZES), st.sampled_from([*TOLERANCES, sqrt(2), sqrt(3), 30.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_near_is_what_distances_say(seed: int, size: tuple[float, float, float], tolerance: float) -> None:
     mask = np.random.default_rng(seed).random((7, 8, 11)) < 0.01
     wanted = distance_transform_edt(~mask, sampling=size) <= tolerance + 1e-9 if mask.any() else mask
@@ -60,7 +60,7 @@ def test_long_voxels_are_far_apart() -> None:
     st.sampled_from(TOLERANCES),
     st.tuples(st.integers(1, 6), st.integers(1, 9), st.integers(1, 8)),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_blocks_add_up_to_the_whole(
     random_pair: Callable[..., tuple[Array, Array]],
     seed: int,

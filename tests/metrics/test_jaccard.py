@@ -51,7 +51,7 @@ def kumar(truth: Array, found: Array) -> float:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_cell_by_cell(random_pair: RandomPair, seed: int) -> None:
     truth, found = random_pair(seed)
     found = np.where(found == seed % 6, 0, found)
@@ -76,7 +76,7 @@ def test_a_merge_is_counted_twice_by_kumar_and_once_by_cellpose() -> None:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_swapping_twice_changes_nothing(random_pair: RandomPair, seed: int) -> None:
     pairs = pairs_of(*random_pair(seed))
     again, swapped = pairs.swapped().swapped(), pairs_of(*random_pair(seed)[::-1])
@@ -95,7 +95,7 @@ def test_no_cell_at_all() -> None:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_best_partner_is_the_lowest_of_the_highest(random_pair: RandomPair, seed: int) -> None:
     truth, found = random_pair(seed, (2, 4, 6))
     pairs = pairs_of(truth, found)

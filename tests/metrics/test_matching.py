@@ -46,7 +46,7 @@ def test_a_labelling_agrees_with_itself_under_other_names(seed: int, random_pair
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_blocks_add_up_to_the_whole(random_pair: RandomPair, seed: int) -> None:
     truth, found = random_pair(seed)
     whole = overlaps(truth, found)
@@ -60,7 +60,7 @@ def test_blocks_add_up_to_the_whole(random_pair: RandomPair, seed: int) -> None:
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.05, 0.1, 0.3, 0.5]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_matching_is_the_best_there_is(random_pair: RandomPair, seed: int, threshold: float) -> None:
     truth, found = random_pair(seed)
     got = compare(truth, found, threshold=threshold)

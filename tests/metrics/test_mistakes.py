@@ -55,7 +55,7 @@ def test_fewer_where_less_is_asked() -> None:
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.2, 0.5, 0.7]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_each_cell_once_and_as_many_as_scored(
     random_pair: Callable[..., tuple[Array, Array]], seed: int, threshold: float
 ) -> None:

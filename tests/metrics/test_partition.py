@@ -16,7 +16,7 @@ from bigcell.metrics.partition import in_true_cells, information, rand_f
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_as_scikit_image_has_it(random_pair: Callable[..., tuple[Array, Array]], seed: int) -> None:
     truth, found = (labels.astype(np.int64) for labels in random_pair(seed))
     shared = overlaps(truth, found)

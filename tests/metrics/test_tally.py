@@ -32,7 +32,7 @@ def same(a: Tally, b: Tally) -> bool:
     st.randoms(use_true_random=False),
     st.sampled_from([0, 10, 10**6]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_blocks_add_up_to_the_whole(
     random_pair: RandomPair, seed: int, block: tuple[int, int, int], shuffler: object, few: int
 ) -> None:
@@ -50,7 +50,7 @@ def test_blocks_add_up_to_the_whole(
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_centres_are_mean_indices(random_pair: RandomPair, seed: int) -> None:
     truth, found = random_pair(seed)
     counted = tally(truth, found, BALL, corner=(10, 20, 30))

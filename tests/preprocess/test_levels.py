@@ -17,7 +17,7 @@ def some_map(extent: tuple[int, int, int], by_plane: bool, rows: int, columns: i
     return LevelMap(low, low + 1 + rng.random(shape, np.float32), extent[1:])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shapes, grids, st.booleans(), st.data())
 def test_a_box_is_that_box_of_the_whole(
     extent: tuple[int, int, int], grid: tuple[bool, int, int], invert: bool, data: st.DataObject
@@ -44,7 +44,7 @@ def plain(image: np.ndarray, levels: LevelMap, extent: tuple[int, int, int]) -> 
     return (image - low) / (high - low)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shapes, grids)
 def test_levels_are_interpolated_between_the_centres_of_tiles(
     extent: tuple[int, int, int], grid: tuple[bool, int, int]

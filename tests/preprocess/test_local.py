@@ -11,7 +11,7 @@ from bigcell.core.box import Box
 from bigcell.preprocess.local import PlaneTiles, complete, even_out, measure_tiles
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.tuples(st.integers(1, 200), st.integers(1, 3000), st.integers(1, 3000)), st.integers(16, 2000))
 def test_tiles_cover_every_plane_and_groups_hold_each_tile_once(extent: tuple[int, int, int], size: int) -> None:
     tiles = PlaneTiles(extent, size)
@@ -47,7 +47,7 @@ def test_tiles_hold_numpys_percentiles_of_their_pixels() -> None:
             np.testing.assert_allclose(found[:, 0, j - 1, i], wanted, rtol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 7)), st.floats(0.1, 0.95), st.integers(0, 99))
 def test_empty_tiles_take_the_nearest_full_one(shape: tuple[int, int, int], share: float, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -11,7 +11,7 @@ extents = st.tuples(st.integers(1, 9), st.integers(1, 20), st.integers(1, 20))
 factors = st.tuples(*[st.floats(0.2, 3.0)] * 3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(extents, factors, st.booleans(), st.data())
 def test_a_resampled_box_is_that_box_of_the_resampled_volume(
     extent: tuple[int, int, int], scale: tuple[float, float, float], plain: bool, data: st.DataObject
@@ -27,7 +27,7 @@ def test_a_resampled_box_is_that_box_of_the_resampled_volume(
     assert np.array_equal(part, whole[(slice(None), *box.slices)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(extents, factors, st.data())
 def test_flows_of_a_box_are_those_of_the_whole(
     extent: tuple[int, int, int], scale: tuple[float, float, float], data: st.DataObject
@@ -69,7 +69,7 @@ def plain_flows(flows: np.ndarray, grids: GridPair) -> np.ndarray:
     return np.stack([(v * s + 2048) >> 12 for v, s in zip(out, steps, strict=True)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(extents, factors, st.booleans())
 def test_both_ways_are_as_defined(extent: tuple[int, int, int], scale: tuple[float, float, float], plain: bool) -> None:
     grids = GridPair.scaled(extent, scale, plain=plain)

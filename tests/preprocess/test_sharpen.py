@@ -10,7 +10,7 @@ from bigcell.preprocess.sharpen import reach, smooth_sharpen
 radii = st.sampled_from([(0.0, 1.0), (2.0, 0.0), (2.5, 0.8), (6.0, 2.0)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.tuples(st.integers(1, 2), st.integers(1, 40), st.integers(1, 40)), radii, st.data())
 def test_a_window_with_its_halo_gives_the_bits_of_the_whole(
     extent: tuple[int, int, int], both: tuple[float, float], data: st.DataObject

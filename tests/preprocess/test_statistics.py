@@ -28,7 +28,7 @@ def searched(values: np.ndarray, pair: tuple[float, float], pieces: int, *, plan
     return s.ranges_of(search, joined, values.dtype, [whole.shape[1]] * len(whole), pair)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(volumes, pairs, st.integers(1, 5), st.booleans())
 def test_percentiles_of_parts_are_numpys_of_the_whole(
     values: np.ndarray, pair: tuple[float, float], pieces: int, planes: bool
@@ -43,7 +43,7 @@ def test_percentiles_of_parts_are_numpys_of_the_whole(
     assert np.array_equal(found.most, whole.max(1))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(volumes, pairs)
 def test_measured_in_memory_is_what_the_search_finds(values: np.ndarray, pair: tuple[float, float]) -> None:
     at_once, searching = s.measure(values, pair), searched(values, pair, 1, planes=True)
@@ -51,7 +51,7 @@ def test_measured_in_memory_is_what_the_search_finds(values: np.ndarray, pair: t
         assert np.array_equal(getattr(at_once, name), getattr(searching, name))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(volumes, pairs, st.integers(1, 5), st.integers(0, 99), st.sampled_from([0.1, 0.5, 1.0]))
 def test_percentiles_of_what_is_inside_are_numpys_of_that(
     values: np.ndarray, pair: tuple[float, float], pieces: int, seed: int, share: float

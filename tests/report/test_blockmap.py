@@ -6,7 +6,7 @@ from base64 import b64decode
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bigcell.report.blockmap import CELLS, SIDE, BlockSums, coarsening
@@ -14,7 +14,6 @@ from bigcell.report.blockmap import CELLS, SIDE, BlockSums, coarsening
 COUNTS = st.tuples(st.integers(1, 3000), st.integers(1, 3000), st.integers(1, 3000))
 
 
-@settings(deadline=None)
 @given(COUNTS)
 def test_the_number_of_cells_is_bounded(counts: tuple[int, int, int]) -> None:
     cells = [-(-n // f) for n, f in zip(counts, coarsening(counts), strict=True)]
@@ -22,7 +21,6 @@ def test_the_number_of_cells_is_bounded(counts: tuple[int, int, int]) -> None:
     assert max(cells[1:]) <= SIDE
 
 
-@settings(deadline=None)
 @given(st.tuples(st.integers(1, 9), st.integers(1, 300), st.integers(1, 300)), st.integers(0, 10**6))
 def test_blocks_are_counted_in_the_cell_that_holds_them(counts: tuple[int, int, int], seed: int) -> None:
     sums = BlockSums(tuple(4 * n for n in counts), (4, 4, 4), counts)  # type: ignore[arg-type]

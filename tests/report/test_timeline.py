@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bigcell.report.timeline import BINS, BUSY, SHOWN, Session, Timeline, join_times
@@ -12,7 +12,6 @@ from bigcell.report.timeline import BINS, BUSY, SHOWN, Session, Timeline, join_t
 SPANS = st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 1e4), st.floats(0, 100)), min_size=1, max_size=30)
 
 
-@settings(deadline=None)
 @given(SPANS)
 def test_amounts_are_kept_however_often_the_bins_double(spans: list[tuple[float, float, float]]) -> None:
     line = Timeline()
@@ -74,7 +73,6 @@ def test_a_run_that_has_done_nothing_has_no_times() -> None:
     assert times.width * SHOWN == pytest.approx(20)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 500), st.one_of(st.floats(0, 0.2), st.floats(0, 300)), st.integers(0, 99))))
 def test_the_short_way_is_the_long_way(tasks: list[tuple[float, float, int]]) -> None:
     short, plain = Timeline(), Timeline()

@@ -54,7 +54,7 @@ def test_two_rings_that_cross_at_corners_leave_the_hole_between_them() -> None:
     assert not (one & two).any()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     arrays(np.int64, st.tuples(st.integers(3, 12), st.integers(3, 12)), elements=st.sampled_from([0, 1, 1, 2, 2, 3]))
 )
@@ -68,7 +68,7 @@ def test_nobody_claims_what_another_claims(labels: np.ndarray) -> None:
     assert total.max(initial=0) <= 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(arrays(np.int64, (9, 9), elements=st.sampled_from([0, 1, 1, 1, 2, 2])))
 def test_the_box_of_the_object_is_enough(labels: np.ndarray) -> None:
     where = np.argwhere(labels == 1)

@@ -16,7 +16,7 @@ def pieces_of(labels: np.ndarray, box: Box) -> Pieces:
     return Pieces.measure(np.searchsorted(names, part) + (part > 0), names, box)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.tuples(*[st.integers(2, 6)] * 3))
 def test_owned_rows_equal_the_measures_of_the_whole(seed: int, block: tuple[int, int, int]) -> None:
     rng = np.random.default_rng(seed)

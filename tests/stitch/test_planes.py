@@ -51,7 +51,7 @@ def blobs(rng: np.random.Generator, shape: tuple[int, int, int], density: float 
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.01, 0.1, 0.25, 0.5, 1.0]), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_sparse_linking_equals_the_plain_rule(seed: int, threshold: float, noisy: bool) -> None:
     rng = np.random.default_rng(seed)
     if noisy:
@@ -63,7 +63,7 @@ def test_sparse_linking_equals_the_plain_rule(seed: int, threshold: float, noisy
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_names_within_a_plane_do_not_matter_but_for_the_order(seed: int) -> None:
     rng = np.random.default_rng(seed)
     labels = blobs(rng, (4, 20, 20))
@@ -72,7 +72,7 @@ def test_names_within_a_plane_do_not_matter_but_for_the_order(seed: int) -> None
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_counts_of_blocks_add_up_to_those_of_the_plane(seed: int) -> None:
     rng = np.random.default_rng(seed)
     lower, upper = rng.integers(0, 6, (2, 9, 11))

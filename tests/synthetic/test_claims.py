@@ -18,7 +18,7 @@ def voxels(shape: tuple[int, int, int], step: np.ndarray) -> np.ndarray:
     return (np.stack(np.indices(shape), -1) + 0.5) * step
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SHAPES, STEPS, st.integers(0, 10**6), st.integers(1, 6))
 def test_ellipsoids(shape: tuple[int, int, int], lengths: tuple[float, float, float], seed: int, count: int) -> None:
     rng, step = np.random.default_rng(seed), np.array(lengths)
@@ -39,7 +39,7 @@ def test_ellipsoids(shape: tuple[int, int, int], lengths: tuple[float, float, fl
         assert np.allclose(second[next_one < 1], next_one[next_one < 1], rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SHAPES, STEPS, st.integers(0, 10**6), st.integers(1, 6))
 def test_capsules(shape: tuple[int, int, int], lengths: tuple[float, float, float], seed: int, count: int) -> None:
     rng, step = np.random.default_rng(seed), np.array(lengths)

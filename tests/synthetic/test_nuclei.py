@@ -15,7 +15,7 @@ from bigcell.synthetic.tissue import pack
 ONE = np.ones(3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 1000),
     planes=st.sampled_from((1, 2, 12)),

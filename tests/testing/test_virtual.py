@@ -18,7 +18,7 @@ LATTICE = FlowLattice((30, 41, 50), diameter=9)
 HUGE = FlowLattice((10_000, 10_000, 10_000))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from([LATTICE, LatticeImage(LATTICE)]), st.sampled_from([(16, 16, 16), (30, 7, 64)]), st.data())
 def test_what_is_read_is_what_the_source_makes(
     source: Source, chunk: tuple[int, int, int], data: st.DataObject

@@ -126,7 +126,7 @@ def test_only_boxes_are_known() -> None:
     assert all(read in box for read in labels.boxes)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.sampled_from("zyx"),
     st.floats(0.05, 0.3),

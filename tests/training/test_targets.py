@@ -37,7 +37,7 @@ def test_words_hold_what_was_packed() -> None:
     assert packed(labels * 0, flows * 0, known & False).all()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 150), st.integers(0, 190), st.integers(1, 90), st.integers(1, 90))
 def test_a_tile_is_a_piece_of_the_plane(top: int, left: int, height: int, width: int) -> None:
     labels = tissue()

@@ -42,7 +42,7 @@ def fresh(labels: Array, matrix: Array, offset: Array, side: int) -> tuple[Array
     return wide[inner], unit_flows(wide[None])[1:, 0][(slice(None), *inner)]
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.floats(0, 6.3), st.floats(0.5, 2), st.sampled_from([-1, 1]))
 def test_warped_flows_are_those_of_the_warped_labels(turn: float, scale: float, flip: int) -> None:
     labels = sample_volume((1, 200, 200), diameter=36, seed=5).labels[0].astype(np.int64)

@@ -39,7 +39,7 @@ def server(tmp_path: Path) -> Iterator[FileServer]:
 
 
 def ask(server: FileServer, path: str, method: str = "GET", **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
-    connection = http.client.HTTPConnection(server.bind, server.port, timeout=20)
+    connection = http.client.HTTPConnection(server.bind, server.port, timeout=120)
     try:
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()

@@ -59,7 +59,7 @@ def test_channels_are_layers_below_the_labels(make_store: Any) -> None:
 def test_sources_are_served(make_store: Any) -> None:
     with view(make_store()) as shown:
         for lay in shown.state["layers"]:
-            with urllib.request.urlopen(lay["source"].removeprefix("zarr://") + "zarr.json", timeout=20) as answer:
+            with urllib.request.urlopen(lay["source"].removeprefix("zarr://") + "zarr.json", timeout=120) as answer:
                 assert json.loads(answer.read())["attributes"]["ome"]["multiscales"][0]["axes"][-1]["name"] == "x"
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(lay["source"].removeprefix("zarr://") + "zarr.json", timeout=5)
@@ -114,7 +114,7 @@ def test_units_are_metres_whatever_the_file_says(tmp_path: Path, write_multiscal
     assert state_of(none)["dimensions"]["z"] == [2, ""]
     with view(nm) as shown:
         url = shown.state["layers"][0]["source"].removeprefix("zarr://") + "zarr.json"
-        with urllib.request.urlopen(url, timeout=20) as answer:
+        with urllib.request.urlopen(url, timeout=120) as answer:
             ome = json.loads(answer.read())["attributes"]["ome"]["multiscales"][0]
     assert ome["axes"][0] == {"name": "z", "type": "space", "unit": "micrometer"}
     assert ome["datasets"][0]["coordinateTransformations"][0]["scale"] == pytest.approx([0.4, 0.1, 0.1])
@@ -222,7 +222,7 @@ def test_closing(make_store: Any) -> None:
     shown = view(make_store())
     assert shown.ports[0] != shown.ports[1]
     assert repr(shown) == f"View({shown.url})"
-    assert urllib.request.urlopen(shown.url, timeout=20).status == 200
+    assert urllib.request.urlopen(shown.url, timeout=120).status == 200
     waiting = threading.Thread(target=shown.wait)
     waiting.start()
     shown.close()
