@@ -13,7 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputError, PlanError
+from bigcell.core.documents import parse_object, read_object
+from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputError, PlanError, SettingsError
+from bigcell.core.paths import local_path
 from bigcell.core.volume import Volume
 from bigcell.engine.account import begin_session
 from bigcell.engine.bad_chunks import bad_chunks
@@ -34,7 +36,7 @@ from bigcell.io.open import ZarrVolume
 from bigcell.io.publish import publish
 from bigcell.io.scratch import DiskScratch
 from bigcell.io.tables import ObjectTable
-from bigcell.io.targets import LabelTarget
+from bigcell.io.targets import LabelTarget, label_name
 from bigcell.io.write import LabelForm, LabelStore, create_labels, reopen_labels
 from bigcell.preprocess.foreground import Foreground
 from bigcell.provenance.fingerprint import difference
@@ -51,12 +53,14 @@ def work_folder(store: str | Path, name: str, work: str | Path | None = None) ->
 
     Of a store in an object store, in the current folder. `work` is a folder to keep it in instead, in either case.
     """
+    name = label_name(name)
     if work is None and not is_url(store):
-        store = Path(store)
-        return store.with_name(f"{store.name}.bigcell") / name
+        store = local_path(store)
+        store = store if store.name not in ("", "..") else store.resolve()  # "." and ".." have a name of their own
+        return store.parent / f"{store.name}.bigcell" / name
     where = absolute(store)  # another store of that name must not share the folder
     own = f"{where.rpartition('/')[2]}-{hashlib.sha256(where.encode()).hexdigest()[:8]}.bigcell"
-    return Path(work or ".").expanduser().resolve() / own / name
+    return local_path(work or ".").resolve() / own / name
 
 
 def only_unfinished(store: str | Path, work: str | Path | None = None) -> str:
@@ -126,7 +130,7 @@ class Outcome:
     def load(cls, work: Path, work_place: str = "") -> Outcome:
         """The unfinished run in `work`."""
         try:
-            values = json.loads((work / PLAN_FILE).read_text())
+            values = read_object(work / PLAN_FILE)
             target = LabelTarget(**values["target"])
             planned, kept, report = Plan.from_json(values["plan"]), values["kept"], bool(values.get("report", True))
             return cls(planned, target, values["inputs"], values["request"], kept, work_place, report)
@@ -230,7 +234,7 @@ def _remove(work: Path) -> None:
 
 def finished(target_store: str | Path, name: str) -> Result | None:
     """The result of a finished run, from its record; None if there is none."""
-    home = joined(absolute(target_store) if is_url(target_store) else target_store, "labels", name)
+    home = joined(absolute(target_store) if is_url(target_store) else target_store, "labels", label_name(name))
     if not group_is_there(home) or read_bytes(joined(home, RECORD_FILE)) is None:
         return None
     record = read_record(joined(home, RECORD_FILE))
@@ -249,18 +253,16 @@ def result_of(outcome: Outcome) -> Result | None:
 
 def read_record(path: str | Path) -> RunRecord:
     """The run record at `path`, a path or a URL: its JSON file, or the labels' folder that holds it."""
-    file = str(path)
-    if not file.endswith(".json") and (is_url(path) or Path(path).is_dir()):
+    file = str(path) if is_url(path) else str(local_path(path))
+    if not file.endswith(".json") and (is_url(path) or Path(file).is_dir()):
         file = joined(path, RECORD_FILE)
     held = read_bytes(file)
     if held is None:
         raise InputError(f"{file} is not there; give the record.json of a run or the folder of its labels")
     try:
-        return RunRecord.from_json(json.loads(held))
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{file} is not JSON ({error}); give the record.json of a run") from error
+        return RunRecord.from_json(parse_object(held, file))
+    except SettingsError as error:
+        raise InputError(f"{file} is no record of a run ({error}); give the record.json of one") from error
 
 
 def check_same_input(planned: Mapping[str, Any], found: Mapping[str, Any], what: str) -> None:

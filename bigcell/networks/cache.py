@@ -9,19 +9,20 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from bigcell.core.errors import ModelError
+from bigcell.core.paths import local_path
 from bigcell.networks.catalogue import Entry, RemoteFile
 
 
 def cache_folder() -> Path:
     """Where models are downloaded to: $BIGCELL_MODELS, or "models" in this system's cache of bigcell."""
     given = os.environ.get("BIGCELL_MODELS")
-    return Path(given).expanduser() if given else user_cache_path("bigcell", appauthor=False) / "models"
+    return local_path(given) if given else user_cache_path("bigcell", appauthor=False) / "models"
 
 
 def cellpose_folder() -> Path:
     """Where Cellpose keeps its models; what lies there is used, and nothing is written there."""
     given = os.environ.get("CELLPOSE_LOCAL_MODELS_PATH")
-    return Path(given) if given else Path.home() / ".cellpose" / "models"
+    return local_path(given) if given else Path.home() / ".cellpose" / "models"
 
 
 def locate(file: RemoteFile) -> Path | None:
