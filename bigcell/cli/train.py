@@ -96,7 +96,11 @@ def train(
     from bigcell.training.settings import TrainingSettings
     from bigcell.training.verb import train as begin
 
-    names = [name for name in TrainingSettings.__dataclass_fields__ if given.get(name) not in (None, False)]
+    names = [
+        name
+        for name in TrainingSettings.__dataclass_fields__
+        if given.get(name) is not None and given[name] is not False
+    ]
     settings = {name: given[name] for name in names}
     if width is not None:
         settings["width"] = o.numbers("--width", width)

@@ -31,6 +31,14 @@ def local_path(given: str | Path) -> Path:
         ) from error
 
 
+def resolved(path: Path) -> Path:
+    """`path` absolute and without links; InputError where links go round in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:  # the latter until Python 3.13
+        raise InputError(f"{path} is a circle of links; give the file or folder itself") from error
+
+
 def _check(text: str) -> None:
     """Raise InputError for text that names no path."""
     if not text.strip():

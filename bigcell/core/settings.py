@@ -83,6 +83,8 @@ def _fits(option: Any, value: Any) -> bool:
         return True  # whoever takes it names the choices
     if get_origin(option) is tuple:
         return False  # lists and tuples were seen to before
+    if get_origin(option) is dict and isinstance(value, dict):
+        return all(_fits(get_args(option)[1], v) for v in value.values())
     plain = get_origin(option) or option
     return not isinstance(plain, type) or plain is object or isinstance(value, plain)
 

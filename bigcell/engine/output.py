@@ -15,7 +15,8 @@ from typing import Any
 
 from bigcell.core.documents import parse_object, read_object
 from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputError, PlanError, SettingsError
-from bigcell.core.paths import local_path
+from bigcell.core.paths import local_path, resolved
+from bigcell.core.settings import from_dict
 from bigcell.core.volume import Volume
 from bigcell.engine.account import begin_session
 from bigcell.engine.bad_chunks import bad_chunks
@@ -56,11 +57,11 @@ def work_folder(store: str | Path, name: str, work: str | Path | None = None) ->
     name = label_name(name)
     if work is None and not is_url(store):
         store = local_path(store)
-        store = store if store.name not in ("", "..") else store.resolve()  # "." and ".." have a name of their own
+        store = store if store.name not in ("", "..") else resolved(store)  # "." and ".." have a name of their own
         return store.parent / f"{store.name}.bigcell" / name
     where = absolute(store)  # another store of that name must not share the folder
     own = f"{where.rpartition('/')[2]}-{hashlib.sha256(where.encode()).hexdigest()[:8]}.bigcell"
-    return local_path(work or ".").resolve() / own / name
+    return resolved(local_path(work or ".")) / own / name
 
 
 def only_unfinished(store: str | Path, work: str | Path | None = None) -> str:
@@ -131,9 +132,9 @@ class Outcome:
         """The unfinished run in `work`."""
         try:
             values = read_object(work / PLAN_FILE)
-            target = LabelTarget(**values["target"])
+            target = from_dict(LabelTarget, values["target"])
             planned, kept, report = Plan.from_json(values["plan"]), values["kept"], bool(values.get("report", True))
-            return cls(planned, target, values["inputs"], values["request"], kept, work_place, report)
+            return cls(planned, target, dict(values["inputs"]), dict(values["request"]), kept, work_place, report)
         except FileNotFoundError as error:
             raise OutputError(
                 f"there is no unfinished run at {work}; start one with `bigcell segment`, or say by --work where it is"

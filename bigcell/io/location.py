@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import zarr
 from zarr.abc.store import Store
@@ -18,7 +18,7 @@ from zarr.storage import LocalStore
 
 from bigcell.core.documents import read_object
 from bigcell.core.errors import InputError
-from bigcell.core.paths import WHOLE, local_path
+from bigcell.core.paths import WHOLE, local_path, resolved
 
 CONVERTIBLE = {".tif", ".tiff", ".png", ".npy", ".jpg", ".jpeg", ".bmp"}
 
@@ -33,7 +33,7 @@ def absolute(source: str | Path) -> str:
     text = str(source)
     if is_url(text):
         return _checked_url(text)
-    return str(local_path(text).resolve())
+    return str(resolved(local_path(text)))
 
 
 def _checked_url(text: str) -> str:
@@ -41,10 +41,7 @@ def _checked_url(text: str) -> str:
     shown = without_credentials(text)
     if not text.isprintable():
         raise InputError(f"the address {shown!a} holds characters that no address has; check what made it")
-    try:
-        place = urlsplit(text)
-    except ValueError as error:
-        raise InputError(f"{text[:100]!r} is no address ({error}); wanted one like s3://bucket/name.zarr") from error
+    place = _split(text)
     if not place.scheme or not place.netloc.rpartition("@")[2] or len(text) > WHOLE:
         raise InputError(f"{shown[:100]} names no place; wanted an address like s3://bucket/name.zarr, or a path")
     return text.rstrip("/")
@@ -58,8 +55,18 @@ def without_credentials(source: str) -> str:
     """
     if not is_url(source):
         return source
-    parts = urlsplit(source)
+    parts = _split(source)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _split(source: str) -> SplitResult:
+    try:
+        return urlsplit(source)
+    except ValueError as error:
+        scheme = source.partition(":")[0]
+        raise InputError(
+            f"an address that begins with {scheme}: cannot be read ({error}); wanted host or bucket, and path"
+        ) from error
 
 
 def joined(place: str | Path, *parts: str) -> str:
