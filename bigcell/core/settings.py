@@ -71,6 +71,8 @@ def _revived_tuple(inner: tuple[Any, ...], values: Any, name: str) -> tuple[Any,
 
 def _fits(option: Any, value: Any) -> bool:
     """Whether `value` is what the plain type `option` says; types that say nothing of plain values fit all."""
+    if option is Any:  # a class, since Python 3.11
+        return True
     if option in (None, NoneType):
         return value is None
     if option is bool:

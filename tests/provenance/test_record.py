@@ -36,7 +36,7 @@ def test_other_json_is_refused(bad: object) -> None:
 )
 def test_a_record_that_lacks_what_a_rerun_needs_is_refused(changes: dict[str, object]) -> None:
     values = RunRecord({"extent": [1, 2, 3]}, COMMAND, {}, {}, {}, RESULT).to_json()
-    with pytest.raises((InputError, SettingsError), match="this record|stages"):
+    with pytest.raises((InputError, SettingsError), match=r"this record|stages"):
         RunRecord.from_json({**values, **changes})
 
 
