@@ -38,7 +38,7 @@ def masks(
     changes = o.changes(locals())
     from bigcell import api
 
-    with resumable(output, work), Progress() as listener:
+    with resumable(output, work, labels), Progress() as listener:
         result = api.masks(
             flows,
             output=output,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 
 from bigcell.core.errors import BlockError
-from bigcell.core.words import duration, short, word
+from bigcell.core.words import command, duration, short, word
 from bigcell.engine.events import Event, StageFinished, StageStarted, TaskDone, TaskFailed
 
 if TYPE_CHECKING:
@@ -133,15 +133,13 @@ def tell(result: Result) -> None:
         if (Path(result.path) / "report.html").exists():
             print(f"report   {result.path}/report.html")
         if "://" not in store:  # a view is made of local folders
-            print(f"look     bigcell view {store} --labels {name}")
+            print(f"look     {command('view', store, labels=name)}")
 
 
 @contextmanager
-def resumable(store: str | None, work: str | None = None) -> Iterator[None]:
+def resumable(store: str | None, work: str | None = None, labels: str | None = None) -> Iterator[None]:
     """Errors that leave finished work behind say how to go on with it."""
-    hint = (
-        f"what is finished is kept: go on with `bigcell resume {store or 'STORE'}{f' --work {work}' if work else ''}`"
-    )
+    hint = f"what is finished is kept: go on with `{command('resume', store or 'STORE', labels=labels, work=work)}`"
     try:
         yield
     except BlockError as error:

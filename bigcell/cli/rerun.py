@@ -27,7 +27,7 @@ def rerun(
     """
     from bigcell import api
 
-    with resumable(output, work), Progress() as listener:
+    with resumable(output, work, labels), Progress() as listener:
         result = api.rerun(
             record,
             output=output,

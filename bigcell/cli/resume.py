@@ -17,7 +17,7 @@ def resume(
     """Go on with a run that was stopped or failed. What was finished is not done again; the labels are the same."""
     from bigcell import api
 
-    with resumable(output, work), Progress() as listener:
+    with resumable(output, work, labels), Progress() as listener:
         result = api.resume(
             output,
             labels=labels,

@@ -101,7 +101,7 @@ def segment(
             )
         tell_plan(api.save_plan(image, **for_both), str(store), labels, work)
         return
-    with resumable(store, work), Progress() as listener:
+    with resumable(store, work, labels), Progress() as listener:
         result = api.segment(
             image, cluster=cluster, performance_report=performance_report, listener=listener, **for_both
         )

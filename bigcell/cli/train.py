@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from bigcell.cli import options as o
-from bigcell.core.words import duration
+from bigcell.core.words import command, duration
 
 if TYPE_CHECKING:
     from bigcell.training.events import Begun, Event, Looked
@@ -130,7 +130,7 @@ def tell(trained: Trained) -> None:
     print(f"model    {trained.model}")
     print(f"card     {trained.model.with_name('model.md')}")
     print(f"page     {trained.model.with_name('training.html')}")
-    print(f"use it   bigcell segment IMAGE --model {trained.model}")
+    print(f"use it   {command('segment', 'IMAGE', model=trained.model)}")
 
 
 class Course:

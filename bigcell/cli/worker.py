@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 from bigcell.cli import options as o
 from bigcell.cli.progress import Progress, tell
 from bigcell.core.errors import BlockError
+from bigcell.core.words import command
 
 
 def worker(
@@ -44,17 +44,16 @@ def worker(
         with Progress() as listener:
             result = api.worker(plan, index=index, of=of, labels=labels, work=work, workers=workers, listener=listener)
     except BlockError as error:
-        raise BlockError(f"{error}; what is finished is kept: start the workers again, or `bigcell resume`") from error
+        again = command("worker", plan, labels=labels, work=work, index=index, of=of)
+        raise BlockError(f"{error}; what is finished is kept: start the workers again, as in `{again}`") from error
     tell(result)
 
 
 def tell_plan(plan: Path, store: str, labels: str, work: str | None) -> None:
     """Where the plan is, and how to have it done."""
-    words = [store, *(["--labels", labels] if labels != "cells" else []), *(["--work", work] if work else [])]
     print(f"plan     {plan}")
-    print(
-        f"start    bigcell worker {shlex.join(words)} --index 0 --of 1, or as many as you like, 0 to one less than --of"
-    )
+    print(f"start    {command('worker', store, labels=labels, work=work, index=0, of=1)}")
+    print("         or as many as you like, 0 to one less than --of")
 
 
 def _end(number: int, frame: Any) -> None:

@@ -19,6 +19,7 @@ from zarr.storage import LocalStore
 from bigcell.core.documents import read_object
 from bigcell.core.errors import InputError
 from bigcell.core.paths import WHOLE, local_path, resolved
+from bigcell.core.words import command
 
 CONVERTIBLE = {".tif", ".tiff", ".png", ".npy", ".jpg", ".jpeg", ".bmp"}
 
@@ -253,7 +254,7 @@ def _why_not_opened(source: str, error: Exception) -> str:
 
 
 def _convert(path: Path) -> str:
-    return f"bigcell convert {path.name} {path.stem}.zarr"
+    return command("convert", path.name, f"{path.stem}.zarr")
 
 
 def _first_line(error: Exception) -> str:

@@ -10,6 +10,7 @@ from platformdirs import user_cache_path
 
 from bigcell.core.errors import ModelError
 from bigcell.core.paths import local_path
+from bigcell.core.words import command
 from bigcell.networks.catalogue import Entry, RemoteFile
 
 
@@ -67,5 +68,5 @@ def missing(entry: Entry, file: RemoteFile) -> ModelError:
     """What to say where a published model is not on this machine."""
     return ModelError(
         f"{file.name} of model {entry.name!r} is not on this machine (looked in {cache_folder()} and "
-        f"{cellpose_folder()}): run `bigcell models fetch {entry.name}`"
+        f"{cellpose_folder()}): run `{command('models fetch', entry.name)}`"
     )

@@ -13,6 +13,7 @@ from typing import Any
 from bigcell.core.errors import BigcellError, SettingsError
 from bigcell.core.paths import local_path
 from bigcell.core.settings import from_dict
+from bigcell.core.words import command as said
 from bigcell.io.location import absolute
 from bigcell.training.card import short_name
 from bigcell.training.datafile import read_sources
@@ -170,7 +171,7 @@ def _with_corrections(
         share=SHARE if share is None else share,
         licence=licence or before.licence,
     )
-    told = f"bigcell train --resume {shlex.quote(str(folder))} --add {shlex.quote(add)} --out {shlex.quote(str(place))}"
+    told = said("train", resume=folder, add=add, out=place)
     with _given_back(place):
         return _train(order, place, settings, listener, {"command": told, "continued": str(folder)})
 
