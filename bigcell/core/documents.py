@@ -47,7 +47,11 @@ def parse_json(content: bytes | str, what: str) -> Any:
     [1, 2.5]
     """
     try:
-        return json.loads(content, parse_constant=_refuse, parse_float=_real, parse_int=_whole)
+        found = json.loads(content, parse_constant=_refuse, parse_float=_real, parse_int=_whole)
+        escaped = b"\\u" in content if isinstance(content, bytes) else "\\u" in content
+        if escaped:  # half a letter may hide there
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
     except RecursionError as error:
         raise InputError(f"{what} is nested too deeply for JSON of ours; it may be damaged, do not trust it") from error
     except ValueError as error:

@@ -82,7 +82,7 @@ def _fits(option: Any, value: Any) -> bool:
     if option is float:
         return is_number(value)
     if get_origin(option) is Literal:
-        return True  # whoever takes it names the choices
+        return type(value) in map(type, get_args(option))  # whoever takes it names the choices
     if get_origin(option) is tuple:
         return False  # lists and tuples were seen to before
     if get_origin(option) is dict and isinstance(value, dict):
@@ -97,6 +97,8 @@ def _words(option: Any) -> str:
     plain = get_origin(option) or option
     if is_dataclass(plain):
         return "a table of settings"
+    if plain is Literal:
+        return f"one of {', '.join(map(repr, get_args(option)))}"
     return "nothing" if option in (None, NoneType) else _WANTED.get(plain, getattr(plain, "__name__", str(plain)))
 
 

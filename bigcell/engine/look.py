@@ -44,7 +44,7 @@ def find_run(
     """The store, the labels' name and the place to work in, of a run told by its store, its work folder or its plan."""
     given = Path(place) if is_url(place) else local_path(place)
     folder = (given.parent if given.name == PLAN_FILE else given).absolute()
-    store = folder.parent.with_name(folder.parent.name.removesuffix(".bigcell"))
+    store = folder.parent.parent / folder.parent.name.removesuffix(".bigcell")
     if is_url(place) or not (folder / PLAN_FILE).exists():
         if not is_url(place) and folder.parent.suffix == ".bigcell" and store.exists():  # finished, or given up
             return store, folder.name, work

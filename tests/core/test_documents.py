@@ -21,6 +21,7 @@ REFUSED = {
     "a whole number beyond floats": b'{"a": 1' + b"0" * 309 + b"}",
     "a number of thousands of digits": b'{"a": ' + b"9" * 10_000 + b"}",
     "deep": b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "half a letter": b'{"a": "\\udcff"}',
     "not UTF-8": b'{"a": "\xff"}',
 }
 
