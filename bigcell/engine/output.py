@@ -18,6 +18,7 @@ from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputErro
 from bigcell.core.paths import local_path, resolved
 from bigcell.core.settings import from_dict
 from bigcell.core.volume import Volume
+from bigcell.core.words import command
 from bigcell.engine.account import begin_session
 from bigcell.engine.bad_chunks import bad_chunks
 from bigcell.engine.claims import refuse_beside_workers
@@ -109,10 +110,9 @@ class Outcome:
         """Make the work folder, with the plan in it. Refuses one that holds another unfinished run."""
         refuse_beside_workers(self.work, "it cannot be started over")
         if self.is_planned and not self.target.overwrite:
+            again = command("resume", self.target.store, labels=self.target.name, work=self.work_place)
             raise OutputError(
-                f"an unfinished run is at {self.work}: continue it with `bigcell resume {self.target.store}"
-                f"{f' --work {self.work_place}' if self.work_place else ''}`, "
-                "or start over with --overwrite"
+                f"an unfinished run is at {self.work}: continue it with `{again}`, or start over with --overwrite"
             )
         _remove(self.work)  # also what a run that was killed while it tidied up has left
         if self.foreground is not None:  # before the plan: where there is one, there is all that it needs
@@ -163,9 +163,8 @@ def execute(
         status.stop()
         if isinstance(error, BigcellError):
             raise
-        raise OutputError(
-            f"cannot write the results ({error}); make room, then continue with `bigcell resume`"
-        ) from error
+        again = command("resume", outcome.target.store, labels=outcome.target.name, work=outcome.work_place)
+        raise OutputError(f"cannot write the results ({error}); make room, then continue with `{again}`") from error
     except BaseException:
         status.stop()
         raise
