@@ -219,7 +219,7 @@ def _check_count(name: str, value: Any, least: int) -> None:
 def _check_memory(text: Any) -> None:
     try:
         enough = isinstance(text, str) and parse_bytes(text) >= 1e6
-    except ValueError:
+    except (ValueError, OverflowError):
         enough = False
     if not enough:
         raise SettingsError(f"memory {text!r}: wanted the memory of a job, as in '64GB'")
