@@ -1,6 +1,6 @@
 """Bad inputs, made from tables: kinds of badness x doors of the command line. Each is to get one sentence.
 
-``python -m tests.bad_inputs`` (from the repository's root) tries all of them in one process and writes
+``python tests/bad_inputs.py`` tries all of them in one process and writes
 ``tests/bad_inputs.md``, a table of what each was told. It fails where one got a traceback, hung, or left files.
 """
 
@@ -19,6 +19,7 @@ from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from typer.testing import CliRunner
@@ -321,24 +322,27 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """All of them, always in the same order."""
+    """All of them, always in the same order. Where kinds and doors are many, doors take turns at the kinds."""
     numbers = {_short(number): number for number in NUMBERS}
-    for kinds, doors in ((PATHS, PATH_DOORS), (NAMES, NAME_DOORS), (numbers, NUMBER_DOORS)):
-        for door in doors:
-            yield from (Case(kind, door, _words(door, text)) for kind, text in kinds.items())
-    for file, field in FIELDS:
-        for door in FIELD_DOORS[file]:
-            yield from _with_values(file, field, door)
-    for file, fields, doors in OURS:
-        for door in doors:
-            for field in fields:
-                yield from _with_values(file, field, door)
-    for file, door in FILE_DOORS:
-        for kind, content in CONTENTS.items():
+    for kinds, doors, turns in ((PATHS, PATH_DOORS, 4), (NAMES, NAME_DOORS, 3), (numbers, NUMBER_DOORS, 9)):
+        for at, door in enumerate(doors):
+            yield from (Case(kind, door, _words(door, text)) for kind, text in _turn(kinds, at, turns))
+    fields = [(file, field, door) for file, field in FIELDS for door in FIELD_DOORS[file]]
+    fields += [(file, field, door) for file, names, doors in OURS for field in names for door in doors]
+    for at, (file, field, door) in enumerate(fields):
+        for kind, value in _turn(VALUES, at, 19):
+            yield Case(f"{field or 'all'} is {kind}", door, _words(door), _setting(file, field, value))
+    for at, (file, door) in enumerate(FILE_DOORS):
+        for kind, content in _turn(CONTENTS, at, 4):
             yield Case(f"{file}: {kind}", door, _words(door), _writing(file, content))
         yield Case(f"{file}: a folder", door, _words(door), _folder_at(file))
     for file, texts, door in (("site.toml", SITES, SITE_DOOR), ("data.toml", DATA, DATA_DOOR)):
         yield from (Case(repr(text), door, _words(door), _writing(file, text.encode())) for text in texts)
+
+
+def _turn(kinds: dict[str, Any], at: int, turns: int) -> Iterator[tuple[str, Any]]:
+    """Every so many of `kinds`, beginning where the door number `at` is in turn."""
+    return ((kind, value) for number, (kind, value) in enumerate(kinds.items()) if number % turns == at % turns)
 
 
 def _words(door: str, bad: str = "") -> tuple[str, ...]:
@@ -347,11 +351,6 @@ def _words(door: str, bad: str = "") -> tuple[str, ...]:
 
 def _short(number: str) -> str:
     return number if len(number) < 20 else f"{len(number)} digits"
-
-
-def _with_values(file: str, field: str, door: str) -> Iterator[Case]:
-    for kind, value in VALUES.items():
-        yield Case(f"{field or 'all'} is {kind}", door, _words(door), _setting(file, field, value))
 
 
 def _setting(file: str, field: str, value: str) -> Callable[[], None]:
@@ -501,13 +500,13 @@ def run_all(bench: Bench, chosen: list[Case]) -> list[tuple[Case, Told]]:
     """Each case and what it was told."""
     from bigcell.viewers.neuroglancer import View
 
-    View.wait = lambda self: None  # type: ignore[method-assign]  # a view that can be shown ends at once
     found = []
-    for case in chosen:
-        try:
-            found.append((case, bench.run(case)))
-        except TimeoutError as error:
-            found.append((case, Told(1, "", str(error))))
+    with mock.patch.object(View, "wait"):  # a view that can be shown ends at once
+        for case in chosen:
+            try:
+                found.append((case, bench.run(case)))
+            except TimeoutError as error:
+                found.append((case, Told(1, "", str(error))))
     return found
 
 
@@ -524,7 +523,7 @@ def _cell(text: str) -> str:
 
 HEAD = """# Bad inputs that were tried, and what each was told
 
-Made by `python -m tests.bad_inputs`; do not edit. `BAD` in a command is where the bad input went. Code 2 is a refusal
+Made by `python tests/bad_inputs.py`; do not edit. `BAD` in a command is where the bad input went. Code 2 is a refusal
 in one sentence, 0 means that the input was taken after all (a default stands in for it, or it is not bad there).
 
 | Command | What is bad | Code | Message |
