@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ from bigcell.cli.view import view
 from bigcell.cli.worker import worker
 from bigcell.core.errors import BigcellError, BlockError
 
+REFUSED = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EROFS}
+"""How a file system says that a path will not do."""
 DONE, UNEXPECTED, WRONG, BLOCKS_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -56,7 +59,7 @@ class Verbs(TyperGroup):
             if debug:
                 traceback.print_exception(error)
             code, text = explain(error)
-            print(f"bigcell: {' '.join(text.split())}", file=sys.stderr)
+            print(f"bigcell: {printable(' '.join(text.split()))}", file=sys.stderr)
         if ENDING.number:
             sys.stdout.flush()
             ENDING.end(ENDING.number)
@@ -89,9 +92,20 @@ def explain(error: BaseException) -> tuple[int, str]:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "bigcell"
         return WRONG, f"{error.format_message().rstrip('.')}; see `{where} --help`"
+    if isinstance(error, OSError) and error.errno in REFUSED and error.filename is not None:
+        return WRONG, f"{error.filename}: {error.strerror}; give another path, or ask for access to this one"
     if isinstance(error, MemoryError):
         return UNEXPECTED, "out of memory: use smaller --block, or fewer --workers"
     return UNEXPECTED, f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+
+
+def printable(text: str) -> str:
+    """`text` with nothing in it that a terminal would obey, or could not show.
+
+    >>> printable("caf\u00e9 \x1b[31m")
+    'caf\u00e9 \\x1b[31m'
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 app = typer.Typer(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +14,7 @@ from bigcell.cli.progress import Progress
 from bigcell.cli.view import stay
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
+from bigcell.core.paths import local_path
 
 if TYPE_CHECKING:
     from bigcell.core.volume import Volume
@@ -128,7 +128,7 @@ def _links(
 def read_boxes(path: str, extent: tuple[int, int, int]) -> list[Box]:
     """The boxes of a text file, one a line as for --region; empty lines and what follows a # are passed over."""
     try:
-        lines = Path(path).expanduser().read_text("utf-8").splitlines()
+        lines = local_path(path).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as text ({error}); wanted z0:z1,y0:y1,x0:x1 on each line") from error
     texts = [text for line in lines if (text := line.partition("#")[0].strip())]

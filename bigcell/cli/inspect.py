@@ -37,6 +37,7 @@ def describe(info: ImageInfo) -> str:
         stored = f"chunks {_by(level.chunks)}" + (f" in shards {_by(level.shards)}" if level.shards else "")
         rows.append((f"level {number}", f"{_by(level.shape)}, {stored}"))
     rows += [("labels", _labels(info, name)) for name in info.labels] or [("labels", "none")]
+    rows += [("listed", f"{name!r}, but no labels of that name are there") for name in info.stale]
     return "\n".join(f"{name:<9} {text}" for name, text in rows)
 
 

@@ -11,6 +11,7 @@ import typer
 
 from bigcell.cli.ending import ENDING
 from bigcell.core.errors import ModelError
+from bigcell.core.words import command
 
 if TYPE_CHECKING:
     from bigcell.networks.catalogue import Entry
@@ -104,7 +105,7 @@ def info(
 
     entry = CATALOGUE.get(model)
     if entry is not None and locate(entry.weights) is None:
-        rows = [("model", f"{entry.name}, not on this machine: `bigcell models fetch {entry.name}`")]
+        rows = [("model", f"{entry.name}, not on this machine: `{command('models fetch', entry.name)}`")]
         rows += [("network", entry.kind), ("diameter", f"{entry.diameter:g} pixels")]
     else:
         rows = _facts(model)

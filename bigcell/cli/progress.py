@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from bigcell.cli.ending import ENDING, NOTHING
 from bigcell.core.errors import BlockError
-from bigcell.core.words import duration, short, word
+from bigcell.core.words import command, duration, short, word
 from bigcell.engine.events import Event, RunStarted, StageFinished, StageStarted, TaskDone, TaskFailed
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def tell(result: Result) -> None:
         if (Path(result.path) / "report.html").exists():
             print(f"report   {result.path}/report.html")
         if "://" not in store:  # a view is made of local folders
-            print(f"look     bigcell view {store} --labels {name}")
+            print(f"look     {command('view', store, labels=name)}")
 
 
 @contextmanager
@@ -166,7 +166,7 @@ def resumable(store: str | None, labels: str | None, work: str | None) -> Iterat
 
 def _planned(store: str | None, labels: str | None, work: str | None) -> RunStarted | None:
     """The run of these words, if there is one that has not yet told of itself."""
-    from bigcell.engine.output import PLAN_FILE, only_unfinished, work_folder
+    from bigcell.engine.work_folder import PLAN_FILE, only_unfinished, work_folder
 
     if store is None:
         return None

@@ -77,10 +77,13 @@ def segment(
     """
     arguments = o.work(image, locals())
     from bigcell import api
+    from bigcell.engine.evaluate_output import check_file
 
     store = output or image or flows
     if picture is not None and "://" in str(store):
         raise SettingsError(f"--picture is drawn from labels on a disk, these go to {store}; leave it out")
+    if picture is not None:
+        check_file(picture)
     for_both: Any = {
         "output": output,
         "labels": labels,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bigcell.cli import options as o
-from bigcell.core.words import duration, size, word
+from bigcell.core.words import command, duration, size, word
 
 if TYPE_CHECKING:
     from bigcell.engine.status import Status
@@ -30,10 +30,10 @@ def status(
 
         print(dumps(found.to_json(), indent=1))
     else:
-        print("\n".join(f"{name:<9}{text}" for name, text in lines(found, output, time.time())))
+        print("\n".join(f"{name:<9}{text}" for name, text in lines(found, output, time.time(), work)))
 
 
-def lines(found: Status, output: str, now: float) -> Iterator[tuple[str, str]]:
+def lines(found: Status, output: str, now: float, work: str | None = None) -> Iterator[tuple[str, str]]:
     """Names and values, a line each."""
     from bigcell.engine.events import region_text
 
@@ -62,6 +62,8 @@ def lines(found: Status, output: str, now: float) -> Iterator[tuple[str, str]]:
         place = region_text(failure["box"]) or "-"
         yield "", f"{failure['stage']} of {failure['key']} ({place}): {failure['error']}"
     if found.state == "planned":
-        yield "start", f"bigcell worker {output} --labels {found.labels} --index 0 --of 1 (or many), or bigcell resume"
+        yield "start", command("worker", output, labels=found.labels, work=work, index=0, of=1)
+        yield "", "or as many workers as you like, 0 to one less than --of"
+        yield "or", command("resume", output, labels=found.labels, work=work)
     if found.state == "stopped":
-        yield "go on", f"bigcell resume {output} --labels {found.labels}"
+        yield "go on", command("resume", output, labels=found.labels, work=work)

@@ -41,11 +41,11 @@ def synthetic(
     from bigcell.io.folders import check_place
     from bigcell.io.images import write_image
     from bigcell.io.labelled import write_labels
-    from bigcell.io.targets import check_name
+    from bigcell.io.targets import label_name
     from bigcell.synthetic import kinds, random_sample, sample_volume
 
     kinds.check_kind(kind)
-    check_name(labels)
+    labels = label_name(labels)
     check_place(output, "images", overwrite=overwrite)
     chosen: kinds.Kind = kind  # type: ignore[assignment]  # checked above
     with ENDING.keeping(lambda: f"{output} is as it was, or without labels: make it again with --overwrite"):

@@ -12,7 +12,7 @@ import typer
 
 from bigcell.cli import options as o
 from bigcell.cli.ending import ENDING
-from bigcell.core.words import duration
+from bigcell.core.words import command, duration
 
 if TYPE_CHECKING:
     from bigcell.training.events import Begun, Event, Looked
@@ -99,7 +99,11 @@ def train(
     from bigcell.training.settings import TrainingSettings
     from bigcell.training.verb import train as begin
 
-    names = [name for name in TrainingSettings.__dataclass_fields__ if given.get(name) not in (None, False)]
+    names = [
+        name
+        for name in TrainingSettings.__dataclass_fields__
+        if given.get(name) is not None and given[name] is not False
+    ]
     settings = {name: given[name] for name in names}
     if width is not None:
         settings["width"] = o.numbers("--width", width)
@@ -129,7 +133,7 @@ def tell(trained: Trained) -> None:
     print(f"model    {trained.model}")
     print(f"card     {trained.model.with_name('model.md')}")
     print(f"page     {trained.model.with_name('training.html')}")
-    print(f"use it   bigcell segment IMAGE --model {trained.model}")
+    print(f"use it   {command('segment', 'IMAGE', model=trained.model)}")
 
 
 class Course:

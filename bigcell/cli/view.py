@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import socket
 import webbrowser
 from contextlib import suppress
@@ -56,5 +57,5 @@ def stay(shown: View, *, tunnelled: bool = True) -> None:
 
 def tunnel(ports: tuple[int, int]) -> str:
     """The command that brings both ports of a view here to the user's own machine."""
-    carried = " ".join(f"-L {p}:127.0.0.1:{p}" for p in ports)
-    return f"ssh {carried} {getpass.getuser()}@{socket.gethostname()}"
+    carried = [word for p in ports for word in ("-L", f"{p}:127.0.0.1:{p}")]
+    return shlex.join(["ssh", *carried, f"{getpass.getuser()}@{socket.gethostname()}"])

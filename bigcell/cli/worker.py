@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from bigcell.cli import options as o
 from bigcell.cli.ending import ENDING
 from bigcell.cli.progress import Progress, tell
 from bigcell.core.errors import BlockError
+from bigcell.core.words import command
 
 
 def worker(
@@ -38,26 +38,21 @@ def worker(
     _keep_to_own_cores(workers)
     from bigcell import api
 
-    words = ["bigcell", "worker", *_words(plan, labels, work), "--index", str(index), "--of", str(of)]
-    again = f"others go on with what this worker leaves; to have it back: `{shlex.join(words)}`"
+    again = command("worker", plan, labels=labels, work=work, index=index, of=of)
+    left = f"others go on with what this worker leaves; to have it back: `{again}`"
     try:
-        with Progress() as listener, ENDING.keeping(lambda: again):  # the others are told at once
+        with Progress() as listener, ENDING.keeping(lambda: left):  # the others are told at once
             result = api.worker(plan, index=index, of=of, labels=labels, work=work, workers=workers, listener=listener)
     except BlockError as error:
-        raise BlockError(f"{error}; what is finished is kept: start the workers again, or `bigcell resume`") from error
+        raise BlockError(f"{error}; what is finished is kept: start the workers again, as in `{again}`") from error
     tell(result)
 
 
 def tell_plan(plan: Path, store: str, labels: str, work: str | None) -> None:
     """Where the plan is, and how to have it done."""
-    words = shlex.join(_words(store, labels if labels != "cells" else None, work))
     print(f"plan     {plan}")
-    print(f"start    bigcell worker {words} --index 0 --of 1, or as many as you like, 0 to one less than --of")
-
-
-def _words(store: str, labels: str | None, work: str | None) -> list[str]:
-    """A run, as the words of a command."""
-    return [store, *(["--labels", labels] if labels else []), *(["--work", work] if work else [])]
+    print(f"start    {command('worker', store, labels=labels, work=work, index=0, of=1)}")
+    print("         or as many as you like, 0 to one less than --of")
 
 
 def _keep_to_own_cores(workers: int) -> None:

@@ -17,6 +17,7 @@ from dask.utils import parse_bytes
 from platformdirs import user_config_path
 
 from bigcell.core.errors import PlanError, SettingsError
+from bigcell.core.paths import local_path
 from bigcell.core.settings import from_dict
 
 SUBMIT = {"slurm": "sbatch", "lsf": "bsub", "sge": "qsub", "pbs": "qsub"}
@@ -151,7 +152,7 @@ def read_site(cluster: str) -> tuple[str, Site]:
     Refuses a site that could not submit a job from here.
     """
     system, _, named = cluster.partition(":")
-    path = Path(named or os.environ.get(VARIABLE) or user_config_path("bigcell") / "cluster.toml")
+    path = local_path(named or os.environ.get(VARIABLE) or user_config_path("bigcell") / "cluster.toml")
     site = _load(path, system)
     if find_spec("dask_jobqueue") is None:
         raise SettingsError(f"--cluster {system} needs dask-jobqueue: pip install 'bigcell[hpc]'")

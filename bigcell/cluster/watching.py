@@ -11,13 +11,14 @@ from typing import Any
 from distributed import Client, performance_report
 
 from bigcell.core.errors import OutputError, SettingsError
+from bigcell.core.paths import local_path
 
 log = logging.getLogger(__name__)
 
 
 def check_watching(path: str | Path) -> Path:
     """`path` as the place of such a report. Refused, before any work, where it could not be made or written."""
-    place = Path(path).expanduser().absolute()
+    place = local_path(path).absolute()
     if find_spec("bokeh") is None:
         raise SettingsError("dask draws its performance report with bokeh: pip install 'bigcell[report]'")
     if place.suffix not in (".html", ".htm"):

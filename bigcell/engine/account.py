@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from bigcell.core.documents import is_number, parse_object
 from bigcell.core.words import word
 from bigcell.engine.events import Listener, Notice, ignore
 from bigcell.engine.failures import TRIED
@@ -173,7 +174,7 @@ def versions_used(scratch: Scratch) -> dict[str, str]:
 
 def _starts(scratch: Scratch) -> list[float]:
     """When drivers began, in order; of very many those that began together are one."""
-    found = sorted(float(line["at"]) for line in _parsed(scratch.lines(DRIVERS)) if "at" in line)
+    found = sorted(float(line["at"]) for line in _parsed(scratch.lines(DRIVERS)) if is_number(line.get("at")))
     if len(found) > MOST_SESSIONS:
         apart: list[float] = []
         for at in found:
@@ -186,8 +187,7 @@ def _starts(scratch: Scratch) -> list[float]:
 def _parsed(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
-            found = json.loads(line)
+            found = parse_object(line, "a line of a log")
         except ValueError:  # torn by the death of its writer
             continue
-        if isinstance(found, dict):
-            yield found
+        yield found

@@ -6,6 +6,7 @@ import json
 from typing import Literal
 
 from bigcell.core.box import Box
+from bigcell.core.documents import parse_json
 from bigcell.core.errors import ChunkError
 from bigcell.core.volume import Array, Volume
 from bigcell.io.chunks import BadChunk, bad_chunk_error, read_around
@@ -62,10 +63,11 @@ def bad_chunks(scratch: Scratch) -> list[BadChunk]:
     found = {}
     for line in scratch.lines(LOG):
         try:
-            array, place, error = json.loads(line)
-        except ValueError:  # torn by the death of its writer: the task that read the chunk is done again
+            array, place, error = parse_json(line, LOG)
+            chunk = BadChunk(str(array), tuple(int(n) for n in place), str(error))
+        except (ValueError, TypeError):  # torn by the death of its writer: the task that read the chunk is done again
             continue
-        found[array, tuple(place)] = BadChunk(array, tuple(place), error)
+        found[chunk.array, chunk.chunk] = chunk
     return [found[place] for place in sorted(found)]
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bigcell.core.documents import parse_object
 from bigcell.core.errors import PlanError, SettingsError
 from bigcell.core.interrupts import shielded
 from bigcell.engine.status import is_alive, this_process
@@ -270,7 +271,7 @@ def _read(folder: Path, name: str, now: float) -> Member | None:
     try:
         with (folder / f"{name}.json").open("rb") as file:
             silent = now - os.fstat(file.fileno()).st_mtime
-            values = json.loads(file.read())
+            values = parse_object(file.read(), name)
         return Member(
             name, int(values["index"]), int(values["of"]), dict(values["process"]), bool(values["ended"]), silent
         )

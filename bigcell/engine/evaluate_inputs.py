@@ -12,6 +12,7 @@ import numpy as np
 from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
+from bigcell.core.names import find_name
 from bigcell.core.volume import Array, ArrayVolume, Volume
 from bigcell.core.words import shape
 from bigcell.io.convert import open_pixels
@@ -139,10 +140,11 @@ def _of_zarr(source: str | Path, name: str | None, time: int | None) -> ZarrVolu
     place = without_credentials(info.source)
     if info.labels and name is None and len(info.labels) > 1:
         raise InputError(f"{place} has labels {', '.join(info.labels)}; say which")
-    if name is not None and name not in info.labels:
+    chosen = find_name(name, info.labels) if name is not None else next(iter(info.labels), None)
+    if name is not None and chosen is None:
         raise InputError(f"{place} has no labels {name!r}; it has: {', '.join(info.labels) or 'none'}")
-    if info.labels:
-        info = read_info(joined(info.source, "labels", name or info.labels[0]))
+    if chosen is not None:
+        info = read_info(joined(info.source, "labels", chosen))
     return open_image(info.source, time=_time(time, info.length("t"), without_credentials(info.source)))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from bigcell.core.errors import OutputError
+from bigcell.core.paths import local_path
 from bigcell.engine.evaluate import Evaluation
 from bigcell.engine.evaluate_inputs import shown
 from bigcell.io.whole import whole_file
@@ -23,7 +24,7 @@ COLUMNS = (
 
 def check_file(path: str | Path) -> Path:
     """`path` as a place for a file; OutputError, before any work, where none can be written."""
-    place = Path(path).expanduser()
+    place = local_path(path)
     if place.is_dir():
         raise OutputError(f"{place} is a folder; give the name of a file")
     if not place.absolute().parent.is_dir():

@@ -96,6 +96,8 @@ def _open(source: Source, view: dict[str, Any]) -> tuple[Volume, dict[str, Any] 
 
 
 def reopen(again: dict[str, Any]) -> Inputs:
+    if not isinstance(again, dict):
+        raise PlanError(f"the run's inputs are told by {type(again).__name__}, wanted an object; run `segment` again")
     opened: dict[str, Volume | None] = {}
     for role in ("image", "flows"):
         view = revive_view(again.get(role) or {})

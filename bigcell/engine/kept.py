@@ -9,6 +9,7 @@ from typing import Any
 
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
+from bigcell.core.settings import from_dict
 from bigcell.io.flows import HOLDS, flow_attributes
 from bigcell.io.open import read_info
 
@@ -53,8 +54,22 @@ def read_kept(path: str | Path) -> Kept:
 
 def revive_view(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that open an image again, as a plan or record has them: there a region is two corners."""
-    view = dict(stored)
-    if "region" in view:
-        start, stop = view["region"]
-        view["region"] = Box(tuple(int(n) for n in start), tuple(int(n) for n in stop))
+    if not stored:
+        return {}
+    known = from_dict(_Stored, stored)
+    view = {name: getattr(known, name) for name in stored}
+    if known.region is not None:
+        start, stop = known.region
+        view["region"] = Box(start, stop)
     return view
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A view as a plan or record has it."""
+
+    source: str | None = None
+    level: int = 0
+    channels: tuple[int | str, ...] | None = None
+    time: int = 0
+    region: tuple[tuple[int, int, int], tuple[int, int, int]] | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
+from bigcell.core.documents import read_object
 from bigcell.core.errors import InputError, OutputError
+from bigcell.core.paths import local_path
 from bigcell.core.settings import from_dict
 from bigcell.engine.claims import Member, members
 from bigcell.engine.output import Outcome, finished
@@ -62,9 +63,9 @@ def find_run(
     place: str | Path, labels: str | None, work: str | Path | None
 ) -> tuple[str | Path, str, str | Path | None]:
     """The store, the labels' name and the place to work in, of a run told by its store, its work folder or its plan."""
-    folder = Path(place).parent if Path(place).name == PLAN_FILE else Path(place)
-    folder = folder.absolute()
-    store = folder.parent.with_name(folder.parent.name.removesuffix(".bigcell"))
+    given = Path(place) if is_url(place) else local_path(place)
+    folder = (given.parent if given.name == PLAN_FILE else given).absolute()
+    store = folder.parent.parent / folder.parent.name.removesuffix(".bigcell")
     if is_url(place) or not (folder / PLAN_FILE).exists():
         if not is_url(place) and folder.parent.suffix == ".bigcell" and store.exists():  # finished, or given up
             return store, folder.name, work
@@ -78,7 +79,7 @@ def find_run(
 def _unfinished(work: Path, name: str) -> Status:
     joined = members(work)
     try:
-        status = from_dict(Status, json.loads((work / STATUS_FILE).read_text()))
+        status = from_dict(Status, read_object(work / STATUS_FILE))
     except FileNotFoundError:
         status = Status(state="stopped" if joined else "planned", labels=name)  # or killed before its first word
     except (ValueError, TypeError) as error:

@@ -14,8 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputError, PlanError
+from bigcell.core.documents import parse_object, read_object
+from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputError, PlanError, SettingsError
+from bigcell.core.paths import local_path
+from bigcell.core.settings import from_dict
 from bigcell.core.volume import Volume
+from bigcell.core.words import command
 from bigcell.engine.account import begin_session, versions_used
 from bigcell.engine.bad_chunks import bad_chunks
 from bigcell.engine.claims import refuse_beside_workers
@@ -51,7 +55,7 @@ from bigcell.io.open import ZarrVolume
 from bigcell.io.publish import finish, has_name, publish
 from bigcell.io.scratch import DiskScratch
 from bigcell.io.tables import ObjectTable
-from bigcell.io.targets import LabelTarget, check_again, check_name, final_path
+from bigcell.io.targets import LabelTarget, check_again, final_path, label_name
 from bigcell.io.whole import whole_file
 from bigcell.io.write import LabelForm, LabelStore, create_labels, discard_labels, reopen_labels
 from bigcell.preprocess.foreground import Foreground
@@ -125,10 +129,9 @@ class Outcome:
     def save(self) -> None:
         """Make the work folder, with the plan in it. Refuses one that holds another unfinished run."""
         if self.is_planned and not self.target.overwrite:
+            again = command("resume", self.target.store, labels=self.target.name, work=self.work_place)
             raise OutputError(
-                f"an unfinished run is at {self.work}: continue it with `bigcell resume {self.target.store}`"
-                f"{f' --work {self.work_place}' if self.work_place else ''}`, "
-                "or start over with --overwrite"
+                f"an unfinished run is at {self.work}: continue it with `{again}`, or start over with --overwrite"
             )
         self._check_still_free()
         start_over(self.work)
@@ -163,8 +166,8 @@ class Outcome:
         With None it may lie anywhere. OutputError for a plan that cannot be read or lies elsewhere.
         """
         try:
-            values = json.loads((work / PLAN_FILE).read_text())
-            target = LabelTarget(**values["target"])
+            values = read_object(work / PLAN_FILE)
+            target = from_dict(LabelTarget, values["target"])
             planned, kept, report = Plan.from_json(values["plan"]), values["kept"], bool(values.get("report", True))
             run, sample = str(values.get("run", planned.id)), dict(values.get("sample", {}))
             found = cls(
@@ -184,7 +187,7 @@ class Outcome:
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise OutputError(f"the plan at {work} cannot be read ({error}); start over with --overwrite") from error
-        check_name(target.name)
+        label_name(target.name)
         if work_place is not None and not found.is_at(work):
             raise OutputError(
                 f"the plan in {work} is for labels {target.name!r} in {target.store}, whose runs work in {found.work}: "
@@ -258,9 +261,8 @@ def execute(
         status.stop()
         if isinstance(error, BigcellError):
             raise
-        raise OutputError(
-            f"cannot write the results ({error}); make room, then continue with `bigcell resume`"
-        ) from error
+        again = command("resume", outcome.target.store, labels=outcome.target.name, work=outcome.work_place)
+        raise OutputError(f"cannot write the results ({error}); make room, then continue with `{again}`") from error
     except BaseException:
         status.stop()
         raise
@@ -357,7 +359,7 @@ def give_up(outcome: Outcome, run: Run, listener: Listener) -> None:
 
 def finished(target_store: str | Path, name: str) -> Result | None:
     """The result of a finished run, from its record; None if there is none."""
-    home = joined(absolute(target_store) if is_url(target_store) else target_store, "labels", name)
+    home = joined(absolute(target_store) if is_url(target_store) else target_store, "labels", label_name(name))
     if not group_is_there(home) or read_bytes(joined(home, RECORD_FILE)) is None:
         return None
     record = read_record(joined(home, RECORD_FILE))
@@ -405,18 +407,16 @@ def result_of(outcome: Outcome) -> Result | None:
 
 def read_record(path: str | Path) -> RunRecord:
     """The run record at `path`, a path or a URL: its JSON file, or the labels' folder that holds it."""
-    file = str(path)
-    if not file.endswith(".json") and (is_url(path) or Path(path).is_dir()):
+    file = str(path) if is_url(path) else str(local_path(path))
+    if not file.endswith(".json") and (is_url(path) or Path(file).is_dir()):
         file = joined(path, RECORD_FILE)
     held = read_bytes(file)
     if held is None:
         raise InputError(f"{file} is not there; give the record.json of a run or the folder of its labels")
     try:
-        return RunRecord.from_json(json.loads(held))
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{file} is not JSON ({error}); give the record.json of a run") from error
+        return RunRecord.from_json(parse_object(held, file))
+    except SettingsError as error:
+        raise InputError(f"{file} is no record of a run ({error}); give the record.json of one") from error
 
 
 def check_same_input(planned: Mapping[str, Any], found: Mapping[str, Any], what: str) -> None:

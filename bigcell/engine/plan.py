@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from math import prod
 from typing import Any
 
 from bigcell.core.axes import Spacing
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.settings import from_dict
+from bigcell.core.words import shape
 from bigcell.engine.budget import Budget
 from bigcell.engine.foreground import ForegroundNote
-from bigcell.engine.settings import RunSettings
+from bigcell.engine.settings import RunSettings, output_chunks
 from bigcell.flows.settings import NetworkCost
 from bigcell.preprocess.rescale import GridPair
 from bigcell.provenance.fingerprint import fingerprint
@@ -21,6 +23,8 @@ from bigcell.tiling.lattice import Lattice
 
 Zyx = tuple[int, int, int]
 MAX_VOXELS = 2**62
+MOST = 10_000_000
+"""Blocks, files of labels, tiles along an axis, and thousands of them in all: a driver holds something for each."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,18 @@ class Plan:
             raise InputError(f"the volume has {z * y * x:.3g} voxels; at most {MAX_VOXELS:.3g} can be numbered")
         if self.model and self.settings.diameter is None:
             raise SettingsError("a plan with a model needs a diameter; give the typical cell diameter in voxels")
+        self._check_size()
+
+    def _check_size(self) -> None:
+        """Refuse more tasks than any run could see the end of, before anything is made for each."""
+        block = shape(self.grid.shape)
+        _check_count(len(self.grid), f"blocks of {block}", "larger blocks (--block), a coarser level or a region")
+        _, shard = output_chunks(self.extent)
+        files = prod(-(-n // s) for n, s in zip(self.extent, shard, strict=True))
+        _check_count(files, f"files of labels, of {shape(shard)}", "a coarser level (--level) or a region (--region)")
+        if self.model:
+            for count in (*self.lattice.counts, prod(self.lattice.counts) // 1000):
+                _check_count(count, "places of the network's tiles", "a larger diameter, or a region (--region)")
 
     @cached_property
     def grid(self) -> BlockGrid:
@@ -158,3 +174,9 @@ class Plan:
         from bigcell.engine.report import plan_table
 
         return plan_table(self)
+
+
+def _check_count(count: int, what: str, instead: str) -> None:
+    if count > MOST:
+        found = f"{count:,}" if count < 10**18 else "more than 10^18"
+        raise InputError(f"the volume makes {found} {what}, wanted at most {MOST:,}: choose {instead}")

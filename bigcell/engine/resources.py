@@ -14,13 +14,15 @@ from bigcell.engine.plan import Plan
 
 SHARE = 0.85
 """The share of the free memory that workers may take."""
+MOST = 100_000
+"""Workers that nobody has."""
 
 
 def usable_workers(plan: Plan, wanted: int | None) -> int:
     """`wanted` workers, or as many as cores, free memory and tasks allow."""
     if wanted is not None:
-        if wanted < 1:
-            raise SettingsError(f"{wanted} workers: wanted at least 1")
+        if not 1 <= wanted <= MOST:
+            raise SettingsError(f"{str(wanted)[:20]} workers: wanted at least 1, and at most {MOST}")
         return wanted
     fit = int(free_memory() * SHARE // estimate(plan).worker)
     return max(1, min(cores(), fit, len(plan.grid)))

@@ -7,6 +7,7 @@ from typing import Any
 
 from bigcell.core.box import Box
 from bigcell.core.errors import BigcellError, OutputError
+from bigcell.core.paths import local_path
 from bigcell.core.volume import Array
 from bigcell.engine.kept import revive_view
 from bigcell.engine.look import read_status
@@ -47,7 +48,7 @@ def make_report(
     else:
         facts = _unfinished(Outcome.load(folder, str(work or "")), status)
         place = folder / SO_FAR
-    place = Path(path).expanduser() if path is not None else place
+    place = local_path(path) if path is not None else place
     try:
         return write_report(facts, place)
     except OSError as error:

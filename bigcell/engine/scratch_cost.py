@@ -36,16 +36,21 @@ FEWEST, MOST = 4, 500
 """A volume of fewer slabs is done stage after stage; more of them would save nothing."""
 THIN = 8
 """Nor would slabs that are thinner than this part of the way that voxels can come."""
+LONG = 250
+"""And one of more cubes along the axis (about 100,000 planes), each of which is asked every time if it is needed."""
 WORTH = 0.6
 """And so is one where slabs would take more than this share of the scratch."""
 
 
 def choose_order(plan: Plan, workers: int) -> tuple[int, int]:
     """How many layers of blocks are done together, 0 for stage after stage; and bytes of scratch at any time."""
-    layers = len(plan.grid.layers)
+    axis = plan.grid.layer_axis
+    layers = plan.grid.counts[axis]
     plain = stage_bytes(plan)
-    thin = _reach(plan) / THIN / plan.grid.shape[plan.grid.layer_axis]
-    each = ceil(max(BUSY * workers / len(plan.grid.layers[0]), thin, layers / MOST))
+    if plan.model and plan.lattice.cubes.counts[axis] > LONG:
+        return 0, plain
+    thin = _reach(plan) / THIN / plan.grid.shape[axis]
+    each = ceil(max(BUSY * workers * layers / len(plan.grid), thin, layers / MOST))
     if ceil(layers / each) >= FEWEST:
         rolled = slab_bytes(plan, each)
         if rolled <= WORTH * plain:
@@ -65,7 +70,7 @@ def slab_bytes(plan: Plan, layers: int) -> int:
 
     axis, extent = plan.grid.layer_axis, [1, 1, 1]
     extent[axis] = plan.extent[axis]
-    shard = FlowStore.at("", plan.extent).grid.shard
+    shard = FlowStore.at(".", plan.extent).grid.shard
     regions = list(Box.of(tuple(extent)).split(shard)) if plan.keep_flows else []
     wave = Wave(Layout.of(plan, layers, regions))
     sizes = _Sizes.of(plan, wave.layout.slabs.cuts)

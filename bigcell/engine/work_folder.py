@@ -18,9 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from bigcell.core.errors import OutputError
+from bigcell.core.paths import local_path, resolved
 from bigcell.io.folders import remove_tree
 from bigcell.io.location import absolute, is_url
 from bigcell.io.scratch import DiskScratch
+from bigcell.io.targets import label_name
 
 PLAN_FILE, STARTING_FILE, TIDYING_FILE = "plan.json", "starting.json", "tidying.json"
 PRIVATE = 0o700
@@ -31,12 +33,14 @@ def work_folder(store: str | Path, name: str, work: str | Path | None = None) ->
 
     Of a store in an object store, in the current folder. `work` is a folder to keep it in instead, in either case.
     """
+    name = label_name(name)
     if work is None and not is_url(store):
-        store = Path(store)
-        return store.with_name(f"{store.name}.bigcell") / name
+        store = local_path(store)
+        store = store if store.name not in ("", "..") else resolved(store)  # "." and ".." have a name of their own
+        return store.parent / f"{store.name}.bigcell" / name
     where = absolute(store)  # another store of that name must not share the folder
     own = f"{where.rpartition('/')[2]}-{hashlib.sha256(where.encode()).hexdigest()[:8]}.bigcell"
-    return Path(work or ".").expanduser().resolve() / own / name
+    return resolved(local_path(work or ".")) / own / name
 
 
 def only_unfinished(store: str | Path, work: str | Path | None = None) -> str:

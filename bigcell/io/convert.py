@@ -11,6 +11,7 @@ import numpy as np
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
+from bigcell.core.paths import local_path
 from bigcell.core.volume import Array, Volume
 from bigcell.io.images import write_image
 from bigcell.io.layout import Zyx
@@ -49,9 +50,9 @@ def open_pixels(
     """
     if isinstance(source, np.ndarray):
         return open_array(source, axes=axes, spacing=spacing)
-    if is_url(source) or _is_zarr(Path(source)):
+    if is_url(source) or _is_zarr(local_path(source)):
         return _zarr_volumes(source, axes, spacing)
-    path = Path(source).expanduser()
+    path = local_path(source)
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path")
     if path.is_dir():

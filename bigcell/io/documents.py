@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bigcell.core.errors import OutputError
+from bigcell.core.documents import parse_object
+from bigcell.core.errors import InputError, OutputError
 from bigcell.io.location import is_url, joined, without_credentials
 from bigcell.io.locks import locked
 from bigcell.io.whole import whole_file
@@ -47,15 +48,10 @@ def change_document(store: str, name: str, change: Change) -> None:
 
 def read_json(content: bytes | None, what: str) -> dict[str, Any]:
     """A JSON object; empty for no document. OutputError for anything else."""
-    if content is None:
-        return {}
     try:
-        values = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise OutputError(f"{what} is not JSON ({error}); repair it, then continue with `bigcell resume`") from error
-    if not isinstance(values, dict):
-        raise OutputError(f"{what} holds {type(values).__name__}, wanted an object; repair it, then resume")
-    return values
+        return {} if content is None else parse_object(content, what)
+    except InputError as error:
+        raise OutputError(f"{error}; repair it, then continue with `bigcell resume`") from error
 
 
 def to_bytes(values: dict[str, Any]) -> bytes:

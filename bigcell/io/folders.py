@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 from bigcell.core.errors import OutputError
+from bigcell.core.paths import LONGEST
 from bigcell.io.location import absolute, group_is_there, is_url, without_credentials
 
 MARK = ".complete"
@@ -37,6 +38,8 @@ def check_place(path: str | Path, what: str, *, overwrite: bool) -> Path:
         raise OutputError(f"{final} is not a zarr group, so it will not be overwritten; give another path")
     if not final.parent.is_dir():
         raise OutputError(f"{final.parent} is not a folder; make it first")
+    if len(building_place(final).name.encode()) > LONGEST:
+        raise OutputError(f"{final.name[:40]}... leaves no room for names beside it while it is made; shorten it")
     return final
 
 

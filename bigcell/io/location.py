@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import zarr
 from zarr.abc.store import Store
@@ -16,7 +16,10 @@ from zarr.core.sync import sync
 from zarr.errors import ContainsArrayError, GroupNotFoundError
 from zarr.storage import LocalStore
 
+from bigcell.core.documents import read_object
 from bigcell.core.errors import InputError
+from bigcell.core.paths import WHOLE, local_path, resolved
+from bigcell.core.words import command
 
 CONVERTIBLE = {".tif", ".tiff", ".png", ".npy", ".jpg", ".jpeg", ".bmp"}
 
@@ -30,8 +33,19 @@ def absolute(source: str | Path) -> str:
     """`source` as an absolute path or a URL, without a trailing slash."""
     text = str(source)
     if is_url(text):
-        return text.rstrip("/")
-    return str(Path(text.removeprefix("file://")).expanduser().resolve())
+        return _checked_url(text)
+    return str(resolved(local_path(text)))
+
+
+def _checked_url(text: str) -> str:
+    """`text` without a trailing slash, if it names a place: a bucket or a server, of characters that travel."""
+    shown = without_credentials(text)
+    if not text.isprintable():
+        raise InputError(f"the address {shown!a} holds characters that no address has; check what made it")
+    place = _split(text)
+    if not place.scheme or not place.netloc.rpartition("@")[2] or len(text) > WHOLE:
+        raise InputError(f"{shown[:100]} names no place; wanted an address like s3://bucket/name.zarr, or a path")
+    return text.rstrip("/")
 
 
 def without_credentials(source: str) -> str:
@@ -42,8 +56,18 @@ def without_credentials(source: str) -> str:
     """
     if not is_url(source):
         return source
-    parts = urlsplit(source)
+    parts = _split(source)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _split(source: str) -> SplitResult:
+    try:
+        return urlsplit(source)
+    except ValueError as error:
+        scheme = source.partition(":")[0]
+        raise InputError(
+            f"an address that begins with {scheme}: cannot be read ({error}); wanted host or bucket, and path"
+        ) from error
 
 
 def joined(place: str | Path, *parts: str) -> str:
@@ -129,8 +153,12 @@ def read_bytes(place: str) -> bytes | None:
             raise
         except Exception as error:
             raise InputError(_why_not_opened(place, error)) from error
-    path = Path(place)
-    return path.read_bytes() if path.exists() else None
+    try:
+        return local_path(place).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{place} cannot be read ({error.strerror}); wanted a file that is yours to read") from error
 
 
 def metadata_digest(group: zarr.Group, path: str) -> str:
@@ -192,10 +220,9 @@ def _array_hint(path: Path) -> str:
 
 def _node_type(path: Path) -> object:
     try:
-        document = json.loads((path / "zarr.json").read_text())
+        return read_object(path / "zarr.json").get("node_type")
     except (OSError, ValueError):
         return None
-    return document.get("node_type") if isinstance(document, dict) else None
 
 
 def _no_bucket(source: str) -> str:
@@ -230,7 +257,7 @@ def _why_not_opened(source: str, error: Exception) -> str:
 
 
 def _convert(path: Path) -> str:
-    return f"bigcell convert {path.name} {path.stem}.zarr"
+    return command("convert", path.name, f"{path.stem}.zarr")
 
 
 def _first_line(error: Exception) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
 
 from bigcell.core.axes import UM_PER_UNIT, ZYX, Spacing
+from bigcell.core.documents import is_number
 from bigcell.core.errors import InputError
+from bigcell.core.names import is_below, is_part
 from bigcell.io.location import ome_of, without_credentials
 
 AXES = "tczyx"
 MOST_LEVELS = 64
+LEAST, MOST = 1e-30, 1e30
+"""Sizes of voxels and distances, in any unit, are between these: their products are numbers then."""
 UM_PER_SHORT_UNIT = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "nm": 1e-3, "mm": 1e3}
 
 
@@ -43,7 +46,8 @@ class LevelInfo:
 class ImageInfo:
     """What a multiscale image says of itself, checked against its arrays; no voxel was read for it.
 
-    `holds` is what a store of ours says of itself: "flows", or "labels".
+    `holds` is what a store of ours says of itself: "flows", or "labels". `stale`: what its list of labels names, and
+    is not there or is no name.
     """
 
     source: str
@@ -56,6 +60,7 @@ class ImageInfo:
     windows: tuple[tuple[float, float] | None, ...]
     labels: tuple[str, ...]
     holds: str = ""
+    stale: tuple[str, ...] = ()
 
     def length(self, axis: str, level: int = 0) -> int:
         """Voxels along `axis`, 1 where the file has no such axis."""
@@ -153,7 +158,7 @@ def contrast_windows(attributes: Mapping[str, Any], count: int) -> tuple[tuple[f
 
 
 def _window(window: object) -> tuple[float, float] | None:
-    if not isinstance(window, Mapping) or not all(_is_number(window.get(k)) for k in ("start", "end")):
+    if not isinstance(window, Mapping) or not all(is_number(window.get(k)) for k in ("start", "end")):
         return None
     return (float(window["start"]), float(window["end"]))
 
@@ -167,15 +172,20 @@ def _omero_channels(attributes: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _why_not_an_image(shown: str, ome: Mapping[str, Any]) -> str:
     if isinstance(ome.get("plate"), Mapping):
         wells = ome["plate"].get("wells")
-        first = wells[0].get("path", "A/01") if isinstance(wells, list) and wells else "A/01"
+        first = wells[0].get("path") if isinstance(wells, list) and wells and isinstance(wells[0], Mapping) else None
+        first = first if is_below(first) else "A/01"
         return f"{shown} is a plate, wanted one image; name a field of it, for example {shown}/{first}/0"
     if isinstance(ome.get("well"), Mapping):
         return f"{shown} is a well, wanted one image; name a field of it, for example {shown}/0"
     if "bioformats2raw.layout" in ome:
         return f"{shown} is a collection of images; name one of them, for example {shown}/0"
     if isinstance(ome.get("labels"), list):
-        return f"{shown} is a list of label images; name one of them: {', '.join(map(str, ome['labels'])) or 'none'}"
+        return f"{shown} is a list of label images; name one of them: {_names(ome['labels'])}"
     return f"{shown} is a zarr group without multiscales metadata; give the folder that holds an OME-Zarr image"
+
+
+def _names(found: Sequence[object]) -> str:
+    return ", ".join(str(n) for n in found if is_part(n)) or "none"
 
 
 def _version(shown: str, attributes: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
@@ -212,7 +222,7 @@ def _dataset(
     path = entry.get("path") if isinstance(entry, Mapping) else None
     if not isinstance(path, str) or not path.strip("/"):
         raise InputError(f"{shown}: a level names no path; repair the metadata")
-    if path.startswith("/") or ".." in path.split("/"):
+    if not is_below(path.rstrip("/")):
         raise InputError(
             f"{shown}: level path {path!r} leads out of the store, wanted one inside; do not trust this file"
         )
@@ -220,6 +230,11 @@ def _dataset(
     scale, move = _transform(f"{shown}, level {path!r}", entry.get("coordinateTransformations"), ndim, required=True)
     size = tuple(a * b for a, b in zip(scale, outer[0], strict=True))
     corner = tuple(m * s + o for m, s, o in zip(move, *outer, strict=True))
+    if not all(LEAST < s < MOST for s in size) or not all(abs(c) < MOST for c in corner):
+        raise InputError(
+            f"{shown}, level {path!r}: voxels of {size} at {corner} are of no size that an image has, wanted numbers "
+            f"from {LEAST:g} to {MOST:g}; repair the metadata"
+        )
     return path.strip("/"), size, corner
 
 
@@ -228,12 +243,13 @@ def _transform(shown: str, entries: object, ndim: int, *, required: bool) -> Tra
     scale, move = (1.0,) * ndim, (0.0,) * ndim
     if entries is None and not required:
         return scale, move
-    kinds = [e.get("type") for e in entries if isinstance(e, Mapping)] if isinstance(entries, list) else []
+    given = entries if isinstance(entries, list) else []
+    kinds = [str(e.get("type")) if isinstance(e, Mapping) else type(e).__name__ for e in given]
     if required and "scale" not in kinds:
         raise InputError(f"{shown} has no scale in coordinateTransformations; repair the metadata")
     if not set(kinds) <= {"scale", "translation", "identity"}:
         raise InputError(f"{shown} has transformations {kinds}, wanted scale, then translation; repair the metadata")
-    for entry in entries if isinstance(entries, list) else []:
+    for entry in given:
         if entry.get("type") == "scale":
             scale = _numbers(shown, "scale", entry.get("scale"), ndim)
         elif entry.get("type") == "translation":
@@ -244,12 +260,8 @@ def _transform(shown: str, entries: object, ndim: int, *, required: bool) -> Tra
 
 
 def _numbers(shown: str, what: str, values: object, ndim: int) -> tuple[float, ...]:
-    if not isinstance(values, list) or len(values) != ndim or not all(_is_number(v) for v in values):
+    if not isinstance(values, list) or len(values) != ndim or not all(is_number(v) for v in values):
         raise InputError(
-            f"{shown} has the {what} {values}, wanted {ndim} finite numbers, one an axis; repair the metadata"
+            f"{shown} has the {what} {str(values)[:100]}, wanted {ndim} finite numbers, one an axis; repair it"
         )
     return tuple(float(v) for v in values)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)

@@ -16,12 +16,15 @@ from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
 from bigcell.core.channels import find_channels, listed
 from bigcell.core.errors import ChunkError, InputError
+from bigcell.core.names import is_part
 from bigcell.core.volume import Array
 from bigcell.io.ahead import read_ahead
 from bigcell.io.location import (
     absolute,
     attributes_of,
+    group_is_there,
     is_url,
+    joined,
     metadata_digest,
     ome_of,
     open_group,
@@ -155,6 +158,7 @@ def read_info(source: str | Path) -> ImageInfo:
     axes = tuple(a.name for a in found.axes)
     levels = tuple(_level(group, len(axes), where, *dataset) for dataset in found.datasets)
     count = levels[0].shape[axes.index("c")] if "c" in axes else 1
+    names, stale = _label_names(group, where)
     return ImageInfo(
         source=where,
         version=found.version,
@@ -164,7 +168,8 @@ def read_info(source: str | Path) -> ImageInfo:
         levels=levels,
         channels=channel_names(attributes, count),
         windows=contrast_windows(attributes, count),
-        labels=_label_names(group),
+        labels=names,
+        stale=stale,
         holds=_held(attributes),
     )
 
@@ -247,13 +252,21 @@ def _held(attributes: Mapping[str, Any]) -> str:
     return holds if isinstance(holds, str) else ""
 
 
-def _label_names(group: zarr.Group) -> tuple[str, ...]:
+def _label_names(group: zarr.Group, source: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The labels that the store lists, and the names in its list that are none, or are not there."""
     try:
         labels = group["labels"]
     except Exception:  # no labels, or none that can be read: the image is usable all the same
-        return ()
-    names = ome_of(attributes_of(labels)).get("labels") if isinstance(labels, zarr.Group) else None
-    return tuple(n for n in names if isinstance(n, str)) if isinstance(names, list) else ()
+        return (), ()
+    found = ome_of(attributes_of(labels)).get("labels") if isinstance(labels, zarr.Group) else None
+    listed = list(dict.fromkeys(map(str, found))) if isinstance(found, list) else []
+    names = tuple(n for n in listed if is_part(n) and not n.startswith(".") and _is_there(source, n))
+    return names, tuple(n[:80] for n in listed if n not in names)
+
+
+def _is_there(source: str, name: str) -> bool:
+    """Whether labels are there; of those elsewhere that is found out when they are opened."""
+    return is_url(source) or group_is_there(joined(source, "labels", name))
 
 
 @lru_cache(maxsize=64)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import zarr
 
 from bigcell.core.errors import InputError, OutputError
+from bigcell.core.words import command
 from bigcell.io.location import (
     attributes_of,
     group_is_there,
@@ -66,7 +67,8 @@ def settle_prefix(store: str, name: str, *, overwrite: bool) -> str:
             raise OutputError(f"{home} exists already; choose another name, or allow overwriting")
         if group_is_there(pending_of(store, name)):
             raise OutputError(
-                f"{home} is being made by a run that has not finished: continue it with `bigcell resume {store}`, "
+                f"{home} is being made by a run that has not finished: continue it with "
+                f"`{command('resume', store, labels=name)}`, "
                 "with --work where that run had it, or start over with --overwrite"
             )
         return ""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from bigcell.core.axes import ZYX, Spacing
+from bigcell.core.documents import parse_object
 from bigcell.core.errors import InputError, OutputError
 from bigcell.core.volume import Array
 
@@ -146,7 +147,7 @@ def find_object(path: str | Path, id: int) -> dict[str, Any]:
 def table_spacing(path: str | Path) -> tuple[Spacing, tuple[float, float, float]]:
     """The voxel size that the table was written with, and the place of voxel (0, 0, 0) in µm."""
     try:
-        about = json.loads(_open(_files(path)[0]).schema_arrow.metadata[KEY])
+        about = parse_object(_open(_files(path)[0]).schema_arrow.metadata[KEY], str(path))
         z, y, x = (float(v) for v in about["origin_um"])
         size_z, size_y, size_x = (float(v) for v in about["spacing_um"])
         return Spacing(size_z, size_y, size_x, known=bool(about["spacing_known"])), (z, y, x)

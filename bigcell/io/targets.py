@@ -6,8 +6,10 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unicodedata import category
 
 from bigcell.core.errors import InputError, OutputError
+from bigcell.core.names import composed, is_letter
 from bigcell.io.documents import LOCK
 from bigcell.io.folders import building_place
 from bigcell.io.leases import is_lease
@@ -16,6 +18,13 @@ from bigcell.io.open import ZarrVolume
 
 MARK = {"holds": "labels"}
 """What the root of a store of labels says of itself under ``bigcell``, so that we know it again."""
+
+OURS = {"zarr.json", "plan.json", "status.json", "record.json", "objects.parquet", "report.html", "so-far.html"}
+"""Names, in any case, that a zarr document or our own files have."""
+PASSING = (".partial", ".building", ".old", ".coming", ".lease", ".lock", ".tmp", ".pending", ".bigcell")
+"""How names end of what is on its way, and is swept."""
+LONGEST_NAME, LONGEST_STORE = 200, 230
+"""Bytes, of 255: the rest is for what is put before and after."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +83,8 @@ def check_target(store: str | Path, name: str, *, image: ZarrVolume | None, over
     The image's own store keeps its OME-Zarr version; any other store must be new, or one that we made for labels.
     Nothing is written.
     """
-    check_name(name)
-    root = absolute(store)
+    name, root = label_name(name), absolute(store)
+    _check_length(root.rpartition("/")[2], LONGEST_STORE, "as the name of a store for labels, beside which a run works")
     in_image = image is not None and _same(root, image.info.source)
     version = image.info.version if in_image and image is not None else "0.5"
     target = LabelTarget(root, name, version, not in_image, overwrite)
@@ -96,7 +105,7 @@ def check_target(store: str | Path, name: str, *, image: ZarrVolume | None, over
 
 def check_again(target: LabelTarget, image: ZarrVolume | None) -> None:
     """OutputError for a target that was read from a file and is not what `check_target` allows."""
-    check_name(target.name)
+    label_name(target.name)
     if target.is_remote:  # labels that are being made stand there, so that it would be refused as taken
         from bigcell.io import remote_labels
 
@@ -125,12 +134,30 @@ def _same(one: str, other: str) -> bool:
     return Path(one).exists() and Path(one).samefile(other)
 
 
-def check_name(name: str) -> None:
-    """Raise OutputError for a name that no labels can have."""
-    if not re.fullmatch(r"[^\W_][\w .+()-]*", name) or ".." in name or name != name.strip():
+def label_name(name: str) -> str:
+    """`name` as labels are called by it, the same for every way to type it; OutputError where none can have it.
+
+    >>> label_name("cells")
+    'cells'
+    """
+    shown, name = f"{name[:60]!a}" if not name.isprintable() else f"{name[:60]!r}", composed(name)
+    if not name or not all(is_letter(c) or c in " _.+()-" for c in name) or category(name[0])[0] not in "LN":
         raise OutputError(
-            f"{name!r} cannot name labels; wanted letters, digits, spaces and ._+()-, beginning with a letter or digit"
+            f"{shown} cannot name labels; wanted letters, digits, spaces and ._+()-, beginning with a letter or digit"
         )
+    if ".." in name or name != name.strip():
+        raise OutputError(f"{shown} cannot name labels; wanted no two dots together, and no space at its ends")
+    if name.casefold() in OURS or name.casefold().endswith(PASSING):
+        raise OutputError(f"{shown} cannot name labels: files of a store or of a run are called so; give another")
+    _check_length(name, LONGEST_NAME, "as a name of labels")
+    return name
+
+
+def _check_length(name: str, most: int, what: str) -> None:
+    """What is written has longer names on its way."""
+    size = len(name.encode())
+    if size > most:
+        raise OutputError(f"{name[:40]}... has {size} bytes, wanted at most {most} {what}; shorten it")
 
 
 def _check_own(root: str) -> None:

@@ -16,6 +16,7 @@ from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError
 from bigcell.core.volume import Array
+from bigcell.core.words import command
 from bigcell.io import remote_labels
 from bigcell.io.folders import remove_tree, unmark
 from bigcell.io.layout import (
@@ -175,7 +176,8 @@ def _refusal(error: Exception, target: LabelTarget, advice: str) -> Exception:
     if isinstance(error, OutputError):
         return error
     if target.is_remote and is_remote_error(error):
-        return OutputError(f"{target.arrays} cannot be written: {explain(error)}; then continue with `bigcell resume`")
+        again = command("resume", target.store, labels=target.name)
+        return OutputError(f"{target.arrays} cannot be written: {explain(error)}; then continue with `{again}`")
     if isinstance(error, OSError):
         return OutputError(f"{target.arrays} cannot be written ({error}); {advice}")
     return error

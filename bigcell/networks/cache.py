@@ -9,19 +9,21 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from bigcell.core.errors import ModelError
+from bigcell.core.paths import local_path
+from bigcell.core.words import command
 from bigcell.networks.catalogue import Entry, RemoteFile
 
 
 def cache_folder() -> Path:
     """Where models are downloaded to: $BIGCELL_MODELS, or "models" in this system's cache of bigcell."""
     given = os.environ.get("BIGCELL_MODELS")
-    return Path(given).expanduser() if given else user_cache_path("bigcell", appauthor=False) / "models"
+    return local_path(given) if given else user_cache_path("bigcell", appauthor=False) / "models"
 
 
 def cellpose_folder() -> Path:
     """Where Cellpose keeps its models; what lies there is used, and nothing is written there."""
     given = os.environ.get("CELLPOSE_LOCAL_MODELS_PATH")
-    return Path(given) if given else Path.home() / ".cellpose" / "models"
+    return local_path(given) if given else Path.home() / ".cellpose" / "models"
 
 
 def locate(file: RemoteFile) -> Path | None:
@@ -66,5 +68,5 @@ def missing(entry: Entry, file: RemoteFile) -> ModelError:
     """What to say where a published model is not on this machine."""
     return ModelError(
         f"{file.name} of model {entry.name!r} is not on this machine (looked in {cache_folder()} and "
-        f"{cellpose_folder()}): run `bigcell models fetch {entry.name}`"
+        f"{cellpose_folder()}): run `{command('models fetch', entry.name)}`"
     )

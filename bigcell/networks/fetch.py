@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
+from bigcell.core.documents import read_object
 from bigcell.core.errors import ModelError, OutputError
 from bigcell.networks.cache import cache_folder, check_sha256, locate, record, sha256_of
 from bigcell.networks.catalogue import Entry, RemoteFile
@@ -188,10 +189,10 @@ class _Download:
     def _known(self) -> str:
         """What the server called the file of which we have a part, or ""."""
         try:
-            found: Any = json.loads(self.tag.read_text("utf-8"))
+            found = read_object(self.tag)
         except (OSError, ValueError):
             return ""
-        same = isinstance(found, dict) and found.get("url") == self.file.url
+        same = found.get("url") == self.file.url
         return str(found.get("tag", "")) if same else ""
 
     def _remember(self, headers: Message) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def find_model(name_or_path: str | Path) -> Source:
     name = str(name_or_path)
     if name in BUNDLED:
         return Source(name)
-    if Path(name_or_path).is_file():
+    if os.path.isfile(name):  # unlike Path.is_file, it answers for names that no file can have
         return Source(Path(name_or_path).name, Path(name_or_path))
     entry = CATALOGUE.get(name)
     if entry is None:

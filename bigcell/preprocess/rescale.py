@@ -143,7 +143,8 @@ def _source(target: Array, n: int, m: int) -> tuple[Array, Array]:
     Image voxel X has its centre at network coordinate (X + 1/2) m / n - 1/2 = ((2 X + 1) m - n) / (2 n).
     """
     top = (2 * target.astype(np.int64) + 1) * m - n
-    scaled = np.clip((top << _BITS) // (2 * n), 0, (m - 1) << _BITS)
+    whole, rest = np.divmod(top, 2 * n)  # apart, so that axes of many millions of voxels do not overflow
+    scaled = np.clip((whole << _BITS) + (rest << _BITS) // (2 * n), 0, (m - 1) << _BITS)
     return scaled >> _BITS, (scaled & ((1 << _BITS) - 1)).astype(np.int32)
 
 

@@ -1,7 +1,8 @@
 """The journal: one line per finished task, written last, so that what has a line is done and is never done again.
 
 Every process that does tasks has a log of its own for each stage, to which it only ever appends; reading a stage is
-reading all of its logs. A line that a dying process left torn is passed over, and its task is done again.
+reading all of its logs. A line that a dying process left torn is passed over, as is one with something else
+where a number belongs, and its task is done again.
 """
 
 from __future__ import annotations
@@ -11,12 +12,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from bigcell.core.documents import is_number
+from bigcell.core.errors import PlanError
+
+NUMBERS = ("seconds", "peak", "tries", "at", "kept", "unfit", "count")
+"""What is a number wherever a line has it."""
+
 
 class Log(Protocol):
     """Where lines are kept (a scratch)."""
 
     def append(self, name: str, line: bytes) -> None: ...
     def lines(self, name: str) -> Iterable[bytes]: ...
+
+
+class Note(dict[str, Any]):
+    """What a task told of itself. PlanError for what it did not tell: then the journal is not as it was written."""
+
+    def __missing__(self, name: str) -> Any:
+        raise PlanError(
+            f"a line of the journal does not say {name!r}: it was changed or is damaged; start over with --overwrite"
+        )
 
 
 @dataclass(frozen=True)
@@ -26,8 +42,7 @@ class Finished(Mapping[str, dict[str, Any]]):
     results: Mapping[str, bytes]
 
     def __getitem__(self, key: str) -> dict[str, Any]:
-        result: dict[str, Any] = json.loads(self.results[key])
-        return result
+        return Note(json.loads(self.results[key]))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.results)
@@ -65,8 +80,8 @@ def whole_notes(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes, dict[str, 
     for line in lines:
         key, _, result = line.partition(b" ")
         try:
-            note = json.loads(result)
-            if isinstance(note, dict):
-                yield key.decode(), result, note
+            note, name = json.loads(result), key.decode()
         except (ValueError, RecursionError):
             continue
+        if isinstance(note, dict) and all(is_number(note.get(field, 0)) for field in NUMBERS):
+            yield name, result, note

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from bigcell.core.documents import is_number
 from bigcell.core.errors import InputError
 from bigcell.core.settings import from_dict
 
@@ -62,4 +63,17 @@ class RunRecord:
         """The record in `values`; anything else is an InputError."""
         if not isinstance(values, Mapping) or values.get("format") != FORMAT or "plan" not in values:
             raise InputError(f"this is not a bigcell run record of format {FORMAT}; give the record.json of a run")
-        return from_dict(cls, values)
+        record: RunRecord = from_dict(cls, values)
+        _check(record.command, {"inputs": dict, "store": str, "labels": str})
+        _check(record.result, {"objects": int, "labels_sha256": str})
+        for stage in record.stages.values():
+            if not all(is_number(stage.get(name, 0)) for name in ("seconds", "tasks", "peak_bytes")):
+                raise InputError("the stages of this record are not told in numbers; give the record.json of a run")
+        return record
+
+
+def _check(values: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
+    """Raise InputError for what a record does not say, or does not say rightly."""
+    for name, kind in kinds.items():
+        if not isinstance(values.get(name), kind):
+            raise InputError(f"this record does not say {name!r} as a run does; give the record.json of a run")

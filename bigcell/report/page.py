@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from bigcell.core.errors import InputError
+from bigcell.core.documents import parse_object
+from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.words import duration, shape, short, size, word
 from bigcell.report import charts
 from bigcell.report.facts import BlockMap, Facts, Stage, Times
@@ -25,10 +26,9 @@ def facts_in(page: str) -> Facts:
     """The facts that a page was made of. InputError for a page that is none of ours."""
     _, found, rest = page.partition(OPEN)
     try:
-        return Facts.from_json(json.loads(rest.partition(CLOSE)[0])) if found else Facts.from_json(None)
-    except (ValueError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
+        held = parse_object(rest.partition(CLOSE)[0], "the list of facts") if found else None
+        return Facts.from_json(held)
+    except SettingsError as error:
         raise InputError(f"the facts of this report cannot be read ({error}); it may be damaged") from error
 
 

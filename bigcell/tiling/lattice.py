@@ -148,6 +148,12 @@ class Lattice:
         """The tiles along z, y, x. Along y and x they show the network what Cellpose shows it, zeros past the edge."""
         return tuple(AxisTiles.over(n, self.settings, m) for n, m in zip(self.extent, (0, MARGIN, MARGIN), strict=True))
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """About how many starts there are along each axis, without making a list of them."""
+        step = self.settings.size - ceil(self.settings.overlap * self.settings.size)
+        return tuple(-(-n // step) for n in self.extent)
+
     @cached_property
     def views(self) -> tuple[int, ...]:
         """The views that are run: those of `shown`, or only yx for a single plane."""

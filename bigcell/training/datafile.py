@@ -21,12 +21,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from bigcell.core.box import Box
+from bigcell.core.documents import is_number
 from bigcell.core.errors import InputError, SettingsError
+from bigcell.core.paths import local_path
 from bigcell.core.settings import from_dict
 from bigcell.io.location import absolute, group_is_there, is_url
 from bigcell.training.images import ImageSource, check_images
@@ -79,7 +80,7 @@ class Entry:
                 raise SettingsError(f"{self._shown}: {name} is {value!r}; wanted a {kind.__name__}")
         for name in ("weight", "anisotropy", "diameter"):
             value = getattr(self, name)
-            if value is not None and not (_is_number(value) and value > 0):
+            if value is not None and not (is_number(value) and value > 0):
                 raise SettingsError(f"{self._shown}: {name} is {value!r}; wanted a number above 0")
         if self.channels is not None and not isinstance(self.channels, tuple):
             raise SettingsError(f"{self._shown}: channels is {self.channels!r}; wanted a list, such as [0, 1]")
@@ -148,7 +149,7 @@ def read_sources(
 
 def read_data_file(path: str | Path) -> DataFile:
     """The data file at `path`, its paths made absolute. An unknown word is an error that names the nearest."""
-    path = Path(path).expanduser()
+    path = local_path(path)
     try:
         found = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
@@ -207,12 +208,8 @@ def _seen_from(entry: Entry, folder: Path) -> Entry:
     """`entry` with paths that are seen from `folder`. A name of labels is no path."""
 
     def seen(place: str | None) -> str | None:
-        return place if place is None or is_url(place) else str(folder / Path(place).expanduser())
+        return place if place is None or is_url(place) else str(folder / local_path(place))
 
     place = entry.labels is not None and ("/" in entry.labels or Path(entry.labels).suffix.lower() in KINDS)
     labels = seen(entry.labels) if place else entry.labels
     return replace(entry, folder=seen(entry.folder), image=seen(entry.image), labels=labels)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bigcell.core.errors import ModelError, OutputError, SettingsError
+from bigcell.core.paths import local_path
 from bigcell.io.whole import whole_file
 from bigcell.networks.cpnet import CPnet
 from bigcell.networks.registry import load_model
@@ -25,7 +26,7 @@ def export_model(model: str | Path, out: str | Path, *, form: str = "cellpose3",
     """
     if form not in FORMATS:
         raise SettingsError(f"format {form!r}: wanted {' or '.join(FORMATS)}")
-    out = Path(out)
+    out = local_path(out)
     if out.exists() and not overwrite:
         raise OutputError(f"{out} exists already; give another path, or --overwrite")
     loaded = load_model(model)

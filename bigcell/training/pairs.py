@@ -12,6 +12,7 @@ import numpy as np
 
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
+from bigcell.core.paths import local_path
 from bigcell.core.volume import ArrayVolume, Volume
 from bigcell.io.convert import open_pixels
 from bigcell.io.planes import PICTURES, TIFF
@@ -67,7 +68,7 @@ def find_pairs(folder: str | Path, *, axes: str | None = None) -> tuple[FilePair
     ``a_img.png`` and ``a_image.png``, and ``image.tif`` with ``labels.tif``. Raises InputError for an image without
     labels, labels without an image, and a folder without any.
     """
-    place = Path(folder).expanduser()
+    place = local_path(folder)
     if not place.is_dir():
         raise InputError(f"{place} is not a folder; wanted one with images and their labels")
     files = sorted(p for p in place.iterdir() if p.suffix.lower() in KINDS and not p.name.startswith("."))

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from bigcell.core.errors import InputError, OutputError, PlanError, SettingsError
+from bigcell.core.paths import local_path
 from bigcell.core.settings import to_dict
 from bigcell.flows.runner import choose_precision
 from bigcell.provenance.fingerprint import difference
@@ -62,7 +63,7 @@ def carry_out(
 
     Started by torchrun, every process takes its part of each batch.
     """
-    out = Path(out)
+    out = local_path(out)
     with joined() as ranks, _deterministic(settings.deterministic, ranks.device):
         with kept_threads():
             course = _begun(data, out, settings, start, ranks)

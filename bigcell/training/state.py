@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from bigcell.core.documents import parse_object
 from bigcell.core.errors import InputError
 from bigcell.core.settings import from_dict
 from bigcell.io.whole import whole_file
@@ -81,7 +82,7 @@ def load_state(folder: Path) -> tuple[State, dict[str, Tensor]]:
         raise InputError(f"{folder} holds no {CHECKPOINT}: no training was begun there, or none was saved yet")
     try:
         with safe_open(path, framework="pt") as file:
-            told = json.loads((file.metadata() or {})[_KEY])
+            told = parse_object((file.metadata() or {})[_KEY], str(path))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is not a mapping)
         best = {name.removeprefix("best/"): tensors.pop(name) for name in list(tensors) if name.startswith("best/")}
         return _revived(told, best), tensors

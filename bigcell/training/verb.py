@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bigcell.core.errors import BigcellError, SettingsError
+from bigcell.core.paths import local_path
 from bigcell.core.settings import from_dict
+from bigcell.core.words import command as said
 from bigcell.io.location import absolute
 from bigcell.training.card import short_name
 from bigcell.training.datafile import read_sources
@@ -80,14 +82,14 @@ def train(
         order = Order(str(data), None if model is None else str(model), None, SHARE, licence, tensorboard, workers)
         chosen = from_dict(TrainingSettings, settings)
         about = {"command": command(order, str(out), chosen)}
-        return _train(replace(order, data=absolute(data)), Path(out), chosen, listener, about)
+        return _train(replace(order, data=absolute(data)), local_path(out), chosen, listener, about)
     if data is not None or model is not None:
         raise SettingsError("resume goes on with the data and the model that the training has; leave these out")
     if add is None:
         if out is not None or settings or share is not None or licence or tensorboard:
             raise SettingsError("resume goes on with what the training has; leave all else out")
-        return _resumed(Path(resume), listener)
-    return _with_corrections(Path(resume), str(add), share, out, settings, licence, listener)
+        return _resumed(local_path(resume), listener)
+    return _with_corrections(local_path(resume), str(add), share, out, settings, licence, listener)
 
 
 def _train(
@@ -159,7 +161,7 @@ def _with_corrections(
     settings = from_dict(TrainingSettings, {**{f.name: getattr(settings, f.name) for f in fields(settings)}, **changes})
     if "epochs" in changes and "steps" not in changes:
         settings = replace(settings, steps=None)
-    place = Path(out) if out is not None else _next(folder)
+    place = local_path(out) if out is not None else _next(folder)
     claim(place)
     start = save_tensors(place.absolute() / START, state.best or under("average", tensors), {})
     order = replace(
@@ -169,7 +171,7 @@ def _with_corrections(
         share=SHARE if share is None else share,
         licence=licence or before.licence,
     )
-    told = f"bigcell train --resume {shlex.quote(str(folder))} --add {shlex.quote(add)} --out {shlex.quote(str(place))}"
+    told = said("train", resume=folder, add=add, out=place)
     with _given_back(place):
         return _train(order, place, settings, listener, {"command": told, "continued": str(folder)})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from types import TracebackType
@@ -11,11 +12,16 @@ from urllib.parse import urlsplit
 import neuroglancer
 
 from bigcell.core.errors import InputError
+from bigcell.core.names import find_name
 from bigcell.viewers.fileserver import FileServer
 from bigcell.viewers.hosts import names_of
 from bigcell.viewers.pages import refuse_foreign
 from bigcell.viewers.shown import Found, Shown, contrast, find_in, find_shown, plain_metadata
 from bigcell.viewers.state import view_state
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Addresses at which this machine alone can look."""
+log = logging.getLogger(__name__)
 
 
 class View:
@@ -108,7 +114,9 @@ def view(
     ...     print(shown.url)
     ...     shown.wait()
     """
-    shown = find_shown(store, labels=labels, image=image)
+    shown = find_shown(store, labels=labels, image=image, shared=bind not in LOOPBACK)
+    for notice in shown.notices:
+        log.warning(notice)
     return show(shown, found=_object(shown, labels, object_id), port=port, bind=bind)
 
 
@@ -135,7 +143,7 @@ def show(shown: Shown, *, found: tuple[str, int, Found] | None = None, port: int
 def _object(shown: Shown, labels: str | None, id: int | None) -> tuple[str, int, Found] | None:
     if id is None:
         return None
-    name = labels or next(iter(shown.labels), None)
+    name = find_name(labels, shown.labels) if labels else next(iter(shown.labels), None)
     if name is None:
         raise InputError(f"object {id} was asked for, but there are no labels to look in")
     return name, id, find_in(shown.labels[name], id)

@@ -16,6 +16,7 @@ from matplotlib.patheffects import withStroke
 
 from bigcell.core.axes import Spacing
 from bigcell.core.errors import OutputError
+from bigcell.core.paths import local_path
 from bigcell.core.volume import Array
 from bigcell.report.colours import blend, outlines, stretch
 
@@ -84,7 +85,7 @@ def draw_planes(planes: Sequence[Plane], path: str | Path, *, title: str | None 
     about = f"{len(np.unique(seen))} objects in view"
     for y, size, colour, text in ((20, 11, INK, shorten(title or "Segmentation", 90)), (42, 8, FAINT, about)):
         figure.text(MARGIN / total[1], 1 - y / total[0], text, color=colour, fontsize=size, va="center")
-    return _save(figure, Path(path))
+    return _save(figure, local_path(path))
 
 
 def _panel(axes: Any, plane: Plane, shape: tuple[int, int], limits: Array) -> Any:

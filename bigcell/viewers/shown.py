@@ -13,8 +13,9 @@ import numpy as np
 from bigcell.core.axes import ZYX
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
+from bigcell.core.names import find_name
 from bigcell.core.volume import Array
-from bigcell.io.location import absolute, attributes_of, is_url, ome_of, open_group, without_credentials
+from bigcell.io.location import attributes_of, is_url, ome_of, open_group, without_credentials
 from bigcell.io.ngff import ImageInfo, um_per
 from bigcell.io.open import ZarrVolume, open_image, read_info
 from bigcell.io.tables import find_object
@@ -28,10 +29,11 @@ SAMPLE = (24, 768, 768)  # the middle of the coarsest level that contrast is mea
 
 @dataclass(frozen=True)
 class Shown:
-    """An image, label images by name, or both."""
+    """An image, label images by name, or both. `notices`: sentences about what the store names and is not shown."""
 
     image: ImageInfo | None
     labels: dict[str, ImageInfo]
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,14 @@ class Found:
     box: Box
 
 
-def find_shown(store: str | Path, *, labels: str | None = None, image: str | Path | None = None) -> Shown:
+def find_shown(
+    store: str | Path, *, labels: str | None = None, image: str | Path | None = None, shared: bool = False
+) -> Shown:
     """Image and labels at `store`: an image with labels in it, a store of labels, or one label image.
 
-    Of labels alone, the image they say they were made from is taken if it is there. Raises InputError for a path
-    that is neither, and for `labels` that are not there (it lists those that are).
+    Of labels alone, the image they say they were made from is taken if it is there. `shared`: others than this machine
+    will look, so that nothing outside of the store is taken because metadata or links say so. Raises InputError for a
+    path that is neither, and for `labels` that are not there (it lists those that are).
     """
     for path in (store, image):
         if path is not None and is_url(path):
@@ -54,34 +59,65 @@ def find_shown(store: str | Path, *, labels: str | None = None, image: str | Pat
             raise InputError(f"{shown} is a URL; a view is made of local folders: copy it, or give a mounted path")
     info = read_info(store)
     is_labels = "image-label" in ome_of(attributes_of(open_group(info.source)))
+    notices: tuple[str, ...] = ()
     if is_labels and not info.labels:
         found = {Path(info.source).name: info}
     else:
-        found = {name: read_info(f"{info.source}/labels/{name}") for name in info.labels if labels in (None, name)}
-    if labels is not None and labels not in found:
-        known = ", ".join(info.labels or found) or "none"
-        raise InputError(f"{info.source} has no labels {labels!r}; it has: {known}")
+        chosen = None if labels is None else find_name(labels, info.labels)
+        if labels is not None and chosen is None:
+            raise InputError(f"{info.source} has no labels {labels!r}; it has: {', '.join(info.labels) or 'none'}")
+        found, notices = _labels_of(info, chosen, shared)
+    if labels is not None and find_name(labels, found) is None:
+        raise InputError(f"{info.source} has no labels {labels!r}; it has: {', '.join(found) or 'none'}")
     for name, one in found.items():
         if one.levels[0].dtype.kind not in "ui":
             raise InputError(f"labels {name!r} of {info.source} are {one.levels[0].dtype}, wanted unsigned integers")
     if image is not None:
-        return Shown(read_info(image), found)
+        return Shown(read_info(image), found, notices)
     if not is_labels:
-        return Shown(info, found)
-    return Shown(next((s for one in found.values() if (s := _source_image(one))), None), found)
+        return Shown(info, found, notices)
+    if not found:
+        raise InputError(f"{info.source} has nothing that can be shown: {'; '.join(notices)}")
+    home = Path(info.source) if shared else None
+    return Shown(next((s for one in found.values() if (s := _source_image(one, home))), None), found, notices)
 
 
-def _source_image(labels: ImageInfo) -> ImageInfo | None:
-    """The image that label metadata point to, if it is a local OME-Zarr."""
+def _labels_of(info: ImageInfo, only: str | None, shared: bool) -> tuple[dict[str, ImageInfo], tuple[str, ...]]:
+    """The label images that a store lists (or only one), and what is to be said of those that cannot be shown."""
+    found: dict[str, ImageInfo] = {}
+    notices = [f"labels {name!r} are listed in {info.source}, but are no labels in it" for name in info.stale]
+    for name in info.labels if only is None else (only,):
+        try:
+            one = read_info(f"{info.source}/labels/{name}")
+        except InputError as error:
+            if only is not None:
+                raise
+            notices.append(f"labels {name!r} are not shown: {error}")
+            continue
+        if shared and not Path(one.source).is_relative_to(info.source):
+            notices.append(f"labels {name!r} are a link out of {info.source}; they are shown on this machine alone")
+        else:
+            found[name] = one
+    return found, tuple(notices)
+
+
+def _source_image(labels: ImageInfo, home: Path | None) -> ImageInfo | None:
+    """The image that label metadata point to, if it is a local OME-Zarr, in `home` where that is said."""
     about = ome_of(attributes_of(open_group(labels.source))).get("image-label")
     source = about.get("source") if isinstance(about, dict) else None
     path = source.get("image") if isinstance(source, dict) else None
-    if not isinstance(path, str) or is_url(path):
+    if not isinstance(path, str) or is_url(path) or path.startswith(("/", "~", "\\")):
         return None
     try:
-        return read_info(absolute(Path(labels.source) / path))
-    except InputError:  # the labels were moved away from their image: show them alone
+        found = read_info(f"{labels.source}/{path}")
+    except (InputError, OSError):  # the labels were moved away from their image: show them alone
         return None
+    return found if home is None or Path(found.source).is_relative_to(_store_of(home)) else None
+
+
+def _store_of(labels: Path) -> Path:
+    """The store that labels, or a store of labels, lie in."""
+    return labels.parent.parent if labels.parent.name == "labels" else labels
 
 
 def plain_metadata(info: ImageInfo) -> dict[str, bytes]:

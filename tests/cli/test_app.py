@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import bigcell.api
-from bigcell.cli.app import app
+from bigcell.cli.app import app, explain
 from bigcell.core.errors import BlockError
 from bigcell.engine.events import Listener, RunStarted
 from bigcell.io.open import read_info
@@ -184,3 +185,15 @@ def test_as_a_program(tmp_path: Path) -> None:
     code = f"import sys, bigcell.cli.app; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout == "[]\n"
+
+
+def test_what_a_file_system_refuses_is_told_of_its_path() -> None:
+    code, said = explain(PermissionError(errno.EACCES, "Permission denied", "/data/brain.zarr"))
+    assert (code, said) == (2, "/data/brain.zarr: Permission denied; give another path, or ask for access to this one")
+    assert explain(OSError("a bug"))[0] == 1
+
+
+def test_a_message_cannot_command_the_terminal(tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["inspect", str(tmp_path / "\x1b[31mred\x07.zarr")]).stderr
+    assert "\\x1b[31mred\\x07.zarr does not exist" in said
+    assert said.strip().isprintable()

@@ -97,7 +97,7 @@ def test_a_block_that_fails_is_exit_code_3(tmp_path: Path, flow_store: Path, mon
     monkeypatch.setitem(STEPS, "follow", failing)
     code, _, err = call("worker", tmp_path / "out.zarr", "--index", 0, "--of", 1)
     assert code == 3
-    assert "start the workers again, or `bigcell resume`" in err
+    assert "start the workers again, as in `bigcell worker " in err
 
 
 def test_status_counts_workers() -> None:

@@ -82,6 +82,7 @@ def test_one_table_stands_for_both(file: Path) -> None:
         ("cores = 8", "cores = true", "cores True: wanted a whole number"),
         ("cores = 8", "cores = 1", "2 workers on 1 cores"),
         ('"64GB"', '"64 giraffes"', "memory '64 giraffes': wanted the memory of a job"),
+        ('"64GB"', '"1e999GB"', "memory '1e999GB': wanted the memory of a job"),
         ('"64GB"', "64", "memory 64: wanted"),
         ("gpus = 2", "gpus = 2\nworkers = 3", "3 workers for 2 GPUs"),
         ("gpus = 2", "walltime = 08:00:00", "walltime"),

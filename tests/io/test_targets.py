@@ -10,7 +10,7 @@ import zarr
 
 from bigcell.core.errors import OutputError
 from bigcell.io.open import open_image
-from bigcell.io.targets import check_target, final_path
+from bigcell.io.targets import check_target, final_path, label_name
 
 
 def test_own_store_or_the_images(make_store, tmp_path):
@@ -104,3 +104,51 @@ def test_read_only_is_asked_of_the_nearest_folder(make_store, monkeypatch):
     with pytest.raises(OutputError, match="is read-only; give another path"):
         check_target(path, "cells", image=image, overwrite=False)
     assert asked == [path]
+
+
+COMPOSED, DECOMPOSED = "c\u00e9lulas", "ce\u0301lulas"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "zarr.json",
+        "Zarr.JSON",
+        "plan.json",
+        "record.json",
+        "objects.parquet",
+        "report.html",
+        "a.partial",
+        "a.BUILDING",
+        "a.old",
+        "a.coming",
+        "a.lease",
+        "a.lock",
+    ],
+)
+def test_names_that_a_store_or_a_run_has_for_itself(make_store, name):
+    path, _ = make_store()
+    with pytest.raises(OutputError, match="cannot name labels: files"):
+        check_target(path, name, image=open_image(path), overwrite=False)
+
+
+@pytest.mark.parametrize("letter", ["a", "\u00e9", "\u8a9e", "\U00020000"])
+def test_a_name_leaves_room_for_what_is_put_around_it_while_it_is_made(tmp_path, letter):
+    most = letter * (200 // len(letter.encode()))
+    assert len(check_target(tmp_path / "o.zarr", most, image=None, overwrite=False).building.name.encode()) < 220
+    with pytest.raises(OutputError, match="wanted at most 200 as a name of labels; shorten it"):
+        check_target(tmp_path / "o.zarr", most + letter, image=None, overwrite=False)
+
+
+def test_a_store_for_labels_leaves_room_for_the_folder_of_its_run(tmp_path):
+    check_target(tmp_path / ("a" * 230), "cells", image=None, overwrite=False)
+    with pytest.raises(OutputError, match="at most 230"):
+        check_target(tmp_path / ("a" * 231), "cells", image=None, overwrite=False)
+
+
+def test_an_accent_is_part_of_its_letter_however_it_is_typed(tmp_path):
+    assert check_target(tmp_path / "o.zarr", DECOMPOSED, image=None, overwrite=False).name == COMPOSED
+    assert label_name("q\u0307") == "q\u0307"  # a letter that has no spelling of its own with this accent
+    assert label_name("\u0928\u093f") == "\u0928\u093f"  # nor have vowels of Devanagari
+    with pytest.raises(OutputError, match="cannot name labels"):
+        label_name("\u0301a")

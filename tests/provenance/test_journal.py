@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bigcell.core.errors import PlanError
 from bigcell.io.scratch import DiskScratch, MemoryScratch
 from bigcell.provenance.journal import Journal, Log
 
@@ -56,3 +57,24 @@ def test_garbage_is_not_done() -> None:
     ):
         log.append("done/name", line)
     assert dict(Journal(log).finished("name")) == {}
+
+
+WRONG = ['{"seconds": "x"}', '{"peak": null}', '{"at": 1e999}', '{"kept": []}', '{"count": NaN}', "[" * 100_000, "3"]
+
+
+@pytest.mark.parametrize("note", WRONG, ids=lambda text: text[:20])
+def test_a_line_with_something_else_where_a_number_belongs_counts_as_torn(note: str) -> None:
+    scratch = MemoryScratch()
+    scratch.append("done/follow", f"7 {note}".encode())
+    assert dict(Journal(scratch).finished("follow")) == {}
+    assert not Journal(scratch).has_begun("follow")
+
+
+def test_what_a_line_does_not_say_is_a_sentence() -> None:
+    scratch = MemoryScratch()
+    scratch.append("done/follow", b'7 {"seconds": 1.5}')
+    note = Journal(scratch).finished("follow")["7"]
+    assert note["seconds"] == 1.5
+    assert "reach" not in note
+    with pytest.raises(PlanError, match=r"does not say 'reach'.*--overwrite"):
+        note["reach"]

@@ -4,13 +4,16 @@ import json
 
 import pytest
 
-from bigcell.core.errors import BigcellError, InputError
+from bigcell.core.errors import BigcellError, InputError, SettingsError
 from bigcell.provenance.fingerprint import difference, fingerprint
 from bigcell.provenance.record import RunRecord, host, versions
 
+COMMAND = {"store": "x.zarr", "labels": "cells", "inputs": {}}
+RESULT = {"objects": 3, "labels_sha256": "a" * 64}
+
 
 def test_a_record_comes_back_from_json() -> None:
-    record = RunRecord({"extent": [1, 2, 3]}, {"store": "x.zarr"}, versions(), host(), {"follow": {"seconds": 1.5}})
+    record = RunRecord({"extent": [1, 2, 3]}, COMMAND, versions(), host(), {"follow": {"seconds": 1.5}}, RESULT)
     assert RunRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
@@ -18,6 +21,23 @@ def test_a_record_comes_back_from_json() -> None:
 def test_other_json_is_refused(bad: object) -> None:
     with pytest.raises(InputError, match="not a bigcell run record"):
         RunRecord.from_json(bad)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"command": {**COMMAND, "inputs": []}},
+        {"command": {**COMMAND, "store": None}},
+        {"result": {**RESULT, "objects": "3"}},
+        {"result": {}},
+        {"stages": {"follow": 3}},
+        {"stages": {"follow": {"seconds": "long"}}},
+    ],
+)
+def test_a_record_that_lacks_what_a_rerun_needs_is_refused(changes: dict[str, object]) -> None:
+    values = RunRecord({"extent": [1, 2, 3]}, COMMAND, {}, {}, {}, RESULT).to_json()
+    with pytest.raises((InputError, SettingsError), match=r"this record|stages"):
+        RunRecord.from_json({**values, **changes})
 
 
 def test_an_unknown_field_is_named() -> None:

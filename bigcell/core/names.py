@@ -1,0 +1,50 @@
+"""Names in stores: which text may be one, and when two spellings are the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from unicodedata import category, normalize
+
+LONGEST = 255
+"""Bytes of a name, on every file system that we know."""
+
+
+def composed(name: str) -> str:
+    """`name` as it is written down: accents are part of their letters, however they were typed.
+
+    >>> composed("ce\\u0301lulas") == "c\\u00e9lulas"
+    True
+    """
+    return normalize("NFC", name)
+
+
+def find_name(wanted: str, names: Iterable[str]) -> str | None:
+    """Which of `names` is `wanted`, in its own spelling; None where there is none."""
+    known = list(names)
+    alike = [name for name in known if composed(name) == composed(wanted)]
+    return wanted if wanted in known else next(iter(alike), None)
+
+
+def is_part(name: object) -> bool:
+    """Whether `name` can be one part of a path below another: no separator, no way up, no unprintable character.
+
+    >>> is_part("0"), is_part("a/b"), is_part("a\\\\b"), is_part(".."), is_part(3)
+    (True, False, False, False, False)
+    """
+    if not isinstance(name, str) or name in ("", ".", "..") or not name.isprintable():
+        return False
+    return not set("/\\") & set(name) and len(name.encode("utf-8", "replace")) <= LONGEST
+
+
+def is_below(path: object) -> bool:
+    """Whether `path` stays below where it begins.
+
+    >>> is_below("A/1/0"), is_below("../private.zarr"), is_below("/etc"), is_below("s3://bucket")
+    (True, False, False, False)
+    """
+    return isinstance(path, str) and all(map(is_part, path.split("/"))) and ":" not in path.split("/")[0]
+
+
+def is_letter(character: str) -> bool:
+    """Whether it is a letter, a digit, or a mark that belongs to the letter before it."""
+    return category(character)[0] in "LNM"
