@@ -100,10 +100,10 @@ def explain(error: BaseException) -> tuple[int, str]:
 
 
 def printable(text: str) -> str:
-    """`text` with nothing in it that a terminal would obey, or could not show.
+    r"""`text` with nothing in it that a terminal would obey, or could not show.
 
-    >>> printable("caf\u00e9 \x1b[31m")
-    'caf\u00e9 \\x1b[31m'
+    >>> printable("cells \x1b[31m")
+    'cells \\x1b[31m'
     """
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 

@@ -84,20 +84,22 @@ def _remove_empty(folders: list[Path]) -> None:
 
 @dataclass
 class RemoteLease:
-    """The lease in the object `url`, written again by a thread while it is held."""
+    """The lease in the object `url`, written again by a thread while it is held.
+
+    The object names the run, and its holders by a word that each of them makes up. The last one to leave removes it.
+    """
 
     url: str
     about: dict[str, Any]
     is_dead: IsDead
     shared: bool
-    _version: dict[str, str] = field(default_factory=dict)
+    _token: str = field(default_factory=lambda: uuid.uuid4().hex)
     _lost: bool = False
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Take it, keep it, and give it back. OutputError at the end where it was lost meanwhile."""
-        self.about = {**self.about, "shared": self.shared, "token": uuid.uuid4().hex}
-        self._take()
+        self._change(self._joined)
         ended = Event()
         thread = Thread(target=self._beat, args=(ended,), daemon=True)
         thread.start()
@@ -107,27 +109,49 @@ class RemoteLease:
             ended.set()
             thread.join()
             with suppress(Exception):  # it is lost by itself after a while
-                self._give_back()
+                self._change(self._left)
         if self._lost:
             raise OutputError(f"another driver took over these labels while this one was silent for {SILENCE:.0f} s")
 
-    def _take(self) -> None:
-        from bigcell.io.remote import fetch_version, upload_if
+    def _change(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Have the holders be what `change` makes of them. The object goes with the last one."""
+        from bigcell.io.remote import fetch_version, remove_object, upload_if
 
-        for _ in range(10):
+        for _ in range(20):
             held, version = fetch_version(self.url)
-            holder = _holder(held)
-            if held is not None and not self._may_take(holder):
-                raise HeldError(Path(self.url.rpartition("/")[2]), holder)
-            if upload_if(self._content(), self.url, version):
+            holders = change(_holders(held))
+            if not holders:
+                remove_object(self.url)
+                return
+            if upload_if(self._content(holders), self.url, version):
                 return
         raise OutputError(f"{self.url} is taken by others all the time; wait for them")
 
-    def _may_take(self, holder: Mapping[str, Any]) -> bool:
-        """Whether the lease of `holder` is of the same array, or is lost."""
-        if self.shared and holder.get("shared") and holder.get("run") == self.about.get("run"):
-            return True
-        return self.is_dead(holder) or self._age() > SILENCE
+    def _joined(self, holders: dict[str, Any]) -> dict[str, Any]:
+        """This one and those of the same array. HeldError where another run holds the lease."""
+        living = {token: about for token, about in holders.items() if not self.is_dead(about)}
+        others = {token: about for token, about in living.items() if not self._goes_with(about)}
+        if others and self._age() <= SILENCE:
+            raise HeldError(Path(self.url.rpartition("/")[2]), next(iter(others.values())))
+        return {**{t: about for t, about in living.items() if t not in others}, self._token: self._me}
+
+    def _kept(self, holders: dict[str, Any]) -> dict[str, Any]:
+        self._lost = bool(holders) and self._token not in holders and not any(map(self._goes_with, holders.values()))
+        return holders if self._lost else {**holders, self._token: self._me}
+
+    def _left(self, holders: dict[str, Any]) -> dict[str, Any]:
+        return {t: about for t, about in holders.items() if t != self._token and not self.is_dead(about)}
+
+    @property
+    def _me(self) -> dict[str, Any]:
+        return {**self.about, "shared": self.shared}
+
+    def _goes_with(self, holder: Mapping[str, Any]) -> bool:
+        """Whether a holder is another worker of the same array."""
+        return self.shared and bool(holder.get("shared")) and holder.get("run") == self.about.get("run")
+
+    def _content(self, holders: Mapping[str, Any]) -> bytes:
+        return json.dumps({"holders": dict(holders)}).encode()
 
     def _age(self) -> float:
         """Seconds since the lease was written, both times by the server's clock."""
@@ -139,36 +163,18 @@ class RemoteLease:
         remove_below(probe)
         return (now - then).total_seconds() if now is not None and then is not None else 0.0
 
-    def _content(self) -> bytes:
-        return json.dumps(self.about).encode()
-
     def _beat(self, ended: Event) -> None:
-        from bigcell.io.remote import fetch_version, upload_if
-
-        while not ended.wait(BEAT):
+        while not self._lost and not ended.wait(BEAT):
             with suppress(Exception):  # a server that fails for a while: SILENCE is long
-                held, version = fetch_version(self.url)
-                if held is None or self._is_ours(_holder(held)):
-                    upload_if(self._content(), self.url, version)
-                else:
-                    self._lost = True
-                    return
-
-    def _is_ours(self, holder: Mapping[str, Any]) -> bool:
-        same_array = self.shared and holder.get("run") == self.about.get("run")
-        return holder.get("token") == self.about["token"] or same_array
-
-    def _give_back(self) -> None:
-        from bigcell.io.remote import fetch_version, remove_object
-
-        held, _ = fetch_version(self.url)
-        if held is not None and _holder(held).get("token") == self.about["token"]:
-            remove_object(self.url)
+                self._change(self._kept)
 
 
-def _holder(content: bytes | None) -> dict[str, Any]:
-    try:
-        values = json.loads(content or b"{}")
-    except ValueError:
+def _holders(content: bytes | None) -> dict[str, Any]:
+    """The holders by their words; what is no such document has one that nobody knows."""
+    if content is None:
         return {}
-    return values if isinstance(values, dict) else {}
+    try:
+        holders = json.loads(content)["holders"]
+        return {str(token): dict(about) for token, about in holders.items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {"": {}}
