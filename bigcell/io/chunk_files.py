@@ -107,8 +107,9 @@ class _Far:
 
         try:
             found = obstore.head(self.store, name)
-        except FileNotFoundError:
-            return None
+        except FileNotFoundError as error:
+            # A server that answers no HEAD (405) is told as one that has no such file: then nothing is known of it.
+            return UNTOLD if "405" in str(error) else None
         except Exception as error:  # each server has errors of its own
             return self._refused(error)
         return Look(found["size"], found["e_tag"] or found["last_modified"].isoformat())

@@ -73,7 +73,7 @@ def is_lease(path: Path) -> bool:
     >>> is_lease(Path("a.zarr/labels/.cells.lease")), is_lease(Path("a.zarr/labels/cells"))
     (True, False)
     """
-    return path.name.startswith(".") and path.name.endswith(".lease")
+    return path.name.startswith(".") and path.name.endswith((".lease", ".lease.soft"))
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -218,3 +218,11 @@ def test_arrays_in_memory_have_none():
     from bigcell.engine.source_sample import sample_inputs
 
     assert sample_inputs(ArrayVolume(np.zeros((4, 4, 4))), None) == {}
+
+
+def test_a_server_that_answers_no_head_says_nothing_of_chunks(make_store, server):
+    """405 is told by obstore as a file that is not there; nothing must be taken for absent because of it."""
+    path, _ = make_store("zyx", levels=1)
+    volume = open_image(f"http://127.0.0.1:{server.server_port}/{path.name}")
+    server.RequestHandlerClass.func.do_HEAD = lambda handler: handler.send_error(405)
+    assert set(take_sample(volume).seen.values()) == {UNTOLD}
