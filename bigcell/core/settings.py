@@ -27,10 +27,15 @@ def to_dict(settings: Any) -> dict[str, Any]:
     return asdict(settings)
 
 
-def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
-    """The dataclass `kind` from plain values of the types it says.
+def from_document(kind: type[T], values: Mapping[str, Any]) -> T:
+    """As `from_dict`, of a document that anybody may have written: a value of another type is an error too."""
+    return from_dict(kind, values, strict=True)
 
-    An unknown key is an error that names the nearest known one; so is one that is missing, or a value of another type.
+
+def from_dict(kind: type[T], values: Mapping[str, Any], *, strict: bool = False) -> T:
+    """The dataclass `kind` from plain values, which it checks itself unless `strict`.
+
+    An unknown key is an error that names the nearest known one; so is one that is missing.
     """
     if not isinstance(values, Mapping):
         raise SettingsError(f"{kind.__name__}: found {type(values).__name__}, wanted a mapping of settings")
@@ -42,31 +47,31 @@ def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
             raise SettingsError(f"{kind.__name__} has no setting {str(name)[:80]!r}; {hint}")
     try:
-        return kind(**{name: _revive(hints[name], value, name) for name, value in values.items()})
+        return kind(**{name: _revive(hints[name], value, name, strict) for name, value in values.items()})
     except TypeError as error:  # of the constructor: something is missing
         raise SettingsError(f"{kind.__name__}: {str(error).partition('() ')[2] or error}") from error
 
 
-def _revive(hint: Any, value: Any, name: str) -> Any:
+def _revive(hint: Any, value: Any, name: str, strict: bool) -> Any:
     """`value` from JSON as `hint` wants it: lists become tuples, mappings become their dataclass."""
     options = get_args(hint) if get_origin(hint) is UnionType else (hint,)
     for option in options:
         if is_dataclass(option) and isinstance(value, Mapping):
-            return from_dict(option, value)  # type: ignore[arg-type]
+            return from_dict(option, value, strict=strict)  # type: ignore[arg-type]
         if get_origin(option) is tuple and isinstance(value, (list, tuple)):
-            return _revived_tuple(get_args(option), value, name)
-    if not any(_fits(option, value) for option in options):
+            return _revived_tuple(get_args(option), value, name, strict)
+    if strict and not any(_fits(option, value) for option in options):
         raise SettingsError(f"{name} {_shown(value)}: wanted {' or '.join(map(_words, options))}")
     return value
 
 
-def _revived_tuple(inner: tuple[Any, ...], values: Any, name: str) -> tuple[Any, ...]:
+def _revived_tuple(inner: tuple[Any, ...], values: Any, name: str, strict: bool) -> tuple[Any, ...]:
     """The values of a tuple, as many as its type says."""
-    if not inner or inner[-1] is Ellipsis:
-        return tuple(_revive(inner[0] if inner else Any, v, name) for v in values)
+    if not inner or inner[-1] is Ellipsis or (len(values) != len(inner) and not strict):
+        return tuple(_revive(inner[0] if inner else Any, v, name, strict) for v in values)
     if len(values) != len(inner):
         raise SettingsError(f"{name} {_shown(values)}: wanted {len(inner)} values, found {len(values)}")
-    return tuple(_revive(each, v, name) for each, v in zip(inner, values, strict=True))
+    return tuple(_revive(each, v, name, strict) for each, v in zip(inner, values, strict=True))
 
 
 def _fits(option: Any, value: Any) -> bool:

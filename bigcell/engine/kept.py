@@ -9,7 +9,7 @@ from typing import Any
 
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
-from bigcell.core.settings import from_dict
+from bigcell.core.settings import from_document
 from bigcell.io.flows import HOLDS, flow_attributes
 from bigcell.io.open import read_info
 
@@ -56,7 +56,7 @@ def revive_view(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that open an image again, as a plan or record has them: there a region is two corners."""
     if not stored:
         return {}
-    known = from_dict(_Stored, stored)
+    known = from_document(_Stored, stored)
     view = {name: getattr(known, name) for name in stored}
     if known.region is not None:
         start, stop = known.region

@@ -8,7 +8,7 @@ from pathlib import Path
 from bigcell.core.documents import read_object
 from bigcell.core.errors import InputError, OutputError
 from bigcell.core.paths import local_path
-from bigcell.core.settings import from_dict
+from bigcell.core.settings import from_document
 from bigcell.engine.claims import Member, members
 from bigcell.engine.output import Outcome, finished
 from bigcell.engine.status import STATUS_FILE, Status, is_alive
@@ -79,7 +79,7 @@ def find_run(
 def _unfinished(work: Path, name: str) -> Status:
     joined = members(work)
     try:
-        status = from_dict(Status, read_object(work / STATUS_FILE))
+        status = from_document(Status, read_object(work / STATUS_FILE))
     except FileNotFoundError:
         status = Status(state="stopped" if joined else "planned", labels=name)  # or killed before its first word
     except (ValueError, TypeError) as error:

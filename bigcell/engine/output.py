@@ -17,7 +17,7 @@ from typing import Any
 from bigcell.core.documents import parse_object, read_object
 from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputError, PlanError, SettingsError
 from bigcell.core.paths import local_path
-from bigcell.core.settings import from_dict
+from bigcell.core.settings import from_document
 from bigcell.core.volume import Volume
 from bigcell.core.words import command
 from bigcell.engine.account import begin_session, versions_used
@@ -167,7 +167,7 @@ class Outcome:
         """
         try:
             values = read_object(work / PLAN_FILE)
-            target = from_dict(LabelTarget, values["target"])
+            target = from_document(LabelTarget, values["target"])
             planned, kept, report = Plan.from_json(values["plan"]), values["kept"], bool(values.get("report", True))
             run, sample = str(values.get("run", planned.id)), dict(values.get("sample", {}))
             found = cls(

@@ -10,7 +10,7 @@ from typing import Any
 
 from bigcell.core.axes import Spacing
 from bigcell.core.errors import InputError, SettingsError
-from bigcell.core.settings import from_dict
+from bigcell.core.settings import from_document
 from bigcell.core.words import shape
 from bigcell.engine.budget import Budget
 from bigcell.engine.foreground import ForegroundNote
@@ -168,7 +168,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Plan:
-        return from_dict(cls, values)
+        return from_document(cls, values)
 
     def __str__(self) -> str:
         from bigcell.engine.report import plan_table

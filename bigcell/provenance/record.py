@@ -12,7 +12,7 @@ from typing import Any
 
 from bigcell.core.documents import is_number
 from bigcell.core.errors import InputError
-from bigcell.core.settings import from_dict
+from bigcell.core.settings import from_document
 
 FORMAT = 1
 PACKAGES = ("bigcell", "numpy", "numba", "torch", "zarr", "scipy", "dask", "distributed", "fastremap")
@@ -63,7 +63,7 @@ class RunRecord:
         """The record in `values`; anything else is an InputError."""
         if not isinstance(values, Mapping) or values.get("format") != FORMAT or "plan" not in values:
             raise InputError(f"this is not a bigcell run record of format {FORMAT}; give the record.json of a run")
-        record: RunRecord = from_dict(cls, values)
+        record: RunRecord = from_document(cls, values)
         _check(record.command, {"inputs": dict, "store": str, "labels": str})
         _check(record.result, {"objects": int, "labels_sha256": str})
         for stage in record.stages.values():

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bigcell.core.errors import InputError
-from bigcell.core.settings import from_dict
+from bigcell.core.settings import from_document
 
 FORMAT = 1
 
@@ -160,4 +160,4 @@ class Facts:
         """The facts in `values`; anything else is an InputError."""
         if not isinstance(values, Mapping) or values.get("format") != FORMAT:
             raise InputError(f"this is not a report of format {FORMAT}; make it with this version of bigcell")
-        return from_dict(cls, values)
+        return from_document(cls, values)

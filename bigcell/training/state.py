@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bigcell.core.documents import parse_object
 from bigcell.core.errors import InputError
-from bigcell.core.settings import from_dict
+from bigcell.core.settings import from_document
 from bigcell.io.whole import whole_file
 
 FORMAT = 1
@@ -93,7 +93,7 @@ def load_state(folder: Path) -> tuple[State, dict[str, Tensor]]:
 def _revived(told: dict[str, Any], best: dict[str, Tensor]) -> State:
     if told.pop("format") != FORMAT:
         raise ValueError("it was written by another version of bigcell")
-    rows = [from_dict(Row, row) for row in told.pop("history")]
-    state: State = from_dict(State, told)
+    rows = [from_document(Row, row) for row in told.pop("history")]
+    state: State = from_document(State, told)
     state.history, state.best = rows, best
     return state

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bigcell.core.errors import SettingsError
-from bigcell.core.settings import from_dict, to_dict
+from bigcell.core.settings import from_dict, from_document, to_dict
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ WRONG = {
 @pytest.mark.parametrize("values", WRONG.values(), ids=WRONG.keys())
 def test_a_value_of_another_type_is_a_sentence(values: dict[Any, Any]) -> None:
     with pytest.raises(SettingsError, match=r"wanted|missing|mean|known"):
-        from_dict(Outer, values)
+        from_document(Outer, values)
 
 
 def test_a_list_is_no_settings() -> None:

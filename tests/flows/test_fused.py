@@ -7,6 +7,10 @@ from torch import nn
 from bigcell.flows.fused import FusedCPnet, fuse
 from bigcell.networks.cpnet import CPnet
 
+needs_bfloat16 = pytest.mark.skipif(
+    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="oneDNN has no bfloat16 on this machine"
+)
+
 
 def network(nbase: tuple[int, ...] = (2, 8, 12, 16), *, style_on: bool = True) -> CPnet:
     """Random weights, and batch norms that have seen something."""
@@ -33,6 +37,7 @@ def test_it_is_the_network_to_a_hundred_thousandth(
     assert float((got - want).abs().max() / want.abs().max()) < 1e-5
 
 
+@needs_bfloat16
 def test_in_bfloat16_it_is_near() -> None:
     plain = network()
     x = torch.randn(2, 2, 32, 48)
@@ -51,11 +56,18 @@ def test_sizes_may_change_between_calls() -> None:
             torch.testing.assert_close(fused(x), plain(x), rtol=1e-4, atol=1e-5)
 
 
-def test_a_tile_does_not_know_its_batch() -> None:
-    fused = FusedCPnet(network(), torch.bfloat16)
+@pytest.mark.parametrize("dtype", [torch.float32, pytest.param(torch.bfloat16, marks=needs_bfloat16)])
+def test_a_tile_does_not_know_its_batch(dtype: torch.dtype) -> None:
+    fused = FusedCPnet(network(), dtype)
     x = torch.randn(3, 2, 32, 32)
     with torch.inference_mode():
         assert torch.equal(fused(x)[1:2], fused(x[1:2]))
+
+
+def test_a_machine_without_bfloat16_has_no_fused_form() -> None:
+    """There the plain network runs, which every machine can in some way."""
+    assert (fuse(network(), torch.bfloat16) is None) is not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    assert fuse(network(), torch.float32) is not None
 
 
 def test_other_networks_have_no_fused_form() -> None:

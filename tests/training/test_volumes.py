@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,7 @@ def test_labels_by_name_or_by_path(store: Path) -> None:
         assert given.labels.extent == (30, 72, 80)
     with pytest.raises(InputError, match="nothing"):
         open_labelled(str(store), "nothing")
+    shutil.copytree(store / "labels" / "cells", store / "labels" / "more")
     zarr.open_group(store / "labels", mode="a").attrs["ome"] = {"labels": ["cells", "more"]}
     with pytest.raises(InputError, match="several labels"):
         open_labelled(str(store))
