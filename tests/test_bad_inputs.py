@@ -35,6 +35,7 @@ def test_the_table_lists_every_bad_input_once() -> None:
     assert not [row for row in rows if "unexpected" in row or "Traceback" in row]
 
 
+@pytest.mark.chaos
 def test_a_sample_is_told_what_the_table_says(bench: Bench) -> None:
     rows = {ours(row) for row in TABLE.read_text().splitlines()}
     found = run_all(bench, sampled())

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bigcell.core.axes import ZYX
-from bigcell.io.location import without_credentials
 
 if TYPE_CHECKING:
     from bigcell.io.ngff import ImageInfo
@@ -27,6 +26,8 @@ def inspect(
 
 def describe(info: ImageInfo) -> str:
     """An image in a few lines."""
+    from bigcell.io.location import without_credentials
+
     space, rows = info.spacing(), [("image", without_credentials(info.source))]
     rows.append(("format", f"OME-Zarr {info.version}, zarr {info.zarr_format}, {info.levels[0].dtype}"))
     rows.append(("size", " x ".join(f"{n} {a}" for a, n in zip(info.axes, info.levels[0].shape, strict=True))))

@@ -16,7 +16,7 @@ import psutil
 from dask.utils import parse_bytes
 from platformdirs import user_config_path
 
-from bigcell.core.errors import PlanError, SettingsError
+from bigcell.core.errors import InputError, PlanError, SettingsError
 from bigcell.core.paths import local_path
 from bigcell.core.settings import from_dict
 
@@ -152,7 +152,10 @@ def read_site(cluster: str) -> tuple[str, Site]:
     Refuses a site that could not submit a job from here.
     """
     system, _, named = cluster.partition(":")
-    path = local_path(named or os.environ.get(VARIABLE) or user_config_path("bigcell") / "cluster.toml")
+    try:
+        path = local_path(named or os.environ.get(VARIABLE) or user_config_path("bigcell") / "cluster.toml")
+    except InputError as error:
+        raise SettingsError(f"the site file cannot be read: {error}") from error
     site = _load(path, system)
     if find_spec("dask_jobqueue") is None:
         raise SettingsError(f"--cluster {system} needs dask-jobqueue: pip install 'bigcell[hpc]'")

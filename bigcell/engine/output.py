@@ -38,6 +38,7 @@ from bigcell.engine.turns import ALONE, Turns
 from bigcell.engine.work_folder import (
     PLAN_FILE,
     begin_tidying,
+    is_ended,
     is_unfinished,
     places_of,
     start_over,
@@ -112,7 +113,7 @@ class Outcome:
         OutputError where another driver, on whatever machine, makes labels of that name now; PlanError, which says
         `what`, where workers of an array do.
         """
-        if not shared:
+        if not shared and not is_ended(self.work):
             refuse_beside_workers(self.work, what)
         with held_places(self._places(), self.target.home, {"run": self.run}, shared=shared):
             yield

@@ -14,6 +14,7 @@ from bigcell.cli.view import tunnel
 from bigcell.cli.worker import tell_plan
 from bigcell.core.errors import BlockError, InputError
 from bigcell.core.words import command
+from bigcell.engine.events import RunStarted
 from bigcell.engine.run import Result
 from bigcell.engine.status import Status
 from bigcell.io.location import open_group
@@ -31,7 +32,8 @@ def after_a_run(capsys: pytest.CaptureFixture[str], folder: Path) -> str:
 
 
 def after_a_failure(capsys: pytest.CaptureFixture[str], folder: Path) -> str:
-    with pytest.raises(BlockError) as error, resumable(HOSTILE, WORK, NAME):
+    with pytest.raises(BlockError) as error, resumable(HOSTILE, NAME, WORK) as show:  # noqa: PT012
+        show(RunStarted(HOSTILE, NAME))
         raise BlockError("it failed")
     return str(error.value).split("go on with `", 1)[1][:-1]
 

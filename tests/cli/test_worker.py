@@ -58,7 +58,7 @@ def test_a_plan_is_done_by_the_command_that_it_tells(tmp_path: Path, flow_store:
     assert f"labels   {out}/labels/two" in said
     code, again, err = call(*words, "--index", 1, "--of", 2)
     assert (code, again) == (0, said)
-    assert err == "this run is finished already: there is nothing to do\n"
+    assert err == "there is no unfinished run for labels 'two': those that are there were finished before\n"
 
 
 @pytest.mark.parametrize(
