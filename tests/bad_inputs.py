@@ -423,7 +423,8 @@ class Bench:
     def _told(self, case: Case) -> Told:
         from bigcell.cli.app import app
 
-        done = CliRunner().invoke(app, list(case.arguments))
+        settings = {"XDG_CONFIG_HOME": str(self.here / "settings"), "BIGCELL_CLUSTER": ""}
+        done = CliRunner(env=settings).invoke(app, list(case.arguments))
         said = [line for line in done.stderr.splitlines() if line.startswith("bigcell: ")]
         text = (said[-1].removeprefix("bigcell: ") if said else "taken").replace(str(self.here), "HERE")
         text = re.sub(r"[\d.]+ (are free|is free)", "N \\1", text)
