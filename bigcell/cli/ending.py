@@ -93,7 +93,7 @@ class Ending:
         if self._is_natural(number, "main"):
             raise KeyboardInterrupt
         if self.number or not self._keeping:
-            self.end(number)
+            self.end(self.number or number)
         self.number = number
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what breaks off now is no news
         raise KeyboardInterrupt

@@ -109,10 +109,10 @@ def test_a_run_says_how_to_go_on_and_goes_on(tmp_path: Path, flow_store: Path, n
         until(lambda: done(out) >= 3, running)
         workers = psutil.Process(running.pid).children(recursive=True)
         os.killpg(running.pid, getattr(signal, name))
-        (line,) = said(running)
+        lines = said(running)
     how = "interrupted" if name == "SIGINT" else f"ended by {name}"
     command = f"bigcell resume {out} --labels two"
-    assert line == f"bigcell: {how}; what is finished is kept: go on with `{command}`"
+    assert lines == [f"bigcell: {how}; what is finished is kept: go on with `{command}`"]
     assert running.returncode == SIGNALS[name]
     assert psutil.wait_procs(workers, timeout=120)[1] == []
     assert read_status(out).state == "stopped"
@@ -149,9 +149,9 @@ def test_what_does_not_end_is_ended(tmp_path: Path, flow_store: Path, grace: flo
         if grace > 1:
             until((tmp_path / "there2").exists, running)
             running.send_signal(signal.SIGINT)
-        (line,) = said(running)
+        lines = said(running)
     command = f"`bigcell resume {out} --labels cells --work '{tmp_path / 'w k'}'`"
-    assert line == f"bigcell: ended by SIGTERM; what is finished is kept: go on with {command}"
+    assert lines == [f"bigcell: ended by SIGTERM; what is finished is kept: go on with {command}"]
     assert running.returncode == 143
 
 
