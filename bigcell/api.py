@@ -15,6 +15,7 @@ from bigcell.core.errors import OutputError, PlanError, SettingsError
 from bigcell.engine.budget import estimate
 from bigcell.engine.calibrate import expected_seconds
 from bigcell.engine.claims import Share
+from bigcell.engine.ended import ended, read_record
 from bigcell.engine.evaluate import EvaluateSettings, Evaluation, compare_volumes, useful_workers
 from bigcell.engine.evaluate_inputs import Source as LabelSource
 from bigcell.engine.evaluate_inputs import open_compared, open_labels
@@ -25,7 +26,7 @@ from bigcell.engine.kept import read_kept
 from bigcell.engine.look import find_run
 from bigcell.engine.memory import segment_in_memory
 from bigcell.engine.options import MaskOptions, Options, Source
-from bigcell.engine.output import Outcome, ended, execute, read_record
+from bigcell.engine.output import Outcome, execute
 from bigcell.engine.plan import Plan
 from bigcell.engine.request import Request, make_plan
 from bigcell.engine.resources import check_room, usable_workers

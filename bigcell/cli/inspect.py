@@ -44,7 +44,7 @@ def describe(info: ImageInfo) -> str:
 
 def _labels(info: ImageInfo, name: str) -> str:
     """A name, with the number of objects where a run record tells it."""
-    from bigcell.engine.output import finished
+    from bigcell.engine.ended import finished
 
     try:
         result = finished(info.source, name)

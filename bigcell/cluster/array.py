@@ -17,11 +17,12 @@ from typing import Any
 from bigcell.core.errors import BlockError, PlanError
 from bigcell.core.volume import Volume
 from bigcell.engine.claims import Claims, Membership, Share
-from bigcell.engine.events import Listener
+from bigcell.engine.ended import discard
+from bigcell.engine.events import Listener, ignore
 from bigcell.engine.executors import Executor, ProcessExecutor, SerialExecutor
 from bigcell.engine.failures import FAILED, Attempt, Note, Task, survive, tells_of_sickness
 from bigcell.engine.items import Pending
-from bigcell.engine.output import Outcome, discard, execute, result_of
+from bigcell.engine.output import Outcome, execute, result_of
 from bigcell.engine.run import Result
 from bigcell.io.scratch import DiskScratch
 from bigcell.provenance.journal import whole_lines
@@ -56,7 +57,7 @@ def work_in_array(
     finally:
         member.leave()
         if not outcome.is_planned:  # what was written while another worker removed it
-            discard(outcome)
+            discard(outcome.work, ignore)
 
 
 @dataclass

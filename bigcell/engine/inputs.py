@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,13 @@ from bigcell.engine.find_foreground import open_foreground, reopen_foreground, w
 from bigcell.engine.intensity_options import intensity_settings
 from bigcell.engine.kept import is_kept, revive_view
 from bigcell.engine.options import Options, Source
-from bigcell.engine.output import check_same_input
 from bigcell.engine.plan import Plan
 from bigcell.engine.request import Request
 from bigcell.io.location import without_credentials
 from bigcell.io.open import ZarrVolume, open_image
 from bigcell.preprocess.channels import GREY
 from bigcell.preprocess.foreground import Foreground
+from bigcell.provenance.fingerprint import difference
 
 VIEW = ("level", "channels", "time", "region")
 
@@ -138,3 +139,12 @@ def planned_foreground(planned: Plan, inputs: Inputs) -> Foreground | None:
     if again.foreground.sha256 != planned.foreground.sha256:
         raise PlanError("the foreground is not the one that was planned: put the mask back, or start anew")
     return foreground
+
+
+def check_same_input(planned: Mapping[str, Any], found: Mapping[str, Any], what: str) -> None:
+    """Refuse an input that is not the one the plan was made for."""
+    changed = difference(planned, found)
+    if changed:
+        raise PlanError(
+            f"the {what} is not the one that was planned ({'; '.join(changed)}): put it back, or start anew"
+        )

@@ -10,7 +10,8 @@ from bigcell.core.errors import InputError, OutputError
 from bigcell.core.paths import local_path
 from bigcell.core.settings import from_document
 from bigcell.engine.claims import Member, members
-from bigcell.engine.output import Outcome, finished
+from bigcell.engine.ended import finished
+from bigcell.engine.output import Outcome
 from bigcell.engine.status import STATUS_FILE, Status, is_alive
 from bigcell.engine.work_folder import (
     PLAN_FILE,

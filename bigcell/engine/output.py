@@ -7,25 +7,26 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bigcell.core.documents import parse_object, read_object
-from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputError, PlanError, SettingsError
-from bigcell.core.paths import local_path
+from bigcell.core.documents import read_object
+from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputError, PlanError
 from bigcell.core.settings import from_document
 from bigcell.core.volume import Volume
 from bigcell.core.words import command
 from bigcell.engine.account import begin_session, versions_used
 from bigcell.engine.bad_chunks import bad_chunks
 from bigcell.engine.claims import refuse_beside_workers
+from bigcell.engine.ended import RECORD_FILE, discard, finished, read_record
 from bigcell.engine.events import Listener, Notice, ignore
 from bigcell.engine.executors import Executor
 from bigcell.engine.foreground import ENTRY
+from bigcell.engine.holding import held_places
 from bigcell.engine.job import Job
 from bigcell.engine.made import is_made, make_store
 from bigcell.engine.plan import Plan
@@ -33,25 +34,20 @@ from bigcell.engine.reporting import REPORT_FILE, Sources, Subject, gather, writ
 from bigcell.engine.run import Result, Run, make_kept, segment_volume, write_table
 from bigcell.engine.settings import output_chunks
 from bigcell.engine.source_sample import check_voxels
-from bigcell.engine.status import StatusFile, is_known_dead, this_process
+from bigcell.engine.status import StatusFile
 from bigcell.engine.turns import ALONE, Turns
 from bigcell.engine.work_folder import (
     PLAN_FILE,
     begin_tidying,
     is_ended,
     is_unfinished,
-    places_of,
     start_over,
     started,
-    tidy,
-    was_cut_off_at_start,
     work_folder,
 )
 from bigcell.io.flows import FlowStore, are_flows_of, check_flows_place, publish_flows
 from bigcell.io.folders import remove_tree, unmark
-from bigcell.io.leases import SILENCE, lease_is_there, leased
-from bigcell.io.location import absolute, group_is_there, is_url, joined, read_bytes
-from bigcell.io.locks import HeldError
+from bigcell.io.location import joined
 from bigcell.io.open import ZarrVolume
 from bigcell.io.publish import finish, has_name, publish
 from bigcell.io.scratch import DiskScratch
@@ -60,11 +56,10 @@ from bigcell.io.targets import LabelTarget, check_again, final_path, label_name
 from bigcell.io.whole import whole_file
 from bigcell.io.write import LabelForm, LabelStore, create_labels, discard_labels, reopen_labels
 from bigcell.preprocess.foreground import Foreground
-from bigcell.provenance.fingerprint import difference
 from bigcell.provenance.record import RunRecord, host
 from bigcell.stitch.number import smallest_dtype
 
-RECORD_FILE, TABLE_FILE = "record.json", "objects.parquet"
+TABLE_FILE = "objects.parquet"
 
 
 @dataclass(frozen=True)
@@ -120,7 +115,7 @@ class Outcome:
 
     def end(self) -> None:
         """Put down that the labels stand and are known: what is left is to be removed."""
-        begin_tidying(self.work, self._places())
+        begin_tidying(self.work, [self.kept] if self.kept else [])
 
     def _places(self) -> list[str]:
         """What must not be made by two drivers at the same time."""
@@ -216,32 +211,6 @@ class Outcome:
         }
 
 
-@contextmanager
-def held_places(
-    places: Iterable[str], labels: str, about: Mapping[str, Any], *, shared: bool = False
-) -> Iterator[None]:
-    """Hold the leases of `places`, for the sake of `labels`. OutputError that tells who holds one of them."""
-    with ExitStack() as stack:
-        try:
-            for place in places:
-                mine = {**this_process(), **about}
-                stack.enter_context(leased(place, mine, is_dead=is_known_dead, shared=shared))
-        except HeldError as error:
-            raise OutputError(_held_text(labels, error)) from error
-        yield
-
-
-def _held_text(labels: str, error: HeldError) -> str:
-    """Who makes these labels, and what to do."""
-    here = error.holder.get("machine") == this_process()["machine"]
-    who = f"process {error.holder.get('pid')} on this machine" if here else "a driver on another machine"
-    heard = f", or was heard of less than {SILENCE / 60:.0f} minutes ago" if is_url(labels) and not here else ""
-    return (
-        f"{who} is at work on {labels}{heard}: wait for it (`bigcell status` tells how far it is), end it, or choose "
-        "another name"
-    )
-
-
 def execute(
     outcome: Outcome,
     image: Volume | None,
@@ -327,26 +296,14 @@ def _publish(outcome: Outcome, run: Run, count: int, table: Path, status: Status
     if outcome.report:
         files |= _report(outcome, run, record, status)
     path = publish(store, attributes={"bigcell": record.to_json()}, files=files, then=outcome.end)
-    discard(outcome, status)
+    discard(outcome.work, status)
     return Result(count, path=path, counts=record.result, stages=run.stages)
 
 
 def _finish(outcome: Outcome, status: StatusFile) -> None:
     """The last steps of a run whose labels have their name."""
     finish(outcome.target, then=outcome.end)
-    discard(outcome, status)
-
-
-def discard(outcome: Outcome, listener: Listener = ignore) -> None:
-    """Remove the work folder. What cannot be removed is told, and left to `bigcell resume`: the labels are whole."""
-    _tidied(outcome.work, listener)
-
-
-def _tidied(work: Path, listener: Listener) -> None:
-    try:
-        tidy(work)
-    except OSError as error:
-        listener(Notice(f"{work} could not be removed ({error}); `bigcell resume` does it later"))
+    discard(outcome.work, status)
 
 
 def give_up(outcome: Outcome, run: Run, listener: Listener) -> None:
@@ -355,46 +312,7 @@ def give_up(outcome: Outcome, run: Run, listener: Listener) -> None:
         discard_labels(run.job.labels)
     if run.job.kept is not None:
         remove_tree(run.job.kept.building)
-    discard(outcome, listener)
-
-
-def finished(target_store: str | Path, name: str) -> Result | None:
-    """The result of a finished run, from its record; None if there is none."""
-    home = joined(absolute(target_store) if is_url(target_store) else target_store, "labels", label_name(name))
-    if not group_is_there(home) or read_bytes(joined(home, RECORD_FILE)) is None:
-        return None
-    record = read_record(joined(home, RECORD_FILE))
-    path = home if is_url(home) else Path(home)
-    return Result(int(record.result["objects"]), path=path, counts=record.result, stages=record.stages)
-
-
-def ended(work: Path, store: str | Path, name: str, listener: Listener) -> Result:
-    """The result of a run that has ended, whose work folder goes if it is still there. OutputError if there is none."""
-    if was_cut_off_at_start(work):
-        raise OutputError(
-            f"a run for labels {name!r} in {store} was cut off before its plan was saved, so there is nothing to "
-            "resume, and what stood under that name is as it was: start it again with `bigcell segment`"
-        )
-    home = joined(absolute(store), "labels", name)
-    places = [str(work), home] if is_url(home) else [home]
-    if work.is_dir() or any(map(lease_is_there, places)):
-        _tidy_after(work, places_of(work) or places, listener)
-    result = finished(store, name)
-    if result is None:
-        raise OutputError(
-            f"there is no unfinished run at {work}; start one with `bigcell segment`, or say by --work where it is"
-        )
-    listener(Notice(f"there is no unfinished run for labels {name!r}: those that are there were finished before"))
-    return result
-
-
-def _tidy_after(work: Path, places: list[str], listener: Listener) -> None:
-    """Remove what a driver left that was killed while it tidied up."""
-    with held_places(places, places[-1], {}):
-        for place in places:
-            if not is_url(place):
-                unmark(Path(place))
-        _tidied(work, listener)
+    discard(outcome.work, listener)
 
 
 def result_of(outcome: Outcome) -> Result | None:
@@ -404,29 +322,6 @@ def result_of(outcome: Outcome) -> Result | None:
         return None
     made = Plan.from_json(read_record(joined(outcome.target.home, RECORD_FILE)).plan)
     return result if made.id == outcome.plan.id else None
-
-
-def read_record(path: str | Path) -> RunRecord:
-    """The run record at `path`, a path or a URL: its JSON file, or the labels' folder that holds it."""
-    file = str(path) if is_url(path) else str(local_path(path))
-    if not file.endswith(".json") and (is_url(path) or Path(file).is_dir()):
-        file = joined(path, RECORD_FILE)
-    held = read_bytes(file)
-    if held is None:
-        raise InputError(f"{file} is not there; give the record.json of a run or the folder of its labels")
-    try:
-        return RunRecord.from_json(parse_object(held, file))
-    except SettingsError as error:
-        raise InputError(f"{file} is no record of a run ({error}); give the record.json of one") from error
-
-
-def check_same_input(planned: Mapping[str, Any], found: Mapping[str, Any], what: str) -> None:
-    """Refuse an input that is not the one the plan was made for."""
-    changed = difference(planned, found)
-    if changed:
-        raise PlanError(
-            f"the {what} is not the one that was planned ({'; '.join(changed)}): put it back, or start anew"
-        )
 
 
 def _open_labels(

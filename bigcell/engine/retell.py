@@ -9,9 +9,10 @@ from bigcell.core.box import Box
 from bigcell.core.errors import BigcellError, OutputError
 from bigcell.core.paths import local_path
 from bigcell.core.volume import Array
+from bigcell.engine.ended import read_record
 from bigcell.engine.kept import revive_view
 from bigcell.engine.look import read_status
-from bigcell.engine.output import TABLE_FILE, Outcome, read_record
+from bigcell.engine.output import TABLE_FILE, Outcome
 from bigcell.engine.plan import Plan
 from bigcell.engine.reporting import REPORT_FILE, Sources, Subject, gather, write_report
 from bigcell.engine.samples import Read

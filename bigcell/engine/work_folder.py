@@ -93,14 +93,14 @@ def started(work: Path) -> None:
 def begin_tidying(work: Path, places: Sequence[str] = ()) -> None:
     """Put down that the run has ended. From here on its folder is only to be removed.
 
-    `places`: what the run gave a name, which are to be freed of its marks and leases as well.
+    `places`: what the run gave a name beside its labels, which is to be freed of its marks and leases as well.
     """
     if work.is_dir() and not is_ended(work):
         DiskScratch(work).write_note(TIDYING_FILE.removesuffix(".json"), {"places": list(places)})
 
 
 def places_of(work: Path) -> list[str]:
-    """What the run that ended in `work` gave a name."""
+    """What the run that ended in `work` gave a name, as its list says; whoever can write into the folder wrote it."""
     try:
         places = json.loads((work / TIDYING_FILE).read_bytes())["places"]
         return [str(place) for place in places]

@@ -30,7 +30,7 @@ from bigcell.io.layout import (
     multiscale_attributes,
     units_of,
 )
-from bigcell.io.location import absolute, attributes_of, group_is_there, open_group
+from bigcell.io.location import absolute, attributes_of, group_is_there, is_url, open_group
 
 AXES = ("c", "z", "y", "x")
 CHANNELS = ("dz", "dy", "dx", "cellprob")
@@ -116,9 +116,14 @@ def publish_flows(
 def check_flows_place(path: str | Path, *, overwrite: bool) -> Path:
     """`path` as a place for kept flows, or an OutputError. With `overwrite` it may hold flows of ours, nothing else."""
     final = check_place(path, "flows", overwrite=overwrite)
-    if final.exists() and flow_attributes(final).get("holds") != HOLDS:
+    if final.exists() and not holds_flows(final):
         raise OutputError(f"{final} holds no flows that bigcell kept, so it will not be overwritten; give another path")
     return final
+
+
+def holds_flows(path: str | Path) -> bool:
+    """Whether flows that bigcell kept stand at `path`, which is of this machine."""
+    return not is_url(path) and group_is_there(str(path)) and flow_attributes(path).get("holds") == HOLDS
 
 
 def are_flows_of(path: str | Path, about: Mapping[str, Any]) -> bool:

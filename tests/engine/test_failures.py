@@ -397,7 +397,7 @@ def test_half_a_work_folder_is_no_run(monkeypatch: pytest.MonkeyPatch, tmp_path:
     """A kill while a finished run tidies up: `resume` finds the labels, and another run starts from nothing."""
     out = tmp_path / "out.zarr"
     with monkeypatch.context() as killed:
-        killed.setattr("bigcell.engine.output.tidy", lambda *_: (_ for _ in ()).throw(OSError("busy")))
+        killed.setattr("bigcell.engine.ended.tidy", lambda *_: (_ for _ in ()).throw(OSError("busy")))
         first = bigcell.segment(flows=flow_store, output=out, block=BLOCK, cluster="serial")
     work = tmp_path / "out.zarr.bigcell" / "cells"
     assert (work / "scratch").exists()

@@ -16,8 +16,8 @@ from bigcell.cli.app import app
 from bigcell.core.axes import Spacing
 from bigcell.core.errors import ModelError, SettingsError
 from bigcell.core.volume import ArrayVolume
+from bigcell.engine.ended import read_record
 from bigcell.engine.network_steps import loaded_model
-from bigcell.engine.output import read_record
 from bigcell.engine.plan import Plan
 from bigcell.engine.request import Request, make_plan
 from bigcell.networks.registry import BUNDLED, load_model

@@ -21,10 +21,10 @@ from bigcell.core.errors import PlanError
 from bigcell.core.volume import ArrayVolume
 from bigcell.engine import budget as budgets
 from bigcell.engine import find_foreground
+from bigcell.engine.ended import read_record
 from bigcell.engine.events import Notice
 from bigcell.engine.foreground import ENTRY, is_lively
 from bigcell.engine.job import Job
-from bigcell.engine.output import read_record
 from bigcell.engine.plan import Plan
 from bigcell.engine.request import Request, make_plan
 from bigcell.engine.run import Run, measure

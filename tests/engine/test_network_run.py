@@ -13,7 +13,7 @@ import bigcell
 from bigcell.core.axes import Spacing
 from bigcell.core.errors import InputError, ModelError, SettingsError
 from bigcell.core.volume import ArrayVolume
-from bigcell.engine.output import read_record
+from bigcell.engine.ended import read_record
 from bigcell.engine.plan import Plan
 from bigcell.metrics.matching import compare
 from bigcell.networks.cpnet import CPnet

@@ -17,6 +17,7 @@ from bigcell.core.errors import OutputError, PlanError
 from bigcell.engine.events import Event, Notice, TaskDone
 from bigcell.engine.look import read_status
 from bigcell.engine.work_folder import work_folder
+from bigcell.io.folders import MARK
 from bigcell.io.images import write_image
 from bigcell.io.scratch import DiskScratch
 from bigcell.synthetic import sample_volume
@@ -191,6 +192,25 @@ def test_a_plan_of_somebody_else_writes_nowhere(stopped: Path, tmp_path: Path, w
     assert {p: tree_of(tmp_path / p) for p in before} == before
     known = {"image.zarr", "private.zarr", "out.zarr", "out.zarr.bigcell", ".kept.zarr.building"}
     assert {p.name for p in tmp_path.iterdir()} - known == {"flows.zarr"} & {p.name for p in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("place", ["private.zarr", "image.zarr", "file", "private.zarr/new"])
+def test_a_tidying_list_of_somebody_else_frees_nothing(flow_store: Path, tmp_path: Path, place: str) -> None:
+    """It can name our own labels and flows, whose marks and leases go, and nothing else."""
+    out = tmp_path / "out.zarr"
+    bigcell.segment(flows=flow_store, output=out, block=BLOCK, cluster="serial")
+    write_image(tmp_path / "image.zarr", np.ones((4, 20, 20), np.uint16))
+    (tmp_path / "file").touch()
+    (tmp_path / "private.zarr").mkdir()
+    for name in ("image.zarr", "private.zarr"):
+        (tmp_path / name / MARK).touch()
+        (tmp_path / f".{name}.lease").write_text("theirs")
+    before = tree_of(tmp_path)
+    work = work_folder(out, "cells")
+    work.mkdir(parents=True)
+    (work / "tidying.json").write_text(json.dumps({"places": [str(tmp_path / place)]}))
+    bigcell.resume(out, cluster="serial")
+    assert tree_of(tmp_path) == before
 
 
 def test_an_untouched_plan_goes_on(stopped: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import bigcell
 from bigcell import api
 from bigcell.engine.budget import estimate
-from bigcell.engine.output import read_record
+from bigcell.engine.ended import read_record
 from bigcell.engine.plan import Plan
 from bigcell.io.images import write_image
 from bigcell.synthetic import sample_volume

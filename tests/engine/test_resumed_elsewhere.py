@@ -13,9 +13,9 @@ import pytest
 import bigcell
 from bigcell import api
 from bigcell.engine import account
+from bigcell.engine.ended import read_record
 from bigcell.engine.events import Event, Notice
 from bigcell.engine.look import read_status
-from bigcell.engine.output import read_record
 from bigcell.provenance.record import versions
 from bigcell.report.page import facts_in
 from bigcell.testing.disturbed import Stopping

@@ -15,8 +15,8 @@ import pytest
 import bigcell
 from bigcell import api
 from bigcell.core.errors import PlanError
+from bigcell.engine.ended import read_record
 from bigcell.engine.events import Event, StageStarted
-from bigcell.engine.output import read_record
 from bigcell.testing.disturbed import Stopping
 from bigcell.testing.files import files_of
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bigcell.core.errors import InputError, OutputError
+from bigcell.engine.ended import finished
 from bigcell.engine.look import find_run, read_status
-from bigcell.engine.output import finished, work_folder
+from bigcell.engine.work_folder import work_folder
 
 
 def test_a_name_is_the_same_however_its_accent_is_typed() -> None:

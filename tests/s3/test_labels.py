@@ -13,7 +13,8 @@ from bigcell.cli.app import app
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, OutputError
 from bigcell.engine import output
-from bigcell.engine.output import read_record, work_folder
+from bigcell.engine.ended import read_record
+from bigcell.engine.work_folder import work_folder
 from bigcell.io.location import read_bytes
 from bigcell.io.open import open_image, read_info
 from bigcell.io.remote import fetch, keys_below, upload
