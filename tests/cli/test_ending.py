@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 import bigcell
+from bigcell.cli.ending import Ending
 from bigcell.engine.look import read_status
 from bigcell.testing.files import files_of
 
@@ -153,6 +154,17 @@ def test_what_does_not_end_is_ended(tmp_path: Path, flow_store: Path, grace: flo
     command = f"`bigcell resume {out} --labels cells --work '{tmp_path / 'w k'}'`"
     assert lines == [f"bigcell: ended by SIGTERM; what is finished is kept: go on with {command}"]
     assert running.returncode == 143
+
+
+def test_the_signal_that_came_first_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever thread comes to it."""
+    ending, said = Ending(), list[int]()
+    monkeypatch.setattr(ending, "end", said.append)
+    monkeypatch.setattr(os, "dup2", lambda *_: None)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with ending.keeping(lambda: "left"), pytest.raises(KeyboardInterrupt):
+            ending._hear(number, None)
+    assert said == [signal.SIGTERM]
 
 
 VERBS = {
