@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -68,8 +67,8 @@ class Progress:
         run = self.run or _planned(store, labels, work)
         if run is None:
             return NOTHING
-        words = ["bigcell", "resume", store or run.store, "--labels", labels or run.labels]
-        return f"what is finished is kept: go on with `{shlex.join([*words, *(['--work', work] if work else [])])}`"
+        again = command("resume", store or run.store, labels=labels or run.labels, work=work)
+        return f"what is finished is kept: go on with `{again}`"
 
     def _start(self, event: StageStarted) -> None:
         self._stage, self._tasks, self._voxels, self._shown = event, 0, 0, None

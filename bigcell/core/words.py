@@ -25,21 +25,18 @@ WORDS = {
     "table": "object table",
 }
 
-USUAL = "cells"
-"""The name of labels where none is said."""
-
 
 def command(verb: str, *places: object, **options: object) -> str:
     """A command line of ours that can be copied, quoted as a shell wants it.
 
-    Options that are None or "" are left out, and so is the usual name of labels.
+    Options that are None or "" are left out.
 
     >>> command("resume", "my brain.zarr", labels="nuclei", work=None)
     "bigcell resume 'my brain.zarr' --labels nuclei"
     """
     words = ["bigcell", *verb.split(), *(f"./{p}" if str(p).startswith("-") else str(p) for p in places)]
     for name, value in options.items():
-        if value not in (None, "") and (name, value) != ("labels", USUAL):
+        if value not in (None, ""):
             words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
 

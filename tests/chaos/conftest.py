@@ -89,29 +89,6 @@ class Place:
             (self.folder / name).unlink(missing_ok=True)
 
 
-def tree(out: Path) -> dict[str, bytes]:
-    """Every file under `out` but the report. Of the record, which also is in the labels' attributes, all but `stages`.
-
-    `stages` holds seconds, the tasks that the last driver did, and the most memory of a process: they are of the day,
-    and so is what the report tells.
-    """
-    files = (p for p in sorted(out.rglob("*")) if p.is_file() and p.name != "report.html")
-    return {str(p.relative_to(out)): _content(p) for p in files}
-
-
-def _content(path: Path) -> bytes:
-    content = path.read_bytes()
-    if path.name not in ("record.json", "zarr.json", ".zattrs"):
-        return content
-    values = json.loads(content)
-    attributes = values.get("attributes", values) if path.name != "record.json" else {"bigcell": values}
-    record = attributes.get("bigcell")
-    if record is None or "stages" not in record:
-        return content
-    del record["stages"]
-    return json.dumps(values, sort_keys=True).encode()
-
-
 WAYS = ("both", "driver", "worker")
 
 
@@ -144,8 +121,3 @@ def new_place() -> type[Place]:
 @pytest.fixture
 def disturbed() -> Callable[..., Story]:
     return disturb
-
-
-@pytest.fixture
-def tree_of() -> Callable[[Path], dict[str, bytes]]:
-    return tree

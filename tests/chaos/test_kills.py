@@ -13,6 +13,7 @@ from bigcell.core.box import Box
 from bigcell.engine.events import Event, TaskDone
 from bigcell.io.images import write_image
 from bigcell.synthetic import sample_volume
+from bigcell.testing.files import tree_of
 from bigcell.testing.flows import FlowLattice
 
 Disturb = Callable[..., Any]
@@ -36,13 +37,11 @@ def image(folder: Path, store: Callable[..., Path]) -> dict[str, Any]:
 INPUTS = {"flows": flows, "image": image}
 
 
-def check(
-    kind: str, seed: int, cluster: str, place: Any, disturb: Disturb, tree: Callable[[Path], Any], kills: int = 3
-) -> None:
+def check(kind: str, seed: int, cluster: str, place: Any, disturb: Disturb, kills: int = 3) -> None:
     """One run undisturbed, one disturbed under the same paths; the trees of both are equal."""
 
     def made() -> dict[str, bytes]:
-        return {**tree(place.out), **{f"kept {k}": v for k, v in tree(place.folder / "kept.zarr").items()}}
+        return {**tree_of(place.out), **{f"kept {k}": v for k, v in tree_of(place.folder / "kept.zarr").items()}}
 
     done = list[Event]()
     bigcell.segment(**place.arguments, output=place.out, workers=2, cluster="serial", listener=done.append)
@@ -61,11 +60,11 @@ def check(
 
 @pytest.mark.parametrize(("kind", "seed", "cluster"), [("flows", 100, "processes"), ("image", 101, "local")])
 def test_two_disturbed_runs(
-    tmp_path: Path, store: Callable[..., Path], new_place: Any, disturbed: Disturb, tree_of: Any, kind: str, seed: int,
+    tmp_path: Path, store: Callable[..., Path], new_place: Any, disturbed: Disturb, kind: str, seed: int,
     cluster: str,
 ) -> None:  # fmt: skip
     place = new_place(tmp_path, INPUTS[kind](tmp_path, store))
-    check(kind, seed, cluster, place, disturbed, tree_of, kills=2)
+    check(kind, seed, cluster, place, disturbed, kills=2)
 
 
 @pytest.mark.chaos
@@ -73,8 +72,8 @@ def test_two_disturbed_runs(
 @pytest.mark.parametrize("cluster", ["processes", "local"])
 @pytest.mark.parametrize("kind", ["flows", "image"])
 def test_twenty_disturbed_runs(
-    tmp_path: Path, store: Callable[..., Path], new_place: Any, disturbed: Disturb, tree_of: Any, kind: str, seed: int,
+    tmp_path: Path, store: Callable[..., Path], new_place: Any, disturbed: Disturb, kind: str, seed: int,
     cluster: str,
 ) -> None:  # fmt: skip
     place = new_place(tmp_path, INPUTS[kind](tmp_path, store))
-    check(kind, seed, cluster, place, disturbed, tree_of)
+    check(kind, seed, cluster, place, disturbed)

@@ -22,6 +22,7 @@ import pytest
 import bigcell
 from bigcell.core.box import Box
 from bigcell.engine.events import Event, TaskDone
+from bigcell.testing.files import tree_of
 from bigcell.testing.flows import FlowLattice
 
 pytestmark = pytest.mark.chaos
@@ -42,7 +43,7 @@ def wait_until(true: Callable[[], bool], seconds: float = 120.0) -> None:
         time.sleep(0.02)
 
 
-def plain_run(place: Any, tree_of: Callable[[Path], Any]) -> tuple[Any, int]:
+def plain_run(place: Any) -> tuple[Any, int]:
     """The tree of an undisturbed run under the same paths, and how many tasks there are."""
     done = list[Event]()
     bigcell.segment(**place.arguments, output=place.out, workers=2, cluster="serial", listener=done.append)
@@ -78,12 +79,10 @@ def scheduler(folder: Path, name: str) -> Iterator[tuple[str, subprocess.Popen[b
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_scheduler_is_killed(
-    tmp_path: Path, store: Callable[..., Path], new_place: Any, tree_of: Any, seed: int
-) -> None:
+def test_a_scheduler_is_killed(tmp_path: Path, store: Callable[..., Path], new_place: Any, seed: int) -> None:
     """The driver ends with an error, not never; workers end too; another scheduler finishes the run."""
     place = new_place(tmp_path, {"flows": str(write_flows(tmp_path, store)), "block": BLOCK})
-    plain, tasks = plain_run(place, tree_of)
+    plain, tasks = plain_run(place)
     with scheduler(tmp_path, "first") as (address, process):
         driver = place.start("segment", cluster=address)
         wait_until(lambda: len(place.told()) >= random.Random(seed).randrange(tasks - 10))
@@ -140,12 +139,12 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_server_fails_one_request_in_twenty(
-    tmp_path: Path, store: Callable[..., Path], new_place: Any, tree_of: Any, server: str, seed: int,
+    tmp_path: Path, store: Callable[..., Path], new_place: Any, server: str, seed: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     write_flows(tmp_path, store)
     place = new_place(tmp_path, {"flows": f"{server}/flows.zarr", "block": BLOCK})
-    plain, _ = plain_run(place, tree_of)
+    plain, _ = plain_run(place)
     monkeypatch.setattr(Shaky, "share", 0.05)
     monkeypatch.setattr(Shaky, "failures", 0)
     monkeypatch.setattr(Shaky, "chance", random.Random(seed))
@@ -179,11 +178,11 @@ def fill(ballast: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_disk_fills_at_some_moment(
-    tmp_path: Path, small_disk: Path, store: Callable[..., Path], new_place: Any, tree_of: Any, seed: int
+    tmp_path: Path, small_disk: Path, store: Callable[..., Path], new_place: Any, seed: int
 ) -> None:
     """A clean stop that says so; with room again the run goes on, and nothing is repeated."""
     place = new_place(small_disk, {"flows": str(write_flows(tmp_path, store)), "block": BLOCK})
-    plain, tasks = plain_run(place, tree_of)
+    plain, tasks = plain_run(place)
     for name in ("log", "stderr"):  # what the driver tells needs room as well
         (small_disk / name).symlink_to(tmp_path / name)
     driver = place.start("segment", cluster=("serial", "processes")[seed // 2])

@@ -65,7 +65,7 @@ def test_a_run_is_watched_from_its_first_task_to_a_kill_and_to_its_end(tmp_path:
     assert code_ == 0
     assert f"cells in {out}: stopped" in said
     assert "following flows: " in said
-    assert f"bigcell resume {out}\n" in said
+    assert f"bigcell resume {out} --labels cells\n" in said
     result = bigcell.resume(out, cluster="serial")
     code_, said, _ = call("status", out, "--labels", "cells")
     assert code_ == 0
