@@ -6,8 +6,7 @@ import getpass
 import os
 import shlex
 import socket
-import webbrowser
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,13 +36,13 @@ def view(
 
     Serves neuroglancer until Ctrl-C. Nothing leaves this machine, and no internet is needed.
     """
+    from bigcell.viewers.browser import browsed
     from bigcell.viewers.neuroglancer import view as start
 
     with start(store, labels=labels, object_id=object_id, image=image, port=port, bind=bind) as shown:
         print(shown.url, flush=True)
-        if open_browser:
-            webbrowser.open(shown.url)
-        stay(shown, tunnelled=bind == "127.0.0.1")
+        with browsed(shown.url) if open_browser else nullcontext():
+            stay(shown, tunnelled=bind == "127.0.0.1")
 
 
 def stay(shown: View, *, tunnelled: bool = True) -> None:
