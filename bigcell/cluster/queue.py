@@ -148,7 +148,7 @@ class QueueExecutor:
 def job_arguments(system: str, site: Site, wanted: Allocation, kind: str, logs: Path) -> dict[str, Any]:
     """What dask-jobqueue is to make of an allocation. One task at a time in a worker, which has all its cores."""
     name = f"bigcell-{kind}"
-    directives = [LOGS[system].format(logs=logs, name=name), *wanted.directives]
+    directives = [LOGS[system].format(logs=logs, name=name), *wanted.own_requests(), *wanted.directives]
     asking = wanted.gpu_directive or GPUS.get(system)
     if wanted.gpus and asking:
         directives.insert(0, asking.replace("{gpus}", str(wanted.gpus)))

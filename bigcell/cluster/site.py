@@ -38,7 +38,9 @@ class Allocation:
 
     `cores` and `memory` are of the whole job, which runs `workers` processes: by default one for each GPU, or one.
     `directives` are further lines of the job's header, without their ``#SBATCH``; `prologue` are commands that the job
-    runs before its workers. `gpu_directive` asks for GPUs where the site has its own way, as in ``--gpus={gpus}``.
+    runs before its workers. `gpu_directive` asks for GPUs where the site has its own way, as in ``--gpus={gpus}``;
+    `cores_directive` and `memory_directive` do it for cores and memory where the queue has no way of its own (SGE), as
+    in ``-pe smp {cores}`` and ``-l h_vmem={memory_per_core}``.
 
     >>> Allocation(cores=16, memory="120GB", gpus=2).processes
     2
@@ -53,11 +55,13 @@ class Allocation:
     jobs: int = 1
     workers: int = 0
     gpu_directive: str = ""
+    cores_directive: str = ""
+    memory_directive: str = ""
     directives: tuple[str, ...] = ()
     prologue: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("queue", "account", "gpu_directive"):
+        for name in ("queue", "account", "gpu_directive", "cores_directive", "memory_directive"):
             _check_line(name, getattr(self, name))
         for name in ("directives", "prologue"):
             _check_lines(name, getattr(self, name))
@@ -96,6 +100,19 @@ class Allocation:
     def worker_bytes(self) -> int:
         """Memory of one worker."""
         return int(parse_bytes(self.memory)) // self.processes
+
+    def own_requests(self) -> list[str]:
+        """Lines of the header that ask for cores and memory in the site's own way. Memory is in whole megabytes.
+
+        >>> Allocation(cores=8, memory="16GB", memory_directive="-l h_vmem={memory_per_core}").own_requests()
+        ['-l h_vmem=1907M']
+        """
+        megabytes = int(parse_bytes(self.memory)) >> 20
+        asked = {"cores": str(self.cores), "memory": f"{megabytes}M", "memory_per_core": f"{megabytes // self.cores}M"}
+        lines = [line for line in (self.cores_directive, self.memory_directive) if line]
+        for word, value in asked.items():
+            lines = [line.replace(f"{{{word}}}", value) for line in lines]
+        return lines
 
 
 @dataclass(frozen=True)
@@ -157,6 +174,9 @@ def read_site(cluster: str) -> tuple[str, Site]:
     except InputError as error:
         raise SettingsError(f"the site file cannot be read: {error}") from error
     site = _load(path, system)
+    if system == "sge":
+        for table, wanted in (("network", site.network), ("cpu", site.cpu)):
+            _check_asks(path, table, wanted)
     if find_spec("dask_jobqueue") is None:
         raise SettingsError(f"--cluster {system} needs dask-jobqueue: pip install 'bigcell[hpc]'")
     if shutil.which(SUBMIT[system]) is None:
@@ -165,6 +185,19 @@ def read_site(cluster: str) -> tuple[str, Site]:
             "that can submit jobs, or choose --cluster local"
         )
     return system, site
+
+
+def _check_asks(path: Path, table: str, wanted: Allocation) -> None:
+    """Refuse a table for SGE that does not say how its cores and memory are asked for: each site has its own names."""
+    needed = [("memory_directive", "mem", "-l h_vmem={memory_per_core}")]
+    if wanted.cores > 1:
+        needed.append(("cores_directive", "-pe", "-pe smp {cores}"))
+    for name, word, example in needed:
+        if not getattr(wanted, name) and not any(word in line for line in wanted.directives):
+            raise SettingsError(
+                f"site file {path}: [{table}] says not how SGE is asked for {name.partition('_')[0]}, which every site "
+                f'does in its own way; say it, as in {name} = "{example}"'
+            )
 
 
 def check_memory(cluster: str, needed: int, *, network: bool) -> None:

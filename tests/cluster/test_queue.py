@@ -10,6 +10,7 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,8 +45,20 @@ WANTED = {
         "--gres=gpu:2",
     ],
     "lsf": ["-J bigcell-network", "-q gpu", '-P "lab"', "-n 8", "-M ", "-W 08:00", '-gpu "num=2"'],
-    "sge": ["-N bigcell-network", "-q gpu", "-P lab", "-l h_rt=08:00:00", "-l gpu=2"],
+    "sge": [
+        "-N bigcell-network",
+        "-q gpu",
+        "-P lab",
+        "-l h_rt=08:00:00",
+        "-l gpu=2",
+        "-pe smp 8",
+        "-l h_vmem=7629M",
+    ],
     "pbs": ["-N bigcell-network", "-q gpu", "-A lab", "-l select=1:ncpus=8:mem=61035MB:ngpus=2", "walltime=08:00:00"],
+}
+OWN_WAY: dict[str, Any] = {
+    "cores_directive": "-pe smp {cores}",
+    "memory_directive": "-l h_vmem={memory_per_core}",
 }
 MARKS = {"slurm": "#SBATCH", "lsf": "#BSUB", "sge": "#$", "pbs": "#PBS"}
 
@@ -64,9 +77,9 @@ def script(system: str, site: Site = SITE, wanted: Allocation = GPU, logs: Path 
 @pytest.mark.parametrize("system", ["slurm", "lsf", "sge", "pbs"])
 def test_job_scripts(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dask_jobqueue.lsf.lsf_detect_units", lambda: "mb")
-    text = script(system)
+    text = script(system, wanted=replace(GPU, **OWN_WAY) if system == "sge" else GPU)
     header = [line for line in text.splitlines() if line.startswith(MARKS[system])]
-    for wanted in WANTED[system]:
+    for wanted in WANTED[system]:  # all that the table names
         assert any(wanted in line for line in header), (wanted, text)
     assert any('"/shared/my logs' in line for line in header), "a log of each job, whatever its folder is called"
     assert f"{MARKS[system]} --qos=short" in header

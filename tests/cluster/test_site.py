@@ -43,7 +43,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("system", ["slurm", "lsf", "sge", "pbs"])
+@pytest.mark.parametrize("system", ["slurm", "lsf", "pbs"])
 def test_a_site_is_read(file: Path, system: str) -> None:
     found, site = read_site(f"{system}:{file}")
     assert found == system
@@ -53,6 +53,32 @@ def test_a_site_is_read(file: Path, system: str) -> None:
     assert (site.cpu.queue, site.cpu.jobs, site.cpu.processes) == ("long", 20, 1)
     assert site.is_loopback
     assert site.encrypts, "every account of a machine reaches its loopback"
+
+
+@pytest.mark.parametrize(
+    ("table", "missing"),
+    [
+        ("cores = 8", "memory"),
+        ('cores = 8\nmemory_directive = "-l h_vmem={memory}"', "cores"),
+        ('cores = 8\ncores_directive = "-pe smp {cores}"', "memory"),
+        ('cores = 8\ndirectives = ["-pe smp 8"]', "memory"),
+        ("cores = 1", "memory"),
+        ('cores = 1\nmemory_directive = "-l h_vmem={memory}"', ""),
+        ('cores = 8\ndirectives = ["-pe smp 8", "-l mem_free=2G"]', ""),
+        ('cores = 8\ncores_directive = "-pe mpi {cores}"\nmemory_directive = "-l m_mem_free={memory_per_core}"', ""),
+    ],
+)
+def test_sge_is_asked_for_all_that_is_named_or_for_nothing(file: Path, table: str, missing: str) -> None:
+    """Dask-jobqueue asks it for neither cores nor memory, and every site does so in its own way."""
+    file.write_text(f'interface = "{LOOPBACK}"\n[cpu]\n{table}')
+    if missing:
+        with pytest.raises(
+            SettingsError, match=rf"\[network\] says not how SGE is asked for {missing}.*as in {missing}_"
+        ):
+            read_site(f"sge:{file}")
+    else:
+        assert read_site(f"sge:{file}")[0] == "sge"
+    assert read_site(f"slurm:{file}")[0] == "slurm"
 
 
 def test_where_the_file_is_looked_for(file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
