@@ -15,6 +15,8 @@ from typing import Any
 
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _QUIET = "ignore:resource_tracker:UserWarning"
+_tracked: dict[str, int] = {}
+"""The process that started Python's resource tracker for itself; asking it whether it lives wakes it each time."""
 
 
 @contextmanager
@@ -43,8 +45,9 @@ def shielded() -> Iterator[None]:
         yield
         return
     with undisturbed():
-        with _masked(*_ENDING):
-            _start_tracker()
+        if _tracked.get("by") != os.getpid():
+            with _masked(*_ENDING):
+                _start_tracker()
         with _masked(signal.SIGINT):
             yield
 
@@ -76,6 +79,7 @@ def _start_tracker() -> None:
     os.environ["PYTHONWARNINGS"] = f"{told},{_QUIET}" if told else _QUIET
     try:
         resource_tracker.ensure_running()
+        _tracked["by"] = os.getpid()
     finally:
         if told is None:
             del os.environ["PYTHONWARNINGS"]
