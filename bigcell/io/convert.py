@@ -15,7 +15,7 @@ from bigcell.core.paths import local_path
 from bigcell.core.volume import Array, Volume
 from bigcell.io.images import write_image
 from bigcell.io.layout import Zyx
-from bigcell.io.location import is_url
+from bigcell.io.location import CONVERTIBLE, how_to_make_zarr, is_url
 from bigcell.io.open import open_image, read_info
 from bigcell.io.planes import PICTURES, TIFF, open_array, open_folder, open_npy, open_picture
 from bigcell.io.tiff import open_tiff
@@ -64,8 +64,8 @@ def open_pixels(
         return open_picture(path, axes=axes, spacing=spacing)
     if suffix == ".npy":
         return open_npy(path, axes=axes, spacing=spacing)
-    known = ", ".join(sorted(TIFF | PICTURES | {".npy"}))
-    raise InputError(f"{path} is of a kind we cannot read; wanted {known}, a folder of planes or OME-Zarr")
+    known = ", ".join(sorted(CONVERTIBLE))
+    raise InputError(f"{path}: {how_to_make_zarr(path)}; wanted {known}, a folder of planes or OME-Zarr")
 
 
 def convert(

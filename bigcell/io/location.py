@@ -21,7 +21,8 @@ from bigcell.core.errors import InputError
 from bigcell.core.paths import WHOLE, local_path, resolved
 from bigcell.core.words import command
 
-CONVERTIBLE = {".tif", ".tiff", ".png", ".npy", ".jpg", ".jpeg", ".bmp"}
+CONVERTIBLE = {".tif", ".tiff", ".lsm", ".stk", ".png", ".jpg", ".jpeg", ".bmp", ".npy"}
+"""Endings of the files that `bigcell convert` reads."""
 
 
 def is_url(source: str | Path) -> bool:
@@ -194,7 +195,7 @@ def _check_local(path: Path) -> None:
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path")
     if path.is_file():
-        raise InputError(f"{path} is a file, wanted an OME-Zarr folder; turn it into one with `{_convert(path)}`")
+        raise InputError(f"{path} is a file, wanted an OME-Zarr folder; {how_to_make_zarr(path)}")
 
 
 def _why_no_group(source: str) -> str:
@@ -207,7 +208,7 @@ def _why_no_group(source: str) -> str:
     if (path / ".zarray").exists() or _node_type(path) == "array":
         return f"{shown} is a bare zarr array, wanted an OME-Zarr group with multiscales; {_array_hint(path)}"
     if any(child.suffix.lower() in CONVERTIBLE for child in path.iterdir()):
-        return f"{shown} is a folder of image files, wanted OME-Zarr; turn it into one with `{_convert(path)}`"
+        return f"{shown} is a folder of image files, wanted OME-Zarr; {how_to_make_zarr(path)}"
     return f"{shown} is a folder without zarr metadata (no zarr.json, no .zgroup); give the folder that has it"
 
 
@@ -256,8 +257,21 @@ def _why_not_opened(source: str, error: Exception) -> str:
     return f"{shown} cannot be opened as zarr ({_first_line(error)}); check the address, the permissions and the file"
 
 
-def _convert(path: Path) -> str:
-    return command("convert", path.name, f"{path.stem}.zarr")
+def how_to_make_zarr(path: Path) -> str:
+    """What turns `path`, a file or a folder of planes, into OME-Zarr.
+
+    >>> how_to_make_zarr(Path("a.tif"))
+    'turn it into one with `bigcell convert a.tif a.zarr`'
+    >>> how_to_make_zarr(Path("a.czi")).partition(":")[0]
+    'bigcell cannot read .czi'
+    """
+    if path.is_dir() or path.suffix.lower() in CONVERTIBLE:
+        return f"turn it into one with `{command('convert', path, path.with_suffix('.zarr'))}`"
+    kind = path.suffix[:20] or "such files"
+    return (
+        f"bigcell cannot read {kind}: make an OME-Zarr or TIFF of it with the program that wrote it, with Fiji, or "
+        "with bioformats2raw"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -279,7 +279,7 @@ def test_bad_requests(tmp_path):
     (tmp_path / "a.czi").write_bytes(b"x")
     (tmp_path / "b.tif").write_bytes(b"no tiff")
     for source, message in [
-        ("a.czi", "of a kind we cannot read; wanted .bmp"),
+        ("a.czi", r"bigcell cannot read \.czi: make an OME-Zarr or TIFF .*; wanted \.bmp"),
         ("b.tif", "cannot be read as TIFF"),
         ("c.tif", "does not exist"),
     ]:

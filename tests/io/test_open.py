@@ -296,9 +296,9 @@ def test_what_is_not_an_image(make_store, tmp_path):
     zarr.create_group(tmp_path / "group.zarr")
     for source, message in [
         (tmp_path / "nowhere", "does not exist; check the path"),
-        (tmp_path / "a.tif", "is a file, wanted an OME-Zarr folder; .*`bigcell convert a.tif a.zarr`"),
+        (tmp_path / "a.tif", "is a file, wanted an OME-Zarr folder; .*`bigcell convert .*a.tif .*a.zarr`"),
         (tmp_path / "empty", "folder without zarr metadata"),
-        (tmp_path / "pages", "folder of image files, wanted OME-Zarr; .*bigcell convert pages pages.zarr"),
+        (tmp_path / "pages", "folder of image files, wanted OME-Zarr; .*bigcell convert .*pages .*pages.zarr`"),
         (path / "0", "bare zarr array, .*try its parent"),
         (tmp_path / "lone.zarr", "bare zarr array"),
         (tmp_path / "group.zarr", "without multiscales metadata"),
