@@ -12,7 +12,7 @@ from bigcell.cli.ending import ENDING
 
 def convert(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="TIFF, PNG, .npy, a folder of planes, or OME-Zarr.")],
-    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="The OME-Zarr to write, brain.zarr.")],
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="The OME-Zarr to write: brain.zarr, or brain.ozx.")],
     axes: Annotated[
         str | None, typer.Option("--axes", metavar="AXES", help="Axes of the source if it is silent or wrong: zcyx.")
     ] = None,

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from bigcell.core.errors import ChunkError
 from bigcell.io.location import is_url, without_credentials
+from bigcell.io.zipped import ReadZip, split_zip, zip_store
 
 EDGE = 2**16
 """Bytes at either end of a file that its checksum is of."""
@@ -50,6 +51,8 @@ class ChunkFiles(Protocol):
 
 def chunk_files(source: str, *, patient: bool = False) -> ChunkFiles:
     """The files of the store at `source`. `patient`: as for `bigcell.io.location.open_store`."""
+    if zipped := split_zip(source):
+        return _Zipped(zip_store(zipped[0], patient=patient), zipped[1])
     if not is_url(source):
         return _Disk(Path(source))
     from bigcell.io.remote import CONCURRENCY, connect
@@ -94,6 +97,25 @@ class _Disk:
                 return first + (file.read(EDGE) if size > 2 * EDGE else b"")
         except OSError:
             return None
+
+
+@dataclass(frozen=True)
+class _Zipped:
+    """A zip knows a checksum of all that is in each file."""
+
+    store: ReadZip
+    below: str
+    at_once: int = 1
+
+    def look(self, name: str) -> Look | None:
+        entry = self.store.entry(self._key(name))
+        return None if entry is None else Look(entry.file_size, f"crc32 {entry.CRC:08x}")
+
+    def ends(self, name: str, size: int) -> bytes | None:
+        return self.store.ends(self._key(name), EDGE) if self.store.entry(self._key(name)) else None
+
+    def _key(self, name: str) -> str:
+        return f"{self.below}/{name}" if self.below else name
 
 
 @dataclass(frozen=True)

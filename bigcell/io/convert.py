@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +16,12 @@ from bigcell.core.paths import local_path
 from bigcell.core.volume import Array, Volume
 from bigcell.io.images import write_image
 from bigcell.io.layout import Zyx
-from bigcell.io.location import CONVERTIBLE, how_to_make_zarr, is_url
+from bigcell.io.location import CONVERTIBLE, absolute, how_to_make_zarr, is_url
 from bigcell.io.open import open_image, read_info
+from bigcell.io.packing import VERSION, is_zip_place, write_zip
 from bigcell.io.planes import PICTURES, TIFF, open_array, open_folder, open_npy, open_picture
 from bigcell.io.tiff import open_tiff
+from bigcell.io.zipped import split_zip
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,24 @@ def convert(
     """Write `source` as an OME-Zarr image at `output`, with a pyramid. Returns the path.
 
     `axes` names the axes of the source in its order ("zcyx"); `spacing_um` is (z, y, x) in µm. Memory stays about
-    a GiB, whatever the size. All time points are kept.
+    a GiB, whatever the size. All time points are kept. An `output` that ends in ``.ozx`` is a zip; an OME-Zarr 0.5 of
+    which nothing is to be changed goes into it as it is, labels and all.
     """
     spacing = _spacing(spacing_um)
+    if is_zip_place(output):
+        if version != VERSION:
+            raise SettingsError(f"version {version!r}: a zip holds OME-Zarr {VERSION}; leave version out")
+        options: dict[str, Any] = {
+            "axes": axes,
+            "spacing_um": spacing_um,
+            "channels": channels,
+            "series": series,
+            "chunk": chunk,
+            "shard": shard,
+            "levels": levels,
+        }
+        whole = _packable(source) if not any(options.values()) else None
+        return write_zip(output, lambda folder: convert(source, folder, **options), whole=whole, overwrite=overwrite)
     volumes = open_pixels(source, axes=axes, spacing=spacing, series=series)
     names = tuple(channels) if channels is not None else None
     if names is not None and len(names) != len(volumes[0].channels):
@@ -105,6 +123,14 @@ def convert(
     )
 
 
+def _packable(source: str | Path | Array) -> Path | None:
+    """The folder of an OME-Zarr that can be zipped as it is; None for anything else."""
+    if isinstance(source, np.ndarray) or is_url(source) or split_zip(absolute(source)):
+        return None
+    folder = Path(absolute(source))
+    return folder if (folder / "zarr.json").exists() and read_info(source).version == VERSION else None
+
+
 def _spacing(spacing_um: Sequence[float] | None) -> Spacing | None:
     if spacing_um is None:
         return None
@@ -116,7 +142,7 @@ def _spacing(spacing_um: Sequence[float] | None) -> Spacing | None:
 
 
 def _is_zarr(path: Path) -> bool:
-    return any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
+    return split_zip(str(path)) is not None or any((path / n).exists() for n in ("zarr.json", ".zgroup", ".zarray"))
 
 
 def _zarr_volumes(source: str | Path, axes: str | None, spacing: Spacing | None) -> tuple[Volume, ...]:

@@ -20,6 +20,7 @@ from bigcell.core.documents import read_object
 from bigcell.core.errors import InputError
 from bigcell.core.paths import WHOLE, local_path, resolved
 from bigcell.core.words import command
+from bigcell.io.zipped import bytes_in_zip, is_group_in_zip, split_zip, zip_store
 
 CONVERTIBLE = {".tif", ".tiff", ".lsm", ".stk", ".png", ".jpg", ".jpeg", ".bmp", ".npy"}
 """Endings of the files that `bigcell convert` reads."""
@@ -113,12 +114,17 @@ def open_store(source: str, *, writing: bool = False, patient: bool = True) -> S
 
 def open_group(source: str, *, patient: bool = False) -> zarr.Group:
     """The zarr group at `source`, read-only; one InputError for each way in which there is none."""
-    if not is_url(source):
+    zipped = split_zip(source)
+    if not is_url(source) and zipped is None:
         _check_local(Path(source))
     try:
-        _ask_first(source, patient=patient)
+        if zipped is None:
+            _ask_first(source, patient=patient)
+        store, path = (
+            (zip_store(zipped[0], patient=patient), zipped[1]) if zipped else (open_store(source, patient=patient), "")
+        )
         # Consolidated metadata may be older than the store (labels added since), so each node is asked itself.
-        return zarr.open_group(open_store(source, patient=patient), mode="r", use_consolidated=False)
+        return zarr.open_group(store, path=path, mode="r", use_consolidated=False)
     except InputError:
         raise
     except (GroupNotFoundError, ContainsArrayError, FileNotFoundError) as error:
@@ -129,6 +135,8 @@ def open_group(source: str, *, patient: bool = False) -> zarr.Group:
 
 def group_is_there(source: str) -> bool:
     """Whether a zarr group stands at `source`; InputError where that cannot be found out."""
+    if zipped := split_zip(source):
+        return is_group_in_zip(*zipped)
     if not is_url(source):
         return any((Path(source) / name).exists() for name in ("zarr.json", ".zgroup"))
     try:
@@ -145,6 +153,8 @@ def group_is_there(source: str) -> bool:
 
 def read_bytes(place: str) -> bytes | None:
     """The file or object at `place`; None where there is none."""
+    if zipped := split_zip(place):
+        return bytes_in_zip(*zipped)
     if is_url(place):
         from bigcell.io.remote import fetch
 
@@ -200,6 +210,8 @@ def _check_local(path: Path) -> None:
 
 def _why_no_group(source: str) -> str:
     shown = without_credentials(source)
+    if zipped := split_zip(source):
+        return _why_not_in_zip(shown, *zipped)
     if is_url(source):
         return _no_bucket(source) or (
             f"there is no zarr group at {shown} (no zarr.json and no .zgroup); check the address"
@@ -210,6 +222,15 @@ def _why_no_group(source: str) -> str:
     if any(child.suffix.lower() in CONVERTIBLE for child in path.iterdir()):
         return f"{shown} is a folder of image files, wanted OME-Zarr; {how_to_make_zarr(path)}"
     return f"{shown} is a folder without zarr metadata (no zarr.json, no .zgroup); give the folder that has it"
+
+
+def _why_not_in_zip(shown: str, archive: str, inside: str) -> str:
+    try:
+        found = [] if inside else zip_store(archive).folders()
+    except FileNotFoundError:
+        return f"there is nothing at {shown}; check the address"
+    hint = f"there is one in it: {shown}/{found[0]}" if found else "give a zip that holds an OME-Zarr, or a path in it"
+    return f"there is no zarr group at {shown} (no zarr.json and no .zgroup); {hint}"
 
 
 def _array_hint(path: Path) -> str:

@@ -15,6 +15,7 @@ from bigcell.io.folders import building_place
 from bigcell.io.leases import is_lease
 from bigcell.io.location import absolute, attributes_of, is_url, joined, open_group
 from bigcell.io.open import ZarrVolume
+from bigcell.io.zipped import split_zip
 
 MARK = {"holds": "labels"}
 """What the root of a store of labels says of itself under ``bigcell``, so that we know it again."""
@@ -84,6 +85,10 @@ def check_target(store: str | Path, name: str, *, image: ZarrVolume | None, over
     Nothing is written.
     """
     name, root = label_name(name), absolute(store)
+    if split_zip(root):
+        raise OutputError(
+            f"{store} is a zip, into which nothing is written; give a place for the labels, as in --output cells.zarr"
+        )
     _check_length(root.rpartition("/")[2], LONGEST_STORE, "as the name of a store for labels, beside which a run works")
     in_image = image is not None and _same(root, image.info.source)
     version = image.info.version if in_image and image is not None else "0.5"

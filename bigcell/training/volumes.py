@@ -13,6 +13,7 @@ from bigcell.core.errors import InputError
 from bigcell.core.volume import Volume
 from bigcell.io.location import is_url, joined, without_credentials
 from bigcell.io.open import open_image, read_info
+from bigcell.io.zipped import split_zip
 from bigcell.training.augment import Augmentation
 from bigcell.training.channels import choose_channels
 from bigcell.training.data import Example
@@ -69,7 +70,7 @@ def open_labelled(
     such as TIFF stacks, the image of `axes`.
     """
     shown = without_credentials(image)
-    if not is_url(image) and Path(image).is_file():
+    if not is_url(image) and Path(image).is_file() and split_zip(image) is None:
         if labels is None:
             raise InputError(f"{shown} is a file, wanted the path of its labels with it (labels)")
         pair = FilePair(image, labels, axes)

@@ -12,17 +12,21 @@ import sys
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from socketserver import TCPServer, ThreadingMixIn
 from types import TracebackType
+from typing import IO
 from urllib.parse import quote, unquote
 
 from bigcell.core.errors import InputError
 from bigcell.viewers.hosts import REFUSED, is_ours, names_of
+from bigcell.viewers.served import Served, served
 
 _DIGITS = 19
 """Of the largest size that a file can have. Python reads no number of thousands of digits."""
+PIECE = 2**20
+"""Bytes that are sent at a time of what the system cannot send by itself."""
 _JSON = (".json", ".zattrs", ".zgroup", ".zarray", ".zmetadata")
 
 
@@ -51,11 +55,11 @@ def _number(digits: str) -> int:
 
 
 class FileServer:
-    """Serves `folders` (name -> path) at ``url/NAME/…`` until closed.
+    """Serves `folders` (name -> path, also into a zip) at ``url/NAME/…`` until closed.
 
     `documents` (name -> file in the folder -> content) are sent in place of what is stored there.
-    Nothing outside a folder is ever sent, not through ``..`` and not through a link. The path begins with a
-    random word, so that another page open in the same browser cannot guess where the data are.
+    Nothing outside a folder is ever sent. The path begins with a random word, so that another page open in the same
+    browser cannot guess where the data are.
 
     >>> with FileServer({"here": Path(".")}) as server:
     ...     server.address("here").startswith("http://127.0.0.1:")
@@ -70,10 +74,7 @@ class FileServer:
         bind: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        roots = {name: path.resolve() for name, path in folders.items()}
-        for path in roots.values():
-            if not path.is_dir():
-                raise InputError(f"{path} is not a folder, so it cannot be served; give the path of a local OME-Zarr")
+        roots = {name: served(path) for name, path in folders.items()}
         self.token = secrets.token_hex(20)
         known = {"roots": roots, "token": self.token, "documents": documents or {}, "names": names_of(bind)}
         handler = type("Handler", (_Handler,), known)
@@ -115,7 +116,7 @@ class _Server(ThreadingMixIn, TCPServer):
 class _Handler(BaseHTTPRequestHandler):
     """GET, HEAD and OPTIONS for files under the roots; everything else is 404 or 501."""
 
-    roots: Mapping[str, Path] = {}
+    roots: Mapping[str, Served] = {}
     documents: Mapping[str, Mapping[str, bytes]] = {}
     token = ""
     names: frozenset[str] = frozenset()
@@ -149,28 +150,37 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, *, body: bool) -> None:
         name, inside = self._asked()
         document = self.documents.get(name, {}).get(inside)
-        file = self._file(name, inside) if document is None else Path(inside)
-        if file is None:
-            return self._head(404, 0)
         try:
-            with file.open("rb") if document is None else BytesIO(document) as stream:
-                size = stream.seek(0, 2)
-                part = byte_range(self.headers.get("Range"), size) if size else (0, 0)
-                if part is None:
-                    return self._head(416, 0, {"Content-Range": f"bytes */{size}"})
-                start, stop = part
-                whole = stop - start == size
-                extra = {} if whole else {"Content-Range": f"bytes {start}-{stop - 1}/{size}"}
-                kind = "application/json" if file.name.endswith(_JSON) else "application/octet-stream"
-                self._head(200 if whole else 206, stop - start, {"Content-Type": kind, **extra})
-                if body and stop > start and isinstance(stream, BytesIO):
-                    self.wfile.write(stream.getvalue()[start:stop])
-                elif body and stop > start:
-                    self.connection.sendfile(stream, start, stop - start)
+            found = BytesIO(document) if document is not None else self.roots[name].open(inside) if name else None
+            if found is None:
+                return self._head(404, 0)
+            with found as stream:
+                self._send(stream, inside, body=body)
         except ConnectionError:
             self.close_connection = True  # the browser turned away: it scrolls faster than chunks arrive
         except OSError:
             self._head(403, 0)
+
+    def _send(self, stream: IO[bytes], inside: str, *, body: bool) -> None:
+        """What is asked for of a file."""
+        size = stream.seek(0, 2)
+        part = byte_range(self.headers.get("Range"), size) if size else (0, 0)
+        if part is None:
+            return self._head(416, 0, {"Content-Range": f"bytes */{size}"})
+        start, stop = part
+        whole = stop - start == size
+        extra = {} if whole else {"Content-Range": f"bytes {start}-{stop - 1}/{size}"}
+        kind = "application/json" if inside.endswith(_JSON) else "application/octet-stream"
+        self._head(200 if whole else 206, stop - start, {"Content-Type": kind, **extra})
+        if not body or stop == start:
+            return None
+        if isinstance(stream, BufferedReader):  # a file of its own, which the system sends by itself
+            self.connection.sendfile(stream, start, stop - start)
+            return None
+        stream.seek(start)
+        for left in range(stop - start, 0, -PIECE):
+            self.wfile.write(stream.read(min(PIECE, left)))
+        return None
 
     def _asked(self) -> tuple[str, str]:
         """The folder's name and the path in it that the request names; empty without the secret word."""
@@ -178,16 +188,6 @@ class _Handler(BaseHTTPRequestHandler):
         name, _, inside = rest.partition("/")
         known = secrets.compare_digest(token.encode(), self.token.encode()) and name in self.roots
         return (name, inside.lstrip("/")) if known else ("", "")
-
-    def _file(self, name: str, inside: str) -> Path | None:
-        """The file at `inside` of a folder, or None if there is none in it."""
-        if not name:
-            return None
-        try:
-            file = (self.roots[name] / inside).resolve()
-            return file if file.is_relative_to(self.roots[name]) and file.is_file() else None
-        except (OSError, ValueError, RuntimeError):
-            return None  # a name too long, a null byte, a circle of links
 
     def _head(self, status: int, length: int, extra: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
