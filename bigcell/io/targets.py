@@ -15,6 +15,7 @@ from bigcell.io.folders import building_place
 from bigcell.io.leases import is_lease
 from bigcell.io.location import absolute, attributes_of, is_url, joined, open_group
 from bigcell.io.open import ZarrVolume
+from bigcell.io.whole import coming
 from bigcell.io.zipped import split_zip
 
 MARK = {"holds": "labels"}
@@ -24,6 +25,7 @@ OURS = {"zarr.json", "plan.json", "status.json", "record.json", "objects.parquet
 """Names, in any case, that a zarr document or our own files have."""
 PASSING = (".partial", ".building", ".old", ".coming", ".lease", ".lock", ".tmp", ".pending", ".bigcell")
 """How names end of what is on its way, and is swept."""
+LOCK_NAME = Path(LOCK).name
 LONGEST_NAME, LONGEST_STORE = 200, 230
 """Bytes, of 255: the rest is for what is put before and after."""
 
@@ -189,12 +191,16 @@ def _is_free(root: str) -> bool:
     path = Path(root)
     if path.exists() and not path.is_dir():
         raise OutputError(f"{root} is a file, wanted a folder for the labels; give a path that does not exist")
-    return not path.exists() or all(p.name == "labels" and _holds_leases_alone(p) for p in path.iterdir())
+    return not path.exists() or all(map(_is_left, path.iterdir()))
 
 
-def _holds_leases_alone(labels: Path) -> bool:
-    """Whether a folder has nothing but what drivers leave that were killed before they wrote anything."""
-    return labels.is_dir() and all(is_lease(p) or p.name == Path(LOCK).name for p in labels.iterdir())
+def _is_left(place: Path) -> bool:
+    """Whether what lies in a store is of drivers that were killed before it was one."""
+    if place == coming(place.parent / "zarr.json"):
+        return True
+    return (
+        place.name == "labels" and place.is_dir() and all(is_lease(p) or p.name == LOCK_NAME for p in place.iterdir())
+    )
 
 
 def _check_writable(target: LabelTarget) -> None:

@@ -25,6 +25,25 @@ def test_own_store_or_the_images(make_store, tmp_path):
     assert not (path / "labels").exists()
 
 
+@pytest.mark.parametrize(
+    "left", ["", ".zarr.json.coming", "labels/.bigcell.lock", "labels/.cells.lease", "labels/.cells.lease.soft"]
+)
+def test_what_killed_drivers_left_is_not_in_the_way(tmp_path, left):
+    place = tmp_path / "new.zarr" / left
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.touch() if left else place.mkdir()
+    assert check_target(tmp_path / "new.zarr", "cells", image=None, overwrite=False).own
+
+
+@pytest.mark.parametrize("there", ["a.txt", "zarr.json.coming", "labels/notes.txt", "labels.lease", "other/.a.lease"])
+def test_what_is_somebodys_is_in_the_way(tmp_path, there):
+    place = tmp_path / "new.zarr" / there
+    place.parent.mkdir(parents=True)
+    place.touch()
+    with pytest.raises(OutputError, match="exists and is not a zarr group"):
+        check_target(tmp_path / "new.zarr", "cells", image=None, overwrite=False)
+
+
 def test_a_link_to_the_image_is_the_image(make_store, tmp_path):
     path, _ = make_store()
     (tmp_path / "link.zarr").symlink_to(path)
