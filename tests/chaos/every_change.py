@@ -11,6 +11,7 @@ import os
 os.environ |= {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue"}
 
 import atexit
+import importlib
 import json
 import pickle
 import shutil
@@ -198,9 +199,11 @@ def main() -> None:
     scenario = SCENARIOS[name](folder)
     told = folder / "told"
     (folder / "now").mkdir()
-    if name != "kept":  # torch is loaded in each process: its threads would not be there after a fork either
-        lattice = FlowLattice((18, 40, 44), diameter=13, noise=0.5)
-        bigcell.segment(flows=lattice.read(Box.of(lattice.extent)), block=BLOCK)  # compiles
+    lattice = FlowLattice((18, 40, 44), diameter=13, noise=0.5)
+    bigcell.segment(flows=lattice.read(Box.of(lattice.extent)), block=BLOCK)  # compiles
+    if name == "kept":  # loaded, and not used: the threads that it starts would not be there after a fork
+        importlib.import_module("torch").set_num_threads(1)
+        importlib.import_module("bigcell.engine.network_steps")
     checked(forked(scenario.prepare, told))
     shutil.move(folder / "now", folder / "before")
     shutil.copytree(folder / "before", folder / "now")
