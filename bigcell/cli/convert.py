@@ -26,7 +26,10 @@ def convert(
         int | None, typer.Option("--series", metavar="N", help="Which image of a file that holds several.")
     ] = None,
     version: Annotated[
-        str, typer.Option("--version", metavar="V", help="OME-Zarr 0.5 (sharded), or 0.4 for older programs.")
+        str,
+        typer.Option(
+            "--ome-zarr", "--version", metavar="V", help="OME-Zarr 0.5 (sharded), 0.4 for older programs, or 0.6."
+        ),
     ] = "0.5",
     chunk: Annotated[str | None, typer.Option("--chunk", metavar="Z,Y,X", help="Voxels of a chunk.")] = None,
     levels: Annotated[int | None, typer.Option("--levels", metavar="N", help="Levels of the pyramid.")] = None,

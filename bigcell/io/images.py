@@ -20,6 +20,7 @@ from bigcell.core.interrupts import undisturbed
 from bigcell.core.volume import Array, ArrayVolume, Volume
 from bigcell.io.folders import building_place, check_place, put_in_place
 from bigcell.io.layout import (
+    VERSIONS,
     Grid,
     Place,
     Zyx,
@@ -91,8 +92,8 @@ def write_image(
     """
     volumes = _volumes(source)
     first = volumes[0]
-    if version not in ("0.4", "0.5"):
-        raise SettingsError(f"OME-Zarr version {version!r} asked for, wanted '0.4' or '0.5'")
+    if version not in VERSIONS:
+        raise SettingsError(f"OME-Zarr version {version!r} asked for, wanted one of {', '.join(VERSIONS)}")
     names = tuple(channels) if channels is not None else first.channels
     if len(names) != len(first.channels):
         raise SettingsError(f"{len(names)} channel names for {len(first.channels)} channels; give one name each")
@@ -157,7 +158,7 @@ def _layout(
     extent = volumes[0].extent
     plane = extent[0] == 1
     inner = chunk or ((1, 512, 512) if plane else (64, 64, 64))
-    outer = (shard or ((1, 2048, 2048) if plane else (64, 512, 512))) if version == "0.5" else None
+    outer = (shard or ((1, 2048, 2048) if plane else (64, 512, 512))) if version != "0.4" else None
     factors = _factors(extent, spacing, levels)
     grids, size = [], extent
     for factor in factors:
@@ -180,7 +181,7 @@ def _factors(extent: Zyx, spacing: Spacing, levels: int | None) -> tuple[Factor,
 
 
 def _make(image: _Image) -> None:
-    zarr.create_group(LocalStore(image.folder), zarr_format=3 if image.version == "0.5" else 2)
+    zarr.create_group(LocalStore(image.folder), zarr_format=3 if image.version != "0.4" else 2)
     lengths = dict(zip("tc", image.lengths, strict=True))
     for level, grid in enumerate(image.grids):
         make_array(

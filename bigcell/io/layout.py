@@ -14,8 +14,11 @@ from zarr.codecs import BloscCodec, ZstdCodec
 
 from bigcell.core.axes import ZYX, Spacing
 from bigcell.io.location import joined, open_store
+from bigcell.io.ngff06 import as_newer, is_06
 
 Zyx = tuple[int, int, int]
+VERSIONS = ("0.4", "0.5", "0.6")
+"""Of OME-Zarr, that we write."""
 AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
 
@@ -66,7 +69,7 @@ def make_array(
     Labels are long runs of one number: plain zstd makes them a third smaller than shuffled blosc, which images want.
     """
     extent, chunk, shard = (dict(zip(ZYX, sizes, strict=True)) for sizes in (grid.extent, grid.chunk, grid.shard))
-    modern = version == "0.5"
+    modern = version != "0.4"
     zarr.create_array(
         # Named within the group's store, it would make a group of all that is above it, before its time.
         open_store(joined(str(group), name), writing=True),
@@ -103,8 +106,9 @@ def multiscale_attributes(multiscale: Mapping[str, Any], version: str, **others:
     >>> multiscale_attributes({"name": "a"}, "0.5")
     {'ome': {'version': '0.5', 'multiscales': [{'name': 'a'}]}}
     """
-    if version == "0.5":
-        return {"ome": {"version": "0.5", "multiscales": [dict(multiscale)], **others}}
+    if version != "0.4":
+        entry = as_newer(multiscale) if is_06(version) else dict(multiscale)
+        return {"ome": {"version": version, "multiscales": [entry], **others}}
     return {"multiscales": [{**multiscale, "version": version}], **others}
 
 

@@ -1,4 +1,4 @@
-"""OME-Zarr metadata (NGFF 0.4 and 0.5) read into checked, frozen values. Nothing in a file is believed unseen."""
+"""OME-Zarr metadata (NGFF 0.4 to 0.6) read into checked, frozen values. Nothing in a file is believed unseen."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bigcell.core.documents import is_number
 from bigcell.core.errors import InputError
 from bigcell.core.names import is_below, is_part
 from bigcell.io.location import ome_of, without_credentials
+from bigcell.io.ngff06 import as_older, is_06
 
 AXES = "tczyx"
 MOST_LEVELS = 64
@@ -131,6 +132,7 @@ def parse_multiscale(attributes: Mapping[str, Any], *, source: str) -> Multiscal
     if not isinstance(entry, Mapping):
         raise InputError(f"{shown}: multiscales holds {type(entry).__name__}, wanted objects; repair the metadata")
     version = _version(shown, attributes, entry)
+    entry = as_older(shown, entry) if is_06(version) else entry
     axes = _axes(shown, entry.get("axes"))
     datasets = entry.get("datasets")
     if not isinstance(datasets, list) or not datasets:
@@ -191,8 +193,10 @@ def _names(found: Sequence[object]) -> str:
 def _version(shown: str, attributes: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
     is_05 = isinstance(attributes.get("ome"), Mapping)
     found = str(attributes["ome"].get("version", "0.5") if is_05 else entry.get("version", "0.4"))
-    if found not in ("0.4", "0.5") or (found == "0.5") != is_05:
-        raise InputError(f"{shown} is OME-Zarr {found}, wanted 0.4 or 0.5; rewrite it with a current ome-zarr tool")
+    if not (found in ("0.4", "0.5") or is_06(found)) or (found != "0.4") != is_05:
+        raise InputError(
+            f"{shown} is OME-Zarr {found}, wanted 0.4, 0.5 or 0.6; rewrite it with a current ome-zarr tool"
+        )
     return found
 
 

@@ -58,7 +58,7 @@ def _list_labels(target: LabelTarget) -> None:
         attributes = dict(document["attributes"])
         ome = _with_name(attributes.get("ome", {}), target.name)
         # Some writers forget the version, which validators then miss.
-        attributes["ome"] = {**ome, "version": ome.get("version", "0.5"), "labels": ome["labels"]}
+        attributes["ome"] = {**ome, "version": ome.get("version", target.version), "labels": ome["labels"]}
         return to_bytes({**document, "attributes": attributes})
 
     change_document(target.store, "labels/zarr.json", add)
@@ -96,7 +96,7 @@ def _show_in_root(target: LabelTarget) -> None:
 
 def _consolidate(target: LabelTarget) -> None:
     """Make the root's consolidated metadata anew, if it has any, so that they do not hide the labels."""
-    name = "zarr.json" if target.version == "0.5" else ".zmetadata"
+    name = "zarr.json" if target.version != "0.4" else ".zmetadata"
 
     def consolidate(held: bytes | None) -> bytes | None:
         document = read_json(held, joined(target.store, name))

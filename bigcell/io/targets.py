@@ -97,7 +97,7 @@ def check_target(store: str | Path, name: str, *, image: ZarrVolume | None, over
     target = LabelTarget(root, name, version, not in_image, overwrite)
     if not in_image:
         _check_own(root)
-    elif image is not None and image.info.zarr_format != (3 if version == "0.5" else 2):
+    elif image is not None and image.info.zarr_format != (3 if version != "0.4" else 2):
         raise OutputError(
             f"{root} is OME-Zarr {version} in zarr format {image.info.zarr_format}, which no version allows; "
             "give a path that does not exist for the labels"

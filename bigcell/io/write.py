@@ -198,7 +198,7 @@ def _plan(target: LabelTarget, form: LabelForm) -> tuple[LabelStore, tuple[Place
         size = _reduced(size, step)
         # A shard of each level covers a shard of the first, down to one chunk: so one task writes them all.
         unit = _zyx(max(c, -(-s // f)) for c, s, f in zip(form.chunk, unit, step, strict=True))
-        written = grid_of(size, form.chunk, unit if target.version == "0.5" else None).shard
+        written = grid_of(size, form.chunk, unit if target.version != "0.4" else None).shard
         path = f"{target.prefix}/{number}" if target.prefix else str(number)
         levels.append(LabelLevel(size, written, step, path))
     return LabelStore(target, axes, tuple(levels), np.dtype(form.dtype), image.time if image else 0), places
@@ -259,7 +259,7 @@ def _make(store: LabelStore, places: Sequence[Place], image: ZarrVolume | None, 
     zarr.create_group(group, zarr_format=_zarr_format(target), attributes=attributes)
     lengths = {"t": info.length("t", 0)} if info else {}
     for level in store.levels:
-        grid = grid_of(level.extent, chunk, level.shard if target.version == "0.5" else None)
+        grid = grid_of(level.extent, chunk, level.shard if target.version != "0.4" else None)
         make_array(
             target.arrays,
             level.path,
@@ -281,7 +281,7 @@ def _source(target: LabelTarget, image: ZarrVolume | None) -> dict[str, Any]:
 
 
 def _zarr_format(target: LabelTarget) -> Any:
-    return 3 if target.version == "0.5" else 2
+    return 3 if target.version != "0.4" else 2
 
 
 def _reduced(size: Zyx, step: Zyx) -> Zyx:

@@ -170,7 +170,7 @@ def test_a_failed_write_leaves_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"version": "0.3"}, SettingsError, "wanted '0.4' or '0.5'"),
+        ({"version": "0.3"}, SettingsError, "wanted one of 0.4, 0.5, 0.6"),
         ({"axes": "yx"}, SettingsError, "cannot hold this image; wanted czyx"),
         ({"axes": "czyxx"}, SettingsError, "cannot hold this image"),
         ({"axes": "zcyx"}, SettingsError, "out of order"),

@@ -249,7 +249,7 @@ BAD_METADATA = [
     (scale([1, "1", 1]), "wanted 3 finite numbers"),
     (scale([1, float("nan"), 1]), "wanted 3 finite numbers"),
     (scale([1, float("inf"), 1]), "wanted 3 finite numbers"),
-    (lambda a: a["ome"].update(version="0.6"), "is OME-Zarr 0.6, wanted 0.4 or 0.5"),
+    (lambda a: a["ome"].update(version="0.7"), "is OME-Zarr 0.7, wanted 0.4, 0.5 or 0.6"),
     (lambda a: a["ome"].update(multiscales=["x"]), "multiscales holds str, wanted objects"),
     (lambda a: a["ome"].pop("multiscales"), "group without multiscales metadata"),
 ]
