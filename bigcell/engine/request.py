@@ -29,6 +29,8 @@ DEFAULT_NITER = 200
 DEFAULT_MIN_SIZE = 15
 SCRAP = 0.1
 """Part of a ball of the cells' diameter under which an object of a stack is a scrap: one of under half its diameter."""
+LARGE_GRID = 8.0
+"""Voxels of the network's grid for one of the volume, from which on a plan says why."""
 FLOW_THRESHOLD_3D = 0.4
 """Flow error above which an object of a stack is none, where a network made the flows."""
 
@@ -154,7 +156,20 @@ def _with_model(plan: Plan, request: Request, image: Volume) -> Plan:
     if plan.model_ortho:
         cost = replace(cost, held=2 * cost.held)
     plan = replace(plan, notes=(*plan.notes, *found, *notes), network=cost, settings=settings, model_kind=model.kind)
-    return replace(plan, model=request.model, model_sha256=model.sha256, model_diameter=model.diameter)
+    plan = replace(plan, model=request.model, model_sha256=model.sha256, model_diameter=model.diameter)
+    return replace(plan, notes=(*plan.notes, *grid_notes(plan)))
+
+
+def grid_notes(plan: Plan) -> tuple[str, ...]:
+    """What is to be said where cells are much smaller than those that the model knows: they are enlarged for it."""
+    factor = math.prod(plan.lattice.extent) / plan.voxels
+    if factor < LARGE_GRID:
+        return ()
+    return (
+        f"cells of {plan.settings.diameter:.3g} voxels are enlarged to the {plan.model_diameter:g} that {plan.model} "
+        f"knows: its grid has {factor:.0f} times the voxels of the volume, and the network takes as much longer. If "
+        "they are larger, say so by --diameter; else a model of smaller cells is faster (`bigcell models list`)",
+    )
 
 
 def scrap_size(diameter: float, anisotropy: float) -> int:

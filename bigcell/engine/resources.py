@@ -25,7 +25,8 @@ def usable_workers(plan: Plan, wanted: int | None) -> int:
             raise SettingsError(f"{str(wanted)[:20]} workers: wanted at least 1, and at most {MOST}")
         return wanted
     fit = int(free_memory() * SHARE // estimate(plan).worker)
-    return max(1, min(cores(), fit, len(plan.grid)))
+    tasks = max(len(plan.grid), len(plan.lattice.cubes) if plan.model else 0)
+    return max(1, min(cores(), fit, tasks))
 
 
 def check_room(plan: Plan, output: Path) -> None:

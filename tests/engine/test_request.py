@@ -37,6 +37,16 @@ def test_diameter_and_anisotropy_set_the_networks_grid() -> None:
     assert make_plan(Request(diameter="17um"), IMAGE, None).grids == plan.grids
 
 
+def test_a_grid_much_larger_than_the_volume_is_told_of() -> None:
+    """Small cells are enlarged for the network: in stacks with the third power."""
+    small = make_plan(Request(diameter=5), IMAGE, None)
+    (told,) = (note for note in small.notes if "enlarged" in note)
+    factor = np.prod(small.lattice.extent) / small.voxels
+    assert factor > 100
+    assert f"its grid has {factor:.0f} times the voxels of the volume" in told
+    assert not [note for note in make_plan(Request(diameter=30), IMAGE, None).notes if "enlarged" in note]
+
+
 def test_large_cells_are_followed_for_longer() -> None:
     assert make_plan(Request(diameter=17), IMAGE, None).settings.dynamics.niter == 200
     assert make_plan(Request(diameter=60), IMAGE, None).settings.dynamics.niter == 400

@@ -33,6 +33,13 @@ def test_workers_as_cores_memory_and_blocks_allow(plan: Plan, monkeypatch: pytes
         usable_workers(plan, 0)
 
 
+def test_a_block_may_have_many_tasks_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    allow(monkeypatch, 4, 1e12)
+    one = bigcell.plan(np.zeros((8, 120, 120), np.uint16), diameter=4, workers=1)
+    assert len(one.grid) == 1
+    assert usable_workers(one, None) == min(4, len(one.lattice.cubes)) > 1
+
+
 def test_a_plan_larger_than_the_memory_limit_is_refused(
     plan: Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
