@@ -106,7 +106,7 @@ def compare_volumes(
 
 def ball_of(tolerance: float, spacing: Spacing) -> Ball:
     """The ball of a tolerance in voxels along x, where voxels may be longer along z and y."""
-    return Ball(tolerance, (spacing.z / spacing.x, spacing.y / spacing.x, 1.0))
+    return Ball(tolerance, (spacing.anisotropy, spacing.over_x("y"), 1.0))
 
 
 def useful_workers(compared: Compared, wanted: int | None, block: Zyx | None = None) -> int:

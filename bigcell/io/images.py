@@ -242,6 +242,8 @@ def _describe(image: _Image, name: str, names: Sequence[str], spacing: Spacing) 
     if image.version == "0.4":
         omero["version"] = "0.4"
     group.attrs.update(multiscale_attributes(multiscale, image.version, omero=omero))
+    if sources := {a: s for a, s in zip(ZYX, spacing.sources, strict=bool(spacing.sources)) if a in image.axes}:
+        group.attrs.update({"bigcell": {"sizes_from": sources}})
 
 
 def _window(image: _Image, c: int) -> dict[str, float]:

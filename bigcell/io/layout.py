@@ -109,8 +109,8 @@ def multiscale_attributes(multiscale: Mapping[str, Any], version: str, **others:
 
 
 def units_of(axes: Sequence[str], spacing: Spacing) -> tuple[str | None, ...]:
-    """µm on the spatial axes where the voxel size is known, else nothing."""
-    return tuple("micrometer" if a in ZYX and spacing.known else None for a in axes)
+    """µm on the spatial axes along which the voxel size is known, else nothing."""
+    return tuple("micrometer" if a in ZYX and spacing.in_um(a) else None for a in axes)
 
 
 def base_scale(axes: Sequence[str], spacing: Spacing) -> tuple[float, ...]:

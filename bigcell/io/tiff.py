@@ -11,7 +11,6 @@ from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
@@ -20,8 +19,8 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, ArrayVolume
-from bigcell.io.ngff import um_per
 from bigcell.io.stacks import Stack, array_volumes, check_dtype, checked_axes
+from bigcell.io.tiff_sizes import ome_pixels, tiff_spacing
 
 DAMAGE = re.compile(r"page offset|first page|reshape|data offset|ByteCounts|Strip|Tile|missing|corrupt|truncat", re.I)
 
@@ -85,7 +84,7 @@ def open_tiff(
         letters = checked_axes(chosen.axes, chosen.shape, axes, shown=str(path))
         dtype = np.dtype(chosen.dtype)
         check_dtype(dtype.kind, shown=str(path))
-        stack = Stack(letters, tuple(chosen.shape), spacing or _spacing(tif, number), _names(tif, number))
+        stack = Stack(letters, tuple(chosen.shape), spacing or tiff_spacing(tif, number), _names(tif, number))
         _check_whole(chosen, path)
         if chosen.dataoffset is not None and dtype.kind != "b":
             raw = np.memmap(path, dtype.newbyteorder(tif.byteorder), "r", int(chosen.dataoffset), stack.shape)
@@ -197,54 +196,7 @@ def _page(series: Any, number: int, path: Path) -> Array:
     return values
 
 
-def _spacing(tif: Any, number: int) -> Spacing:
-    """Voxel size from OME or ImageJ metadata. The resolution tag alone is not believed: most programs write 72 dpi."""
-    try:
-        if tif.ome_metadata:
-            return _ome_spacing(_ome_pixels(tif, number))
-        if tif.imagej_metadata:
-            return _imagej_spacing(tif)
-        if tif.lsm_metadata:
-            z, y, x = (float(tif.lsm_metadata[f"VoxelSize{a}"]) * 1e6 for a in "ZYX")
-            return Spacing(z, y, x)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, IndexError, ElementTree.ParseError):
-        return Spacing(known=False)  # a size that makes no sense is no size; the user may give one
-    return Spacing(known=False)
-
-
-def _ome_pixels(tif: Any, number: int) -> ElementTree.Element:
-    return ElementTree.fromstring(tif.ome_metadata).findall(".//{*}Pixels")[number]
-
-
-def _ome_spacing(pixels: ElementTree.Element) -> Spacing:
-    sizes = []
-    for axis in "ZYX":
-        value, unit = pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")
-        if value is None and axis == "Z" and pixels.get("SizeZ") == "1":
-            value = "1"  # a plane needs no depth
-        um = um_per(unit)
-        if value is None or um is None:
-            return Spacing(known=False)
-        sizes.append(float(value) * um)
-    z, y, x = sizes
-    return Spacing(z, y, x)
-
-
-def _imagej_spacing(tif: Any) -> Spacing:
-    about, tags = tif.imagej_metadata, tif.pages[0].tags
-    um = um_per(str(about.get("unit", "")).replace("\\u00B5", "µ"))
-    if um is None:
-        return Spacing(known=False)
-    y, x = (tags[f"{axis}Resolution"].value for axis in "YX")
-    # ImageJ leaves the depth out where it is one unit.
-    return Spacing(float(about.get("spacing", 1.0)) * um, y[1] / y[0] * um, x[1] / x[0] * um)
-
-
 def _names(tif: Any, number: int) -> tuple[str, ...]:
-    if not tif.ome_metadata:
-        return ()
-    try:
-        channels = _ome_pixels(tif, number).findall("{*}Channel")
-    except (IndexError, ElementTree.ParseError):
-        return ()
+    pixels = ome_pixels(tif, number)
+    channels = [] if pixels is None else pixels.findall("{*}Channel")
     return tuple(c.get("Name") or str(i) for i, c in enumerate(channels))
