@@ -16,6 +16,7 @@ from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, ArrayVolume, Volume
 from bigcell.io.stacks import Stack, array_volumes, check_dtype, checked_axes
 from bigcell.io.tiff import open_tiff
+from bigcell.io.tiff_files import set_of
 
 TIFF = {".tif", ".tiff", ".lsm", ".stk"}
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp"}
@@ -61,12 +62,15 @@ class PlanesVolume:
         return volume
 
 
-def open_folder(path: Path, *, axes: str | None = None, spacing: Spacing | None = None) -> tuple[PlanesVolume, ...]:
-    """A folder of planes, one picture each, as a volume: sorted by the numbers in their names."""
+def open_folder(path: Path, *, axes: str | None = None, spacing: Spacing | None = None) -> tuple[Volume, ...]:
+    """A folder of planes, one picture each, as a volume: sorted by the numbers in their names, or as the metadata of an
+    OME-TIFF set have them."""
     files = [f for f in path.iterdir() if f.suffix.lower() in TIFF | PICTURES and not f.name.startswith(".")]
     files.sort(key=lambda f: _natural(f.name))
     if not files:
         raise InputError(f"{path} holds no images ({', '.join(sorted(TIFF | PICTURES))}); check the path")
+    if files[0].suffix.lower() in TIFF and len(set_of(files[0])[1]) > 1:
+        return _open_set(path, files, axes, spacing)
     if axes not in (None, "zyx", "zyxs"):
         raise InputError(f"a folder of planes has axes 'zyx', not {axes!r}; for time or channels convert them apart")
     if axes is None and len(varying := _varying_numbers([f.stem for f in files])) > 1:
@@ -78,6 +82,18 @@ def open_folder(path: Path, *, axes: str | None = None, spacing: Spacing | None 
     names = first.channels
     stack = Stack("cyx", (len(names), *first.extent[1:]), first.spacing, names)
     return (PlanesVolume(tuple(files), stack, first.dtype),)
+
+
+def _open_set(path: Path, files: list[Path], axes: str | None, spacing: Spacing | None) -> tuple[Volume, ...]:
+    """A folder that holds one OME-TIFF set, and nothing else."""
+    _, names = set_of(files[0])
+    others = [f.name for f in files if f.name not in names]
+    if others:
+        raise InputError(
+            f"{path} holds a set of {len(names)} OME-TIFF files ({files[0].name} ...) and others ({others[0]} ...), "
+            f"wanted one of them; give one file of the set, {files[0]}, or move the others away"
+        )
+    return open_tiff(files[0], axes=axes, spacing=spacing)
 
 
 def open_picture(path: Path, *, axes: str | None = None, spacing: Spacing | None = None) -> tuple[ArrayVolume, ...]:
