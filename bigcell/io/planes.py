@@ -20,6 +20,8 @@ from bigcell.io.tiff_files import set_of
 
 TIFF = {".tif", ".tiff", ".lsm", ".stk"}
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp"}
+PNG = b"\x89PNG\r\n\x1a\n"
+FORMATS = "pip install 'bigcell[formats]'"
 
 
 @dataclass(frozen=True)
@@ -98,17 +100,40 @@ def _open_set(path: Path, files: list[Path], axes: str | None, spacing: Spacing 
 
 def open_picture(path: Path, *, axes: str | None = None, spacing: Spacing | None = None) -> tuple[ArrayVolume, ...]:
     """A single PNG, JPEG or BMP. Transparency is dropped: it is no signal."""
-    try:
-        pixels = np.asarray(imread(path))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; check the path") from error
-    except Exception as error:  # each format has errors of its own
-        raise InputError(f"{path} cannot be read as an image ({str(error)[:200]!r}); it may be damaged") from error
+    pixels = _pixels(path)
+    if pixels.ndim > 3:
+        raise InputError(f"{path} holds {len(pixels)} pictures, wanted one a file; save them apart, or as a TIFF")
+    if pixels.ndim == 3 and pixels.shape[-1] == 4 and path.suffix.lower() in (".jpg", ".jpeg"):
+        raise InputError(f"{path} holds inks (CMYK), wanted colours or grey; save it as RGB")
     if pixels.ndim == 3 and pixels.shape[-1] in (2, 4):
         pixels = pixels[..., :-1]
     if pixels.ndim == 3 and pixels.shape[-1] == 1:
         pixels = pixels[..., 0]
     return open_array(pixels, axes=axes or ("yx" if pixels.ndim == 2 else "yxs"), spacing=spacing, shown=str(path))
+
+
+def _pixels(path: Path) -> Array:
+    """What a picture holds, in the numbers that it holds."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)
+        if head[:8] == PNG and head[24] == 16 and head[25] in (2, 4, 6):  # Pillow would make 8 bits of them
+            return np.asarray(_imagecodecs(path).png_decode(path.read_bytes()))
+        return np.asarray(imread(path))
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; check the path") from error
+    except InputError:
+        raise
+    except Exception as error:  # each format has errors of its own
+        raise InputError(f"{path} cannot be read as an image ({str(error)[:200]!r}); it may be damaged") from error
+
+
+def _imagecodecs(path: Path) -> Any:
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise InputError(f"{path} has colours of 16 bits, which need one more package; {FORMATS}") from error
+    return imagecodecs
 
 
 def open_npy(path: Path, *, axes: str | None = None, spacing: Spacing | None = None) -> tuple[ArrayVolume, ...]:
