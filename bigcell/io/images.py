@@ -165,7 +165,7 @@ def _layout(
         size = (z, y, x)
         grids.append(grid_of(size, inner, outer))
     lengths = (len(volumes), len(volumes[0].channels))
-    dtype = np.dtype(volumes[0].dtype).newbyteorder("=")
+    dtype = np.dtype(volumes[0].dtype.newbyteorder("=").str)  # of two types of 64 bits, the one that zarr knows
     return _Image(building_place(final), axes, version, dtype, tuple(grids), factors, lengths)
 
 

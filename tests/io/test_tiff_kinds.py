@@ -184,7 +184,7 @@ def test_levels_of_a_pyramid_are_no_images_of_their_own(tmp_path, kind):
     assert np.array_equal(voxels.squeeze(), np.moveaxis(stack, -1, 0) if kind == "rgb" else stack)
 
 
-@pytest.mark.parametrize("dtype", ["f2", "i1", "u1", "i2", "u4", "i4", "f4", "f8"])
+@pytest.mark.parametrize("dtype", ["f2", "i1", "u1", "i2", "u4", "i4", "u8", "i8", "f4", "f8"])
 @pytest.mark.parametrize("options", [{"bigtiff": True, "tile": (16, 16)}, {"compression": "zlib"}, {"byteorder": ">"}])
 def test_numbers_of_any_kind(tmp_path, dtype, options):
     stack = (STACK.astype("i4") - 120).astype(dtype)
