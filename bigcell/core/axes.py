@@ -23,8 +23,8 @@ class Spacing:
     """Voxel size along z, y, x in µm, axis by axis: what is not known in µm stands as the file has it.
 
     `known`: whether all are in µm. `units`: what each size is in: "µm", another unit of the file ("pixel"), "" where
-    it names none, or `NO_SIZE`. `sources`: where each number comes from, in words, if that is known. `backward`: the
-    axes along which the file has a negative step, which is as long.
+    it names none, or `NO_SIZE`; left out, sizes of 1 that are not known are none. `sources`: where each number comes
+    from, in words, if that is known. `backward`: the axes along which the file has a negative step, which is as long.
 
     >>> Spacing(2.0, 0.5, 0.5).anisotropy
     4.0
@@ -41,7 +41,7 @@ class Spacing:
     def __post_init__(self) -> None:
         if not all(0 < s < float("inf") for s in self.zyx):
             raise ValueError(f"voxel size {self.zyx} must be positive and finite")
-        units = self.units or (UM if self.known else "",) * 3
+        units = self.units or (UM if self.known else NO_SIZE if self.zyx == (1, 1, 1) else "",) * 3
         if len(units) != 3 or self.known != (set(units) == {UM}) or len(self.sources) not in (0, 3):
             raise ValueError(f"voxel size {self.zyx} in {units}, from {self.sources}: wanted three of each")
         object.__setattr__(self, "units", units)

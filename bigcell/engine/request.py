@@ -247,7 +247,7 @@ def size_notes(spacing: Spacing) -> tuple[str, ...]:
         taken = f"voxels are taken as {spacing.anisotropy:g} times as long along z as along x"
     else:
         taken = "voxels are taken as equally long along z and x"
-    return (f"voxel size {spacing.described()}: {taken}; --anisotropy says otherwise",)
+    return (f"voxel size {spacing.described().removeprefix('size ')}: {taken}; --anisotropy says otherwise",)
 
 
 def _block(request: Request, extent: tuple[int, int, int]) -> tuple[int, int, int]:
