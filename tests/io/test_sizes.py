@@ -166,6 +166,16 @@ def test_steps_backwards_are_converted_and_said(make_store, tmp_path, caplog, ax
     assert (given.spacing, caplog.text) == (Spacing(3, 1, 1), "")
 
 
+@pytest.mark.parametrize("axis", "zyx")
+@pytest.mark.parametrize("unit", ["", "um"])
+def test_a_size_that_nothing_tells_has_no_ratio_after_converting_either(make_store, tmp_path, axis, unit):
+    scales = {"z": 0.5, "y": 0.5, "x": 0.5} | {axis: 0.0}
+    path, _ = make_store("zyx", edit=sized(scales, dict.fromkeys("zyx", unit)))
+    new = read_info(convert(path, tmp_path / "new.zarr")).spacing()
+    assert (new.anisotropy, new.over_x("y")) == (1.0, 1.0)
+    assert [new.in_um(a) for a in "zyx"] == [bool(unit) and a != axis for a in "zyx"]
+
+
 def test_what_converting_does_not_know_it_says(make_store, tmp_path, caplog):
     path, _ = make_store("zyx", edit=sized({"z": 2, "y": 0.5, "x": 0.5}, {"y": "um", "x": "um"}))
     with caplog.at_level(logging.WARNING):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import uuid
 
@@ -236,14 +237,46 @@ def test_previews_of_a_zeiss_file_are_no_image(tmp_path):
     assert open_pixels(tmp_path / "a.lsm", series=1)[0].extent == (4, 8, 10)
 
 
-def test_a_stack_of_micro_manager(tmp_path):
-    """What tifffile can write of it: the tag of each page, which makes it one, and ImageJ's description."""
-    said = "ImageJ=1.54f\nimages=4\nslices=4\nhyperstack=true\nloop=false\n"
-    options = {"metadata": None, "photometric": "minisblack", "contiguous": False}
-    with tifffile.TiffWriter(tmp_path / "MMStack_Pos0.ome.tif") as tif:
-        for number, plane in enumerate(STACK):
-            tags = [(51123, 2, 0, '{"PixelSizeUm": 0.5}', True)]
-            tif.write(plane, description=said if number == 0 else None, extratags=tags, **options)
-    volume, voxels = read(tmp_path / "MMStack_Pos0.ome.tif")
+def write_micro_manager(path, *, slices=4, pixel=0.5):
+    """The layout of Micro-Manager 1.4: a summary before the pages, a tag in each, an index of them at the end."""
+    about = {
+        "MicroManagerVersion": "1.4.22", "Frames": 1, "Slices": slices, "Channels": 1, "Positions": 1,
+        "PixelSize_um": pixel, "z-step_um": 2.0,
+    }  # fmt: skip
+    summary, said = json.dumps(about).encode(), b'{"PixelSizeUm": 0.5}\0'
+    content = bytearray(40) + summary + bytes(-len(summary) % 8)
+    starts = []
+    for number, plane in enumerate(STACK):
+        at, data = len(content), plane.astype("<u2").tobytes()
+        size = 162 + len(data) + len(said)
+        size += -size % 8
+        pixels, text = at + 162, at + 162 + len(data)
+        tags = [
+            (254, 4, 1, 0), (256, 4, 1, 40), (257, 4, 1, 32), (258, 3, 1, 16), (259, 3, 1, 1), (262, 3, 1, 1),
+            (273, 4, 1, pixels), (277, 3, 1, 1), (278, 3, 1, 32), (279, 4, 1, len(data)), (282, 4, 1, 1),
+            (283, 4, 1, 1), (51123, 2, len(said), text),
+        ]  # fmt: skip
+        entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+        following = at + size if number + 1 < len(STACK) else 0
+        page = struct.pack("<H", len(tags)) + entries + struct.pack("<I", following) + data + said
+        starts.append(at)
+        content += page + bytes(size - len(page))
+    index = b"".join(struct.pack("<5I", 0, k, 0, 0, at) for k, at in enumerate(starts))
+    head = struct.pack("<2sHI", b"II", 42, starts[0]) + struct.pack("<2I", 54773648, len(content))
+    content[:40] = head + struct.pack("<6I", 483765892, 0, 99384722, 0, 2355492, len(summary))
+    path.write_bytes(content + struct.pack("<2I", 3453623, len(starts)) + index)
+    return path
+
+
+@pytest.mark.parametrize("options", [{}, {"pixel": 0.0}, {"slices": 6}])
+def test_a_stack_of_micro_manager(tmp_path, options):
+    volume, voxels = read(write_micro_manager(tmp_path / "MMStack_Pos0.ome.tif", **options))
+    assert volume.spacing == Spacing(2.0, 0.5, 0.5)
     assert np.array_equal(voxels[0], STACK)
-    assert volume.spacing.described().endswith("0.5 µm x 0.5 µm")
+
+
+def test_a_stack_of_micro_manager_that_was_cut_short(tmp_path):
+    path = write_micro_manager(tmp_path / "a.tif")
+    path.write_bytes(path.read_bytes()[:6000])
+    with pytest.raises(InputError):
+        open_pixels(path)
