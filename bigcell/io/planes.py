@@ -14,6 +14,7 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, ArrayVolume, Volume
+from bigcell.io.letters import FEW
 from bigcell.io.stacks import Stack, array_volumes, check_dtype, checked_axes
 from bigcell.io.tiff import open_tiff
 from bigcell.io.tiff_files import set_of
@@ -150,10 +151,12 @@ def open_npy(path: Path, *, axes: str | None = None, spacing: Spacing | None = N
 def open_array(
     array: Array, *, axes: str | None = None, spacing: Spacing | None = None, shown: str = "the array"
 ) -> tuple[ArrayVolume, ...]:
-    """An array as one volume a time point. Without `axes` it is (y, x), (z, y, x) or (channel, z, y, x)."""
+    """An array as one volume a time point. Without `axes` it is (y, x), (z, y, x) or (channel, z, y, x); where
+    few voxels stand last, or few planes after many channels, the axes are asked for."""
     check_dtype(array.dtype.kind, shown=shown)
-    colour = array.ndim >= 3 and array.shape[-1] <= 4
-    found = {2: "yx", 3: "zyx", 4: "czyx"}.get(array.ndim, "?") if not colour else "?"
+    last = array.ndim >= 3 and array.shape[-1] <= FEW
+    second = array.ndim == 4 and array.shape[1] <= FEW < array.shape[0]
+    found = {2: "yx", 3: "zyx", 4: "czyx"}.get(array.ndim, "?") if not (last or second) else "?"
     letters = checked_axes(found, array.shape, axes, shown=shown)
     return array_volumes(array, Stack(letters, array.shape, spacing or Spacing(known=False)), shown=shown)
 
