@@ -31,11 +31,26 @@ def tiff_spacing(tif: Any, series: int) -> Spacing:
 
 
 def ome_pixels(tif: Any, series: int) -> ElementTree.Element | None:
-    """The ``Pixels`` of a series in OME-XML, if it is there and can be read."""
+    """The ``Pixels`` of a series in OME-XML, if it is there and can be read.
+
+    Images whose file is not there are no series: of those listed, then, the only one of the series' shape is taken.
+    """
     try:
-        return ElementTree.fromstring(tif.ome_metadata).findall(".//{*}Pixels")[series]
-    except (TypeError, IndexError, ElementTree.ParseError):
+        listed = ElementTree.fromstring(tif.ome_metadata).findall(".//{*}Pixels")
+    except (TypeError, ElementTree.ParseError):
         return None
+    if len(listed) == len(tif.series):
+        return listed[series]
+    chosen = tif.series[series]
+    lengths = dict(zip(chosen.axes, chosen.shape, strict=True))
+    alike = [p for p in listed if all(p.get(f"Size{a}") == str(lengths.get(a, 1)) for a in "TZYX")]
+    return alike[0] if len({tuple(sorted(_sizes(p))) for p in alike}) == 1 else None
+
+
+def _sizes(pixels: ElementTree.Element) -> list[tuple[str, str]]:
+    """What ``Pixels`` say of voxel sizes, and the names of channels."""
+    said = [(k, v) for k, v in pixels.items() if k.startswith("PhysicalSize")]
+    return said + [("Channel", c.get("Name", "")) for c in pixels.findall("{*}Channel")]
 
 
 def _ome(tif: Any, series: int) -> dict[str, Size] | None:

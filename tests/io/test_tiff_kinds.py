@@ -87,6 +87,24 @@ def test_a_set_without_its_metadata_is_said(tmp_path):
         open_pixels(tmp_path / "companion")
 
 
+@pytest.mark.parametrize(("first", "spacing"), [("0.1", Spacing(1.0, 0.1, 0.1)), ("0.5", Spacing(1.0, 0.5, 0.5))])
+@pytest.mark.parametrize("alike", [True, False])
+def test_sizes_are_those_of_the_image_that_is_there(tmp_path, first, spacing, alike):
+    """A file of a set of several images: the XML lists all of them, and only its own is beside it."""
+    home = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+    images = "".join(
+        f'<Image ID="Image:{i}"><Pixels ID="Pixels:{i}" DimensionOrder="XYZCT" Type="uint16" SizeX="{x}" SizeY="32" '
+        f'SizeZ="1" SizeC="1" SizeT="1" PhysicalSizeX="{size}" PhysicalSizeY="{size}"><Channel ID="Channel:{i}:0"/>'
+        f'<TiffData IFD="0" PlaneCount="1"><UUID FileName="{i}.ome.tif">urn:uuid:{i}</UUID></TiffData></Pixels></Image>'
+        for i, (size, x) in enumerate([(first, 40 if alike else 20), ("0.5", 40)])
+    )
+    xml = f'<?xml version="1.0" encoding="UTF-8"?><OME {home} UUID="urn:uuid:1">{images}</OME>'
+    tifffile.imwrite(tmp_path / "1.ome.tif", STACK[0], description=xml, metadata=None)
+    found = read(tmp_path / "1.ome.tif")[0].spacing
+    certain = Spacing(1.0, 0.5, 0.5)
+    assert found == (certain if not alike or spacing == certain else Spacing(known=False))
+
+
 def test_a_set_beside_others_is_asked_about(tmp_path):
     files = write_set(tmp_path / "set")
     tifffile.imwrite(tmp_path / "set" / "t_overview.tif", PLANE)
