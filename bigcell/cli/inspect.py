@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bigcell.core.axes import ZYX
-
 if TYPE_CHECKING:
     from bigcell.io.ngff import ImageInfo
 
@@ -21,7 +19,7 @@ def inspect(
     """
     from bigcell.api import open_volume
 
-    print(describe(open_volume(image).info))
+    print(describe(open_volume(image, backward=True).info))
 
 
 def describe(info: ImageInfo) -> str:
@@ -31,8 +29,8 @@ def describe(info: ImageInfo) -> str:
     space, rows = info.spacing(), [("image", without_credentials(info.source))]
     rows.append(("format", f"OME-Zarr {info.version}, zarr {info.zarr_format}, {info.levels[0].dtype}"))
     rows.append(("size", " x ".join(f"{n} {a}" for a, n in zip(info.axes, info.levels[0].shape, strict=True))))
-    um = " x ".join(f"{s:g}" for a, s in zip(ZYX, space.zyx, strict=True) if a in info.axes)
-    rows.append(("voxel", f"{um} µm" if space.known else f"{um}, unit unknown"))
+    rows.append(("voxel", space.described(info.axes)))
+    rows += [("", text) for text in space.origins(info.axes)]
     rows.append(("channels", ", ".join(f"{i}: {n}" if n != str(i) else n for i, n in enumerate(info.channels))))
     for number, level in enumerate(info.levels):
         stored = f"chunks {_by(level.chunks)}" + (f" in shards {_by(level.shards)}" if level.shards else "")

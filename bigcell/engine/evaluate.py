@@ -6,8 +6,9 @@ import time as clock
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from math import nan
 
-from bigcell.core.axes import Spacing
+from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, Volume
@@ -55,12 +56,11 @@ class Evaluation:
         """The cells that went wrong, one by one."""
         return mistakes(self.tally, settings)
 
-    def in_um(self, centre: Sequence[float]) -> tuple[float, ...] | None:
-        """A place (z, y, x) in µm; None where the voxel size is not known."""
+    def in_um(self, centre: Sequence[float]) -> tuple[float, ...]:
+        """A place (z, y, x) in µm, NaN along axes of unknown size."""
         space = self.compared.spacing
-        if not space.known:
-            return None
-        return tuple(v * s + o for v, s, o in zip(centre, space.zyx, self.compared.origin_um, strict=True))
+        place = zip(ZYX, centre, space.zyx, self.compared.origin_um, strict=True)
+        return tuple(v * s + o if space.in_um(a) else nan for a, v, s, o in place)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def compare_volumes(
 
 def ball_of(tolerance: float, spacing: Spacing) -> Ball:
     """The ball of a tolerance in voxels along x, where voxels may be longer along z and y."""
-    return Ball(tolerance, (spacing.z / spacing.x, spacing.y / spacing.x, 1.0))
+    return Ball(tolerance, (spacing.anisotropy, spacing.over_x("y"), 1.0))
 
 
 def useful_workers(compared: Compared, wanted: int | None, block: Zyx | None = None) -> int:

@@ -49,14 +49,18 @@ class Compared:
 
     @property
     def spacing(self) -> Spacing:
-        """The truth's voxel size where it is known, else that of what was found."""
-        return self.truth.spacing if self.truth.spacing.known else self.found.spacing
+        """The voxel size of the side that knows more of it, the truth's where both know as much."""
+        return self._measured.spacing
 
     @property
     def origin_um(self) -> tuple[float, float, float]:
         """Where the centre of voxel (0, 0, 0) lies."""
-        volume = self.truth if self.truth.spacing.known else self.found
+        volume = self._measured
         return volume.origin_um if isinstance(volume, ZarrVolume) else (0.0, 0.0, 0.0)
+
+    @property
+    def _measured(self) -> Volume:
+        return max(self.truth, self.found, key=lambda v: (sum(map(v.spacing.in_um, ZYX)), v.spacing.compares("z")))
 
     @property
     def in_memory(self) -> bool:

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
 from typing import IO
 
@@ -77,9 +78,9 @@ def _row(one: Mistake, evaluation: Evaluation) -> list[object]:
         int(one.matched),
         one.parts,
         one.voxels,
-        f"{volume:.6g}" if um else "",
+        f"{volume:.6g}" if evaluation.compared.spacing.known else "",
         *(f"{v:.2f}" for v in one.centre),
-        *((f"{v:.3f}" for v in um) if um else ("", "", "")),
+        *("" if isnan(v) else f"{v:.3f}" for v in um),
     ]
 
 

@@ -94,7 +94,7 @@ class Plan:
             return GridPair(self.extent, self.extent)
         x = self.model_diameter / self.settings.diameter
         z = 1.0 if self.is_planar else x * self.settings.anisotropy
-        factors = (z, x * self.spacing.y / self.spacing.x, x)
+        factors = (z, x * self.spacing.over_x("y"), x)
         plain = self.settings.tiles.layout == "cellpose"
         return GridPair.scaled(self.extent, factors, plain=plain, planar=self.is_planar)
 
@@ -159,8 +159,11 @@ class Plan:
         """Equal for plans that give the same labels in the same blocks; costs do not count."""
         values = self.to_json()
         del values["budget"], values["notes"], values["network"], values["model_kind"]
+        del values["spacing"]["sources"], values["spacing"]["backward"]
         if self.foreground is None:  # plans of before there was such a thing keep their id
             del values["foreground"]
+        if len(set(self.spacing.units)) == 1:  # so do those of one unit
+            del values["spacing"]["units"]
         return fingerprint(values)
 
     def to_json(self) -> dict[str, Any]:

@@ -33,10 +33,9 @@ def _views(plan: Plan) -> str:
 def plan_table(plan: Plan) -> str:
     """What would be done and what it would cost, a line each."""
     s, b = plan.settings, plan.budget
-    um = plan.spacing
     rows = [
         ("volume", f"{shape(plan.extent)} voxels (z, y, x), {plan.dtype}, channels {', '.join(plan.channels)}"),
-        ("voxel", f"{um.z:g} x {um.y:g} x {um.x:g} um" if um.known else "size unknown, taken as 1 x 1 x 1"),
+        ("voxel", plan.spacing.described()),
         ("blocks", f"{len(plan.grid)} of {shape(plan.grid.shape)}"),
     ]
     if plan.foreground is not None:

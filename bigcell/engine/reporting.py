@@ -120,11 +120,11 @@ def _title(subject: Subject) -> str:
 
 def _rows(subject: Subject, account: Account | None) -> tuple[tuple[str, str], ...]:
     plan = subject.plan
-    um, source = plan.spacing, (plan.image or plan.flows).get("source", "an array in memory")
+    source = (plan.image or plan.flows).get("source", "an array in memory")
     rows = [
         ("image" if plan.image else "flows", without_credentials(str(source))),
         ("volume", f"{shape(plan.extent)} voxels (z, y, x), {plan.dtype}, channels {', '.join(plan.channels)}"),
-        ("voxel", f"{um.z:g} x {um.y:g} x {um.x:g} µm" if um.known else "size unknown"),
+        ("voxel", plan.spacing.described()),
         ("labels", without_credentials(subject.home)),
     ]
     if plan.model:

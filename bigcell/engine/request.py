@@ -114,7 +114,8 @@ def make_plan(request: Request, image: Volume | None, given: Volume | None, work
         on_bad_chunk=request.on_bad_chunk,
     )
     plan = Plan(volume.extent, spacing, volume.channels, str(volume.dtype), settings)
-    plan = replace(plan, image=_identity(image), flows=_identity(given))
+    notes = size_notes(spacing) if plan.is_solid and request.anisotropy is None else ()
+    plan = replace(plan, image=_identity(image), flows=_identity(given), notes=notes)
     if given is None:
         assert image is not None
         plan = _with_model(plan, request, image)
@@ -233,9 +234,10 @@ def voxels(diameter: float | str, spacing: Spacing) -> float:
         raise SettingsError(f"diameter {diameter!r}: wanted voxels, as in 17, micrometres, as in 8.5um, or auto")
     if match[2] not in ("um", "µm", "μm"):
         return number
-    if not spacing.known:
+    if not spacing.in_um("x"):
         raise SettingsError(
-            f"diameter {diameter!r} is in micrometres, but the image does not say its voxel size: give it in voxels"
+            f"diameter {diameter!r} is in micrometres, but the image does not say its voxel size along x in a unit of "
+            f"length ({spacing.described()}): give it in voxels, or the size with `bigcell convert --spacing`"
         )
     return number / spacing.x
 
@@ -245,7 +247,22 @@ def _anisotropy(request: Request, volume: Volume) -> float:
         return 1.0
     if request.anisotropy is not None:
         return request.anisotropy
-    return volume.spacing.anisotropy if volume.spacing.known else 1.0
+    return volume.spacing.anisotropy
+
+
+def size_notes(spacing: Spacing) -> tuple[str, ...]:
+    """What the voxels of a stack are taken for where their size is not known along z and x.
+
+    >>> size_notes(Spacing(2.0, 0.5, 0.5)), len(size_notes(Spacing(2.0, 0.5, 0.5, known=False)))
+    ((), 1)
+    """
+    if spacing.in_um("z") and spacing.in_um("x"):
+        return ()
+    if spacing.compares("z") and spacing.anisotropy != 1:
+        taken = f"voxels are taken as {spacing.anisotropy:g} times as long along z as along x"
+    else:
+        taken = "voxels are taken as equally long along z and x"
+    return (f"voxel size {spacing.described().removeprefix('size ')}: {taken}; --anisotropy says otherwise",)
 
 
 def _block(request: Request, extent: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from bigcell.core.axes import Spacing
+from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.paths import local_path
 from bigcell.core.volume import Array, Volume
 from bigcell.io.images import write_image
 from bigcell.io.layout import Zyx
-from bigcell.io.location import CONVERTIBLE, absolute, how_to_make_zarr, is_url
+from bigcell.io.location import CONVERTIBLE, absolute, how_to_make_zarr, is_url, without_credentials
 from bigcell.io.open import open_image, read_info
 from bigcell.io.packing import VERSION, is_zip_place, write_zip
 from bigcell.io.planes import PICTURES, TIFF, open_array, open_folder, open_npy, open_picture
 from bigcell.io.tiff import open_tiff
 from bigcell.io.zipped import split_zip
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ def convert(
         whole = _packable(source) if not any(options.values()) else None
         return write_zip(output, lambda folder: convert(source, folder, **options), whole=whole, overwrite=overwrite)
     volumes = open_pixels(source, axes=axes, spacing=spacing, series=series)
+    _tell_size(source, volumes[0])
     names = tuple(channels) if channels is not None else None
     if names is not None and len(names) != len(volumes[0].channels):
         raise SettingsError(f"{len(names)} channel names for {len(volumes[0].channels)} channels; give one name each")
@@ -131,12 +135,20 @@ def _packable(source: str | Path | Array) -> Path | None:
     return folder if (folder / "zarr.json").exists() and read_info(source).version == VERSION else None
 
 
+def _tell_size(source: str | Path | Array, volume: Volume) -> None:
+    """Say what of the voxel size is not known, or was not as it is taken."""
+    remark = volume.spacing.remark(ZYX if volume.extent[0] > 1 else ZYX[1:])
+    if remark:
+        shown = "the array" if isinstance(source, np.ndarray) else without_credentials(str(source))
+        log.warning("%s: %s; --spacing Z,Y,X (spacing_um) says otherwise", shown, remark)
+
+
 def _spacing(spacing_um: Sequence[float] | None) -> Spacing | None:
     if spacing_um is None:
         return None
     try:
         z, y, x = (float(s) for s in spacing_um)
-        return Spacing(z, y, x)
+        return Spacing(z, y, x, sources=("what was given to convert",) * 3)
     except (TypeError, ValueError) as error:
         raise SettingsError(f"spacing {spacing_um!r}: wanted three positive numbers in µm, z y x") from error
 
@@ -149,7 +161,7 @@ def _zarr_volumes(source: str | Path, axes: str | None, spacing: Spacing | None)
     if axes is not None:
         raise InputError(f"{source} is OME-Zarr and names its axes itself; leave axes out")
     times = read_info(source).length("t")
-    volumes: tuple[Volume, ...] = tuple(open_image(source, time=t) for t in range(times))
+    volumes: tuple[Volume, ...] = tuple(open_image(source, time=t, backward=True) for t in range(times))
     if spacing is None:
         return volumes
     return tuple(Respaced(v, spacing, v.channels) for v in volumes)

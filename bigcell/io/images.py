@@ -166,7 +166,7 @@ def _layout(
         size = (z, y, x)
         grids.append(grid_of(size, inner, outer))
     lengths = (len(volumes), len(volumes[0].channels))
-    dtype = np.dtype(volumes[0].dtype).newbyteorder("=")
+    dtype = np.dtype(volumes[0].dtype.newbyteorder("=").str)  # of two types of 64 bits, the one that zarr knows
     return _Image(building_place(final), axes, version, dtype, tuple(grids), factors, lengths)
 
 
@@ -243,6 +243,8 @@ def _describe(image: _Image, name: str, names: Sequence[str], spacing: Spacing) 
     if image.version == "0.4":
         omero["version"] = "0.4"
     group.attrs.update(multiscale_attributes(multiscale, image.version, omero=omero))
+    if sources := {a: s for a, s in zip(ZYX, spacing.sources, strict=bool(spacing.sources)) if a in image.axes}:
+        group.attrs.update({"bigcell": {"sizes_from": sources}})
 
 
 def _window(image: _Image, c: int) -> dict[str, float]:

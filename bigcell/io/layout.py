@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, ZstdCodec
 
-from bigcell.core.axes import ZYX, Spacing
+from bigcell.core.axes import NO_SIZE, UM, ZYX, Spacing
 from bigcell.io.location import joined, open_store
 from bigcell.io.ngff06 import as_newer, is_06
 
@@ -113,13 +113,18 @@ def multiscale_attributes(multiscale: Mapping[str, Any], version: str, **others:
 
 
 def units_of(axes: Sequence[str], spacing: Spacing) -> tuple[str | None, ...]:
-    """µm on the spatial axes where the voxel size is known, else nothing."""
-    return tuple("micrometer" if a in ZYX and spacing.known else None for a in axes)
+    """µm on the spatial axes along which the voxel size is known, else nothing."""
+    return tuple("micrometer" if a in ZYX and spacing.in_um(a) else None for a in axes)
 
 
 def base_scale(axes: Sequence[str], spacing: Spacing) -> tuple[float, ...]:
-    """The scale of a first level with voxels of `spacing`."""
-    size = dict(zip(ZYX, spacing.zyx, strict=True))
+    """The scale of a first level with voxels of `spacing`.
+
+    A size that nothing tells is written as long as one in no unit, so that no ratio of them is read back.
+    """
+    plain = next((s for s, u in zip(spacing.zyx, spacing.units, strict=True) if u not in (UM, NO_SIZE)), 1.0)
+    known = zip(ZYX, spacing.zyx, spacing.units, strict=True)
+    size = {a: plain if u == NO_SIZE else s for a, s, u in known}
     return tuple(size.get(a, 1.0) for a in axes)
 
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-from bigcell.core.axes import UM_PER_UNIT, ZYX, Spacing
+from bigcell.core.axes import LEAST, MOST, ZYX, Spacing
 from bigcell.core.documents import is_number
 from bigcell.core.errors import InputError
 from bigcell.core.names import is_below, is_part
+from bigcell.core.units import um_per
 from bigcell.io.location import ome_of, without_credentials
 from bigcell.io.ngff06 import as_older, is_06
 
 AXES = "tczyx"
 MOST_LEVELS = 64
-LEAST, MOST = 1e-30, 1e30
-"""Sizes of voxels and distances, in any unit, are between these: their products are numbers then."""
-UM_PER_SHORT_UNIT = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "nm": 1e-3, "mm": 1e3}
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,8 @@ class Axis:
 
 @dataclass(frozen=True)
 class LevelInfo:
-    """One resolution level; every tuple follows the file's axes."""
+    """One resolution level; every tuple follows the file's axes. `scale` is above 0: where the file's is not, it is the
+    size of a step backwards, or stands in for one that is none (see `ImageInfo.steps`)."""
 
     path: str
     shape: tuple[int, ...]
@@ -48,7 +48,8 @@ class ImageInfo:
     """What a multiscale image says of itself, checked against its arrays; no voxel was read for it.
 
     `holds` is what a store of ours says of itself: "flows", or "labels". `stale`: what its list of labels names, and
-    is not there or is no name.
+    is not there or is no name. `steps`: the scale of the first level as the file has it. `sizes_from`: where the sizes
+    that we wrote came from, by axis.
     """
 
     source: str
@@ -62,6 +63,8 @@ class ImageInfo:
     labels: tuple[str, ...]
     holds: str = ""
     stale: tuple[str, ...] = ()
+    steps: tuple[float, ...] = ()
+    sizes_from: Mapping[str, str] = field(default_factory=dict)
 
     def length(self, axis: str, level: int = 0) -> int:
         """Voxels along `axis`, 1 where the file has no such axis."""
@@ -73,28 +76,43 @@ class ImageInfo:
         return (z, y, x)
 
     def spacing(self, level: int = 0) -> Spacing:
-        """Voxel size of `level` in µm; ``known`` is False where a spatial axis has no unit we know.
+        """Voxel size of `level`, axis by axis: in µm where the file says a unit of length.
 
-        A plane has no z: it counts as 1 µm thick, so that volumes in µm³ are areas in µm².
+        A plane has no depth: it counts as 1 µm thick, so that volumes in µm³ are areas in µm².
         """
-        um = self._um()
-        known = um is not None
-        size = {a: self._number("scale", a, level) * (um[a] if um else 1.0) for a in ZYX if a in self.axes}
-        return Spacing(size.get("z", 1.0), size["y"], size["x"], known=known)
+        found = [self._size(a, level) for a in ZYX]
+        sizes, units, sources = ([one[i] for one in found] for i in range(3))
+        return Spacing.measured(sizes, units, sources)  # type: ignore[arg-type]
 
     def origin(self, level: int = 0) -> tuple[float, float, float]:
         """Where the centre of the first voxel of `level` lies along z, y, x, in the unit of `spacing`."""
-        um = self._um()
         z, y, x = (
-            self._number("translation", a, level) * (um[a] if um else 1.0) if a in self.axes else 0.0 for a in ZYX
+            0.0 if self.lacks(a) else self._number("translation", a, level) * (um_per(self.unit(a)) or 1.0) for a in ZYX
         )
         return (z, y, x)
 
-    def _um(self) -> dict[str, float] | None:
-        """µm in the unit of each spatial axis, or None where one is not known."""
-        found = {a: um_per(u) for a, u in zip(self.axes, self.units, strict=True) if a in ZYX}
-        known = {a: um for a, um in found.items() if um is not None}
-        return known if len(known) == len(found) else None
+    def unit(self, axis: str) -> str | None:
+        """The unit that the file says for `axis`, if any."""
+        return self.units[self.axes.index(axis)]
+
+    def lacks(self, axis: str) -> bool:
+        """Whether `axis` is the depth of a plane, of which no size is said, or no unit."""
+        if axis not in self.axes:
+            return True
+        unsaid = um_per(self.unit(axis)) is None or self.steps[self.axes.index(axis)] == 0
+        return axis == "z" and self.length("z") == 1 and unsaid
+
+    def _size(self, axis: str, level: int) -> tuple[float | None, str | None, str]:
+        """Size, unit and source of a voxel along `axis`."""
+        if self.lacks(axis):
+            return 1.0, "µm", "a plane, which counts as 1 µm thick"
+        step, unit = self.steps[self.axes.index(axis)], self.unit(axis)
+        source = f"scale {step:g} " + (f"{unit[:40]!r}" if unit else "without a unit")
+        if axis in self.sizes_from:
+            source += f", from {self.sizes_from[axis]}"
+        if step == 0:
+            return None, None, source
+        return math.copysign(self._number("scale", axis, level), step), unit, source
 
     def _number(self, what: Literal["scale", "translation"], axis: str, level: int) -> float:
         numbers: tuple[float, ...] = getattr(self.levels[level], what)
@@ -108,17 +126,6 @@ class Multiscale:
     version: str
     axes: tuple[Axis, ...]
     datasets: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...]
-
-
-def um_per(unit: str | None) -> float | None:
-    """µm in one `unit`, or None for a unit that is missing or not a length.
-
-    >>> um_per("nanometer"), um_per("pixel")
-    (0.001, None)
-    """
-    if unit is None:
-        return None
-    return UM_PER_UNIT.get(unit.lower(), UM_PER_SHORT_UNIT.get(unit.lower()))
 
 
 def parse_multiscale(attributes: Mapping[str, Any], *, source: str) -> Multiscale:
@@ -139,8 +146,18 @@ def parse_multiscale(attributes: Mapping[str, Any], *, source: str) -> Multiscal
         raise InputError(f"{shown}: multiscales lists no datasets, wanted at least one level; repair the metadata")
     if len(datasets) > MOST_LEVELS:
         raise InputError(f"{shown}: {len(datasets)} levels, wanted at most {MOST_LEVELS}; repair the metadata")
-    outer = _transform(shown, entry.get("coordinateTransformations"), len(axes), required=False)
-    return Multiscale(version, axes, tuple(_dataset(shown, d, len(axes), outer) for d in datasets))
+    names = "".join(a.name for a in axes)
+    outer = _transform(shown, entry.get("coordinateTransformations"), names, required=False)
+    return Multiscale(version, axes, tuple(_dataset(shown, d, names, outer) for d in datasets))
+
+
+def sizes_from(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """What a store that we wrote says of where its voxel sizes came from, by axis."""
+    ours = attributes.get("bigcell")
+    found = ours.get("sizes_from") if isinstance(ours, Mapping) else None
+    if not isinstance(found, Mapping):
+        return {}
+    return {a: str(found[a])[:200] for a in ZYX if isinstance(found.get(a), str)}
 
 
 def channel_names(attributes: Mapping[str, Any], count: int) -> tuple[str, ...]:
@@ -221,7 +238,7 @@ Transform = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def _dataset(
-    shown: str, entry: object, ndim: int, outer: Transform
+    shown: str, entry: object, axes: str, outer: Transform
 ) -> tuple[str, tuple[float, ...], tuple[float, ...]]:
     path = entry.get("path") if isinstance(entry, Mapping) else None
     if not isinstance(path, str) or not path.strip("/"):
@@ -231,10 +248,10 @@ def _dataset(
             f"{shown}: level path {path!r} leads out of the store, wanted one inside; do not trust this file"
         )
     assert isinstance(entry, Mapping)
-    scale, move = _transform(f"{shown}, level {path!r}", entry.get("coordinateTransformations"), ndim, required=True)
+    scale, move = _transform(f"{shown}, level {path!r}", entry.get("coordinateTransformations"), axes, required=True)
     size = tuple(a * b for a, b in zip(scale, outer[0], strict=True))
     corner = tuple(m * s + o for m, s, o in zip(move, *outer, strict=True))
-    if not all(LEAST < s < MOST for s in size) or not all(abs(c) < MOST for c in corner):
+    if not all(s == 0 or LEAST < abs(s) < MOST for s in size) or not all(abs(c) < MOST for c in corner):
         raise InputError(
             f"{shown}, level {path!r}: voxels of {size} at {corner} are of no size that an image has, wanted numbers "
             f"from {LEAST:g} to {MOST:g}; repair the metadata"
@@ -242,8 +259,12 @@ def _dataset(
     return path.strip("/"), size, corner
 
 
-def _transform(shown: str, entries: object, ndim: int, *, required: bool) -> Transform:
-    """Scale and translation of a coordinateTransformations list, checked; identity where none is required."""
+def _transform(shown: str, entries: object, axes: str, *, required: bool) -> Transform:
+    """Scale and translation of a coordinateTransformations list, checked; identity where none is required.
+
+    What is no positive number along t and c, which nothing is measured by, is 1.
+    """
+    ndim = len(axes)
     scale, move = (1.0,) * ndim, (0.0,) * ndim
     if entries is None and not required:
         return scale, move
@@ -255,12 +276,18 @@ def _transform(shown: str, entries: object, ndim: int, *, required: bool) -> Tra
         raise InputError(f"{shown} has transformations {kinds}, wanted scale, then translation; repair the metadata")
     for entry in given:
         if entry.get("type") == "scale":
-            scale = _numbers(shown, "scale", entry.get("scale"), ndim)
+            scale = _numbers(shown, "scale", _measurable(entry.get("scale"), axes), ndim)
         elif entry.get("type") == "translation":
             move = _numbers(shown, "translation", entry.get("translation"), ndim)
-    if not all(s > 0 for s in scale):
-        raise InputError(f"{shown} has the scale {scale}, wanted positive numbers; repair the metadata")
     return scale, move
+
+
+def _measurable(scale: object, axes: str) -> object:
+    """The `scale` of a file, if it is one, with 1 where it is no step along t or c."""
+    if not isinstance(scale, list) or len(scale) != len(axes):
+        return scale
+    bad = [a in "tc" and not (is_number(s) and LEAST < s < MOST) for a, s in zip(axes, scale, strict=True)]
+    return [1.0 if b else s for b, s in zip(bad, scale, strict=True)]
 
 
 def _numbers(shown: str, what: str, values: object, ndim: int) -> tuple[float, ...]:

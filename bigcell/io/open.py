@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from pathlib import Path
@@ -18,6 +18,7 @@ from bigcell.core.channels import find_channels, listed
 from bigcell.core.errors import ChunkError, InputError
 from bigcell.core.names import is_part
 from bigcell.core.volume import Array
+from bigcell.core.words import command
 from bigcell.io.ahead import read_ahead
 from bigcell.io.location import (
     absolute,
@@ -30,7 +31,7 @@ from bigcell.io.location import (
     open_group,
     without_credentials,
 )
-from bigcell.io.ngff import ImageInfo, LevelInfo, channel_names, contrast_windows, parse_multiscale
+from bigcell.io.ngff import ImageInfo, LevelInfo, channel_names, contrast_windows, parse_multiscale, sizes_from
 
 CHUNK_BYTES = 2**32
 """No chunk this large is believed: to read one voxel the whole of it would be held in memory."""
@@ -156,7 +157,7 @@ def read_info(source: str | Path) -> ImageInfo:
     attributes = attributes_of(group)
     found = parse_multiscale(attributes, source=where)
     axes = tuple(a.name for a in found.axes)
-    levels = tuple(_level(group, len(axes), where, *dataset) for dataset in found.datasets)
+    levels = _with_sizes(tuple(_level(group, len(axes), where, *dataset) for dataset in found.datasets))
     count = levels[0].shape[axes.index("c")] if "c" in axes else 1
     names, stale = _label_names(group, where)
     return ImageInfo(
@@ -171,6 +172,8 @@ def read_info(source: str | Path) -> ImageInfo:
         labels=names,
         stale=stale,
         holds=_held(attributes),
+        steps=found.datasets[0][1],
+        sizes_from=sizes_from(attributes),
     )
 
 
@@ -181,8 +184,11 @@ def open_image(
     channels: Sequence[int | str] | None = None,
     time: int = 0,
     region: Box | None = None,
+    backward: bool = False,
 ) -> ZarrVolume:
     """The image at `source` as a volume: `channels` by number or name (all), one `time`, a `region` in zyx (all).
+
+    An image whose scale is negative is refused unless `backward`: its places are mirrored, which none of ours are.
 
     >>> volume = open_image("brain.zarr", channels=["nuclei"])          # doctest: +SKIP
     >>> volume.read(Box((0, 0, 0), (8, 64, 64))).shape                   # doctest: +SKIP
@@ -203,6 +209,12 @@ def open_image(
         raise InputError(
             f"region {region.start}..{region.stop} does not lie in level {level} of {shown}, which has "
             f"extent {whole.shape} (z, y, x); give a region with voxels inside it"
+        )
+    if (against := info.spacing().backward) and not backward:
+        again = command("convert", shown, f"{Path(shown).stem}-forward.zarr")
+        raise InputError(
+            f"{shown} goes backwards along {', '.join(against)} (scale {info.steps}), wanted steps above 0, as places "
+            f"would be mirrored; write the same voxels with such steps: {again}"
         )
     indices = _channel_indices(info, channels)
     digest = metadata_digest(open_group(info.source), info.levels[level].path)
@@ -243,6 +255,15 @@ def _level(
     if any("pickle" in repr(stored.get(part)) for part in ("filters", "compressor", "codecs")):
         raise InputError(f"{shown} is stored with the pickle codec, which can run code; do not trust this file")
     return LevelInfo(path, array.shape, array.chunks, array.shards, scale, translation, dtype)
+
+
+def _with_sizes(levels: tuple[LevelInfo, ...]) -> tuple[LevelInfo, ...]:
+    """The levels with scales above 0: a step backwards is as long, and for none voxels of the first level stand in."""
+    first = levels[0].shape
+    return tuple(
+        replace(level, scale=tuple(abs(s) or a / b for s, a, b in zip(level.scale, first, level.shape, strict=True)))
+        for level in levels
+    )
 
 
 def _held(attributes: Mapping[str, Any]) -> str:

@@ -14,11 +14,15 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, ArrayVolume, Volume
+from bigcell.io.letters import FEW
 from bigcell.io.stacks import Stack, array_volumes, check_dtype, checked_axes
 from bigcell.io.tiff import open_tiff
+from bigcell.io.tiff_files import set_of
 
 TIFF = {".tif", ".tiff", ".lsm", ".stk"}
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp"}
+PNG = b"\x89PNG\r\n\x1a\n"
+FORMATS = "pip install 'bigcell[formats]'"
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,15 @@ class PlanesVolume:
         return volume
 
 
-def open_folder(path: Path, *, axes: str | None = None, spacing: Spacing | None = None) -> tuple[PlanesVolume, ...]:
-    """A folder of planes, one picture each, as a volume: sorted by the numbers in their names."""
+def open_folder(path: Path, *, axes: str | None = None, spacing: Spacing | None = None) -> tuple[Volume, ...]:
+    """A folder of planes, one picture each, as a volume: sorted by the numbers in their names, or as the metadata of an
+    OME-TIFF set have them."""
     files = [f for f in path.iterdir() if f.suffix.lower() in TIFF | PICTURES and not f.name.startswith(".")]
     files.sort(key=lambda f: _natural(f.name))
     if not files:
         raise InputError(f"{path} holds no images ({', '.join(sorted(TIFF | PICTURES))}); check the path")
+    if files[0].suffix.lower() in TIFF and len(set_of(files[0])[1]) > 1:
+        return _open_set(path, files, axes, spacing)
     if axes not in (None, "zyx", "zyxs"):
         raise InputError(f"a folder of planes has axes 'zyx', not {axes!r}; for time or channels convert them apart")
     if axes is None and len(varying := _varying_numbers([f.stem for f in files])) > 1:
@@ -80,19 +87,54 @@ def open_folder(path: Path, *, axes: str | None = None, spacing: Spacing | None 
     return (PlanesVolume(tuple(files), stack, first.dtype),)
 
 
+def _open_set(path: Path, files: list[Path], axes: str | None, spacing: Spacing | None) -> tuple[Volume, ...]:
+    """A folder that holds one OME-TIFF set, and nothing else."""
+    _, names = set_of(files[0])
+    others = [f.name for f in files if f.name not in names]
+    if others:
+        raise InputError(
+            f"{path} holds a set of {len(names)} OME-TIFF files ({files[0].name} ...) and others ({others[0]} ...), "
+            f"wanted one of them; give one file of the set, {files[0]}, or move the others away"
+        )
+    return open_tiff(files[0], axes=axes, spacing=spacing)
+
+
 def open_picture(path: Path, *, axes: str | None = None, spacing: Spacing | None = None) -> tuple[ArrayVolume, ...]:
     """A single PNG, JPEG or BMP. Transparency is dropped: it is no signal."""
-    try:
-        pixels = np.asarray(imread(path))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; check the path") from error
-    except Exception as error:  # each format has errors of its own
-        raise InputError(f"{path} cannot be read as an image ({str(error)[:200]!r}); it may be damaged") from error
+    pixels = _pixels(path)
+    if pixels.ndim > 3:
+        raise InputError(f"{path} holds {len(pixels)} pictures, wanted one a file; save them apart, or as a TIFF")
+    if pixels.ndim == 3 and pixels.shape[-1] == 4 and path.suffix.lower() in (".jpg", ".jpeg"):
+        raise InputError(f"{path} holds inks (CMYK), wanted colours or grey; save it as RGB")
     if pixels.ndim == 3 and pixels.shape[-1] in (2, 4):
         pixels = pixels[..., :-1]
     if pixels.ndim == 3 and pixels.shape[-1] == 1:
         pixels = pixels[..., 0]
     return open_array(pixels, axes=axes or ("yx" if pixels.ndim == 2 else "yxs"), spacing=spacing, shown=str(path))
+
+
+def _pixels(path: Path) -> Array:
+    """What a picture holds, in the numbers that it holds."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)
+        if head[:8] == PNG and head[24] == 16 and head[25] in (2, 4, 6):  # Pillow would make 8 bits of them
+            return np.asarray(_imagecodecs(path).png_decode(path.read_bytes()))
+        return np.asarray(imread(path))
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; check the path") from error
+    except InputError:
+        raise
+    except Exception as error:  # each format has errors of its own
+        raise InputError(f"{path} cannot be read as an image ({str(error)[:200]!r}); it may be damaged") from error
+
+
+def _imagecodecs(path: Path) -> Any:
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise InputError(f"{path} has colours of 16 bits, which need one more package; {FORMATS}") from error
+    return imagecodecs
 
 
 def open_npy(path: Path, *, axes: str | None = None, spacing: Spacing | None = None) -> tuple[ArrayVolume, ...]:
@@ -109,10 +151,12 @@ def open_npy(path: Path, *, axes: str | None = None, spacing: Spacing | None = N
 def open_array(
     array: Array, *, axes: str | None = None, spacing: Spacing | None = None, shown: str = "the array"
 ) -> tuple[ArrayVolume, ...]:
-    """An array as one volume a time point. Without `axes` it is (y, x), (z, y, x) or (channel, z, y, x)."""
+    """An array as one volume a time point. Without `axes` it is (y, x), (z, y, x) or (channel, z, y, x); where
+    few voxels stand last, or few planes after many channels, the axes are asked for."""
     check_dtype(array.dtype.kind, shown=shown)
-    colour = array.ndim >= 3 and array.shape[-1] <= 4
-    found = {2: "yx", 3: "zyx", 4: "czyx"}.get(array.ndim, "?") if not colour else "?"
+    last = array.ndim >= 3 and array.shape[-1] <= FEW
+    second = array.ndim == 4 and array.shape[1] <= FEW < array.shape[0]
+    found = {2: "yx", 3: "zyx", 4: "czyx"}.get(array.ndim, "?") if not (last or second) else "?"
     letters = checked_axes(found, array.shape, axes, shown=shown)
     return array_volumes(array, Stack(letters, array.shape, spacing or Spacing(known=False)), shown=shown)
 

@@ -49,14 +49,16 @@ def reduce_image(image: Array, factor: Sequence[int]) -> Array:
 def level_factors(extent: Sequence[int], spacing: Spacing) -> tuple[Factor, ...]:
     """How much each level shrinks from the one before, first level (1, 1, 1), until y and x are at most 256.
 
-    z shrinks only where that brings voxels nearer to cubes, so a coarse stack keeps its planes.
+    z shrinks only where that brings voxels nearer to cubes, so a coarse stack keeps its planes. Sizes that are in no
+    common unit count as equal.
 
     >>> level_factors((64, 1024, 1024), Spacing(2.0, 0.5, 0.5))
     ((1, 1, 1), (1, 2, 2), (1, 2, 2))
     """
     factors: list[Factor] = [(1, 1, 1)]
     z, y, x = extent
-    depth, side = spacing.z, max(spacing.y, spacing.x)
+    side = max(spacing.y, spacing.x) if spacing.compares("y") else spacing.x
+    depth = spacing.z if spacing.compares("z") else side
     while max(y, x) > SMALLEST:
         side *= 2
         fz = 2 if z > 1 and depth * 2 <= side * 1.5 else 1

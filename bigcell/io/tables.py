@@ -47,7 +47,8 @@ class ObjectTable:
     """The table that is made in `folder`: its files are named by number and are written each by itself.
 
     `spacing` and `origin_um` (the place of the centre of voxel (0, 0, 0)) give volumes and positions in µm, which are
-    NaN where the voxel size is not known. Rows go by ascending id, in a part and from part to part.
+    NaN where the voxel size is not known: along their axis, or for volumes along any. Rows go by ascending id, in a
+    part and from part to part.
 
     >>> table = ObjectTable("objects.parquet", Spacing(2, 1, 1))
     >>> table.write_part(0, {"id": [1], "voxels": [8], ...})     # doctest: +SKIP
@@ -75,7 +76,7 @@ class ObjectTable:
         known = 1.0 if self.spacing.known else np.nan
         derived = {"volume_um3": columns["voxels"] * (self.spacing.voxel_um3 * known)}
         for axis, size, origin in zip(ZYX, self.spacing.zyx, self.origin_um, strict=True):
-            derived[f"{axis}_um"] = (columns[axis] * size + origin) * known
+            derived[f"{axis}_um"] = (columns[axis] * size + origin) * (1.0 if self.spacing.in_um(axis) else np.nan)
         return derived
 
     def _encoded(self, columns: Mapping[str, Array]) -> Any:
@@ -86,6 +87,7 @@ class ObjectTable:
         about = {
             "spacing_um": list(self.spacing.zyx),
             "spacing_known": self.spacing.known,
+            "spacing_units": list(self.spacing.units),
             "origin_um": list(self.origin_um),
             "units": {"voxels": "voxel", "volume_um3": "µm³", "bounding box and z, y, x": "voxel", "*_um": "µm"},
             "bounding_box": "half-open: min <= voxel < max",
@@ -150,7 +152,8 @@ def table_spacing(path: str | Path) -> tuple[Spacing, tuple[float, float, float]
         about = parse_object(_open(_files(path)[0]).schema_arrow.metadata[KEY], str(path))
         z, y, x = (float(v) for v in about["origin_um"])
         size_z, size_y, size_x = (float(v) for v in about["spacing_um"])
-        return Spacing(size_z, size_y, size_x, known=bool(about["spacing_known"])), (z, y, x)
+        units = tuple(str(u) for u in about.get("spacing_units", ()))
+        return Spacing(size_z, size_y, size_x, bool(about["spacing_known"]), units), (z, y, x)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} does not say its voxel size ({error!r}); wanted a table that bigcell wrote"

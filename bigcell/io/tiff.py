@@ -11,7 +11,6 @@ from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
@@ -20,8 +19,10 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, ArrayVolume
-from bigcell.io.ngff import um_per
+from bigcell.io.samples import sample_names
 from bigcell.io.stacks import Stack, array_volumes, check_dtype, checked_axes
+from bigcell.io.tiff_files import heard_by, images_of, missing, set_of
+from bigcell.io.tiff_sizes import ome_pixels, tiff_spacing
 
 DAMAGE = re.compile(r"page offset|first page|reshape|data offset|ByteCounts|Strip|Tile|missing|corrupt|truncat", re.I)
 
@@ -56,7 +57,8 @@ class TiffVolume:
         with _opened(self.path, dict(self.flags)) as tif:
             series = tif.series[self.series]
             outer, inner, shape = _page_axes(series, self.stack)
-            within = {a: slice(wanted[a].start, wanted[a].stop) for a in inner}
+            within: dict[str, slice | list[int]] = {a: slice(wanted[a].start, wanted[a].stop) for a in inner}
+            within["s"] = self.stack.kept
             for place in product(*(wanted[a] for a in outer)):
                 at = dict(zip(outer, place, strict=True))
                 number = int(np.ravel_multi_index(place, [self.stack.length(a) for a in outer])) if place else 0
@@ -67,7 +69,8 @@ class TiffVolume:
 
     def _wanted(self, box: Box) -> dict[str, range]:
         space = {a: range(box.start[i], box.stop[i]) for i, a in enumerate("zyx")}
-        return {"t": range(self.time, self.time + 1), **{a: range(self.stack.length(a)) for a in "cs"}, **space}
+        channels = {"c": range(self.stack.length("c")), "s": range(len(self.stack.kept))}
+        return {"t": range(self.time, self.time + 1), **channels, **space}
 
 
 def open_tiff(
@@ -77,7 +80,7 @@ def open_tiff(
 
     `axes` (such as "zcyx", in the file's order) and `spacing` stand in where the file says nothing, or says it wrong.
     """
-    path = Path(path)
+    path, _ = set_of(Path(path))
     with _opened(path) as tif:
         flags = _flags(path)
         number = _chosen(tif, series, path)
@@ -85,9 +88,11 @@ def open_tiff(
         letters = checked_axes(chosen.axes, chosen.shape, axes, shown=str(path))
         dtype = np.dtype(chosen.dtype)
         check_dtype(dtype.kind, shown=str(path))
-        stack = Stack(letters, tuple(chosen.shape), spacing or _spacing(tif, number), _names(tif, number))
+        size, names = spacing or tiff_spacing(tif, number), _names(tif, number)
+        told = "s" in letters and letters.index("s") == chosen.axes.lower().find("s")
+        stack = Stack(letters, tuple(chosen.shape), size, names, sample_names(chosen.keyframe) if told else ())
         _check_whole(chosen, path)
-        if chosen.dataoffset is not None and dtype.kind != "b":
+        if chosen.dataoffset is not None and dtype.kind != "b" and stack.is_view:
             raw = np.memmap(path, dtype.newbyteorder(tif.byteorder), "r", int(chosen.dataoffset), stack.shape)
             return array_volumes(raw, stack, shown=str(path))
     native = np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("=")
@@ -95,24 +100,25 @@ def open_tiff(
 
 
 def _chosen(tif: Any, wanted: int | None, path: Path) -> int:
+    """The number of the series to read: the one `wanted`, or the only one that is no preview."""
     count = len(tif.series)
-    if wanted is None and count > 1:
-        sizes = "; ".join(f"{i}: {s.axes} {s.shape}" for i, s in enumerate(tif.series))
-        raise InputError(f"{path} holds {count} images ({sizes[:500]}); choose one with series=")
-    if not 0 <= (wanted or 0) < count:
+    if not any(s.shape for s in tif.series):
+        raise InputError(f"{path} holds no image: it is a TIFF without pages; copy it anew")
+    if wanted is not None and not 0 <= wanted < count:
         raise InputError(f"{path} holds {count} images; series={wanted} is not one of 0..{count - 1}")
-    return wanted or 0
+    images = images_of(tif) or list(range(count))
+    if wanted is None and len(images) > 1:
+        sizes = "; ".join(f"{i}: {tif.series[i].axes} {tif.series[i].shape}" for i in images)
+        raise InputError(f"{path} holds {len(images)} images ({sizes[:500]}); choose one with series= (--series)")
+    return images[0] if wanted is None else wanted
 
 
 @contextmanager
 def _opened(path: Path, flags: dict[str, Any] | None = None) -> Iterator[Any]:
     """The open file. tifffile only logs what is wrong with a damaged file and reads on: here that is an error."""
     heard = _Heard()
-    log = logging.getLogger("tifffile")
-    log.addHandler(heard)
-    quiet, log.propagate = log.propagate, False
     try:
-        with tifffile.TiffFile(path, **(_flags(path) if flags is None else flags)) as tif:
+        with heard_by(heard), tifffile.TiffFile(path, **(_flags(path) if flags is None else flags)) as tif:
             list(tif.series)
             if heard.damage:
                 raise InputError(f"{path} is damaged or cut short ({heard.damage[0]}); copy it anew")
@@ -128,9 +134,6 @@ def _opened(path: Path, flags: dict[str, Any] | None = None) -> Iterator[Any]:
                 "pip install 'bigcell[formats]'"
             ) from error
         raise InputError(f"{path} cannot be read as TIFF ({str(error)[:200]!r}); it may be damaged") from error
-    finally:
-        log.removeHandler(heard)
-        log.propagate = quiet
 
 
 def _flags(path: Path) -> dict[str, Any]:
@@ -165,12 +168,12 @@ def _check_whole(series: Any, path: Path) -> None:
             )
         return
     if any(page is None for page in pages):
-        raise InputError(f"{path} lacks {sum(p is None for p in pages)} of {len(pages)} planes; copy the whole set")
-    for number, page in enumerate(pages):
-        within_file = page.parent.filehandle.path == str(path)
+        raise InputError(missing(path, pages))
+    for page in pages:
+        file = page.parent.filehandle
         ends = [a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
-        if not ends or (within_file and max(ends) > size):
-            raise InputError(f"{path} is cut short at page {number}; copy it anew")
+        if not ends or max(ends) > file.size:
+            raise InputError(f"{file.path} is cut short at page {page.index}; copy it anew")
 
 
 def _page_axes(series: Any, stack: Stack) -> tuple[str, str, tuple[int, ...]]:
@@ -193,58 +196,19 @@ def _page(series: Any, number: int, path: Path) -> Array:
     page = series.pages[number]
     if page is None:
         raise InputError(f"{path} lacks plane {number}; copy the whole set")
-    values: Array = page.asarray()
+    file = page.parent.filehandle  # of a set, only the first file is open
+    closed = file.closed
+    if closed:
+        file.open()
+    try:
+        values: Array = page.asarray()
+    finally:
+        if closed:
+            file.close()
     return values
 
 
-def _spacing(tif: Any, number: int) -> Spacing:
-    """Voxel size from OME or ImageJ metadata. The resolution tag alone is not believed: most programs write 72 dpi."""
-    try:
-        if tif.ome_metadata:
-            return _ome_spacing(_ome_pixels(tif, number))
-        if tif.imagej_metadata:
-            return _imagej_spacing(tif)
-        if tif.lsm_metadata:
-            z, y, x = (float(tif.lsm_metadata[f"VoxelSize{a}"]) * 1e6 for a in "ZYX")
-            return Spacing(z, y, x)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, IndexError, ElementTree.ParseError):
-        return Spacing(known=False)  # a size that makes no sense is no size; the user may give one
-    return Spacing(known=False)
-
-
-def _ome_pixels(tif: Any, number: int) -> ElementTree.Element:
-    return ElementTree.fromstring(tif.ome_metadata).findall(".//{*}Pixels")[number]
-
-
-def _ome_spacing(pixels: ElementTree.Element) -> Spacing:
-    sizes = []
-    for axis in "ZYX":
-        value, unit = pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")
-        if value is None and axis == "Z" and pixels.get("SizeZ") == "1":
-            value = "1"  # a plane needs no depth
-        um = um_per(unit)
-        if value is None or um is None:
-            return Spacing(known=False)
-        sizes.append(float(value) * um)
-    z, y, x = sizes
-    return Spacing(z, y, x)
-
-
-def _imagej_spacing(tif: Any) -> Spacing:
-    about, tags = tif.imagej_metadata, tif.pages[0].tags
-    um = um_per(str(about.get("unit", "")).replace("\\u00B5", "µ"))
-    if um is None:
-        return Spacing(known=False)
-    y, x = (tags[f"{axis}Resolution"].value for axis in "YX")
-    # ImageJ leaves the depth out where it is one unit.
-    return Spacing(float(about.get("spacing", 1.0)) * um, y[1] / y[0] * um, x[1] / x[0] * um)
-
-
 def _names(tif: Any, number: int) -> tuple[str, ...]:
-    if not tif.ome_metadata:
-        return ()
-    try:
-        channels = _ome_pixels(tif, number).findall("{*}Channel")
-    except (IndexError, ElementTree.ParseError):
-        return ()
+    pixels = ome_pixels(tif, number)
+    channels = [] if pixels is None else pixels.findall("{*}Channel")
     return tuple(c.get("Name") or str(i) for i, c in enumerate(channels))

@@ -99,7 +99,7 @@ def make_stack(
     inside = tuple(part for box in boxes or (bounds,) if not (part := box & bounds).is_empty)
     anisotropy, spacing = reading.anisotropy, image.spacing
     if anisotropy is None:
-        anisotropy = spacing.anisotropy if spacing.known and image.extent[0] > 1 else 1.0
+        anisotropy = spacing.anisotropy if image.extent[0] > 1 else 1.0
     levels = measure_levels(image, bounds, name)
     found, cells = measure_diameter(labels, inside, anisotropy=anisotropy, name=name)
     if cells and levels.high[0].item() == BLANK:

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from bigcell.core.axes import Spacing
+from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.errors import OutputError
 from bigcell.core.paths import local_path
 from bigcell.core.volume import Array
@@ -51,7 +51,7 @@ def orthogonal(images: Sequence[Array], labels: Sequence[Array], space: Spacing,
 
     The cut across x arrives as (z, y) and is turned to (y, z), so that it can stand beside the xy panel.
     """
-    (z, y, x), (pz, py, px) = (v + 0.5 for v in at), space.zyx
+    (z, y, x), (pz, py, px) = (v + 0.5 for v in at), (space.x * space.over_x(a) for a in ZYX)
     if labels[1].shape[0] == 1:
         return [Plane("xy", images[0], labels[0], (py, px))]
     return [

@@ -14,9 +14,10 @@ from bigcell.core.axes import ZYX
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.names import find_name
+from bigcell.core.units import um_per
 from bigcell.core.volume import Array
 from bigcell.io.location import attributes_of, is_url, ome_of, open_group, without_credentials
-from bigcell.io.ngff import ImageInfo, um_per
+from bigcell.io.ngff import ImageInfo
 from bigcell.io.open import ZarrVolume, open_image, read_info
 from bigcell.io.tables import find_object
 from bigcell.report.colours import window
@@ -126,8 +127,7 @@ def plain_metadata(info: ImageInfo) -> dict[str, bytes]:
     The browser's reader refuses a whole image for a unit or a channel colour that it does not know. What was read
     of the file here is checked; sizes are given in µm, contrast and colours with the layer.
     """
-    known = info.spacing().known
-    um = [um_per(u) if known and a in ZYX else None for a, u in zip(info.axes, info.units, strict=True)]
+    um = [um_of(info, a) if a in ZYX else None for a in info.axes]
     axes = [_axis(a, u, known=k is not None) for a, u, k in zip(info.axes, info.units, um, strict=True)]
     datasets = []
     for level in info.levels:
@@ -141,6 +141,13 @@ def plain_metadata(info: ImageInfo) -> dict[str, bytes]:
     ome = {"version": "0.5", "multiscales": [entry]}
     group = {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome}}
     return {"zarr.json": json.dumps(group).encode()}
+
+
+def um_of(info: ImageInfo, axis: str) -> float | None:
+    """µm in the unit of `axis`; None for all axes where one is not known, since views have one scale."""
+    if not info.spacing().known:
+        return None
+    return 1.0 / info.levels[0].scale[info.axes.index(axis)] if info.lacks(axis) else um_per(info.unit(axis))
 
 
 def _axis(name: str, unit: str | None, *, known: bool) -> dict[str, str]:

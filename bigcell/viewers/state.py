@@ -13,9 +13,9 @@ import numpy as np
 
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
-from bigcell.io.ngff import ImageInfo, um_per
+from bigcell.io.ngff import ImageInfo
 from bigcell.report.colours import channel_colours, hex_colour
-from bigcell.viewers.shown import SECONDS, Found, Shown
+from bigcell.viewers.shown import SECONDS, Found, Shown, um_of
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "float32", "bool")
 SHADER = """#uicontrol invlerp contrast
@@ -107,12 +107,12 @@ def dimensions(info: ImageInfo, axes: Sequence[str]) -> dict[str, list[Any]]:
     found = {}
     for axis in axes:
         size = info.levels[0].scale[info.axes.index(axis)]
-        unit = info.units[info.axes.index(axis)]
-        um = um_per(unit)
         if axis == "t":
+            unit = info.unit("t")
             found["t"] = [size * SECONDS[unit], "s"] if unit in SECONDS else [size, ""]
         else:
-            found[axis] = [size * um * 1e-6, "m"] if um is not None and info.spacing().known else [size, ""]
+            um = um_of(info, axis)
+            found[axis] = [size * um * 1e-6, "m"] if um is not None else [size, ""]
     return found
 
 
@@ -150,7 +150,7 @@ def _place(info: ImageInfo, found: tuple[ImageInfo, Found] | None) -> dict[str, 
 
 def _zoom(info: ImageInfo, box: Box, around: float) -> tuple[float, float]:
     """Finest voxels a pixel of the sections, and voxels across the 3-D panel, to see `box` and what is around it."""
-    z, y, x = (n * s for n, s in zip(box.shape, info.spacing().zyx, strict=True))
+    z, y, x = (n * _step(info, a) for n, a in zip(box.shape, "zyx", strict=True))
     flat = info.length("z") == 1
     across, down = (x, y) if flat else (max(x, z), max(y, z))
     width, height = (2 * PANEL[0], 2 * PANEL[1]) if flat else PANEL
@@ -163,12 +163,18 @@ def _finest(info: ImageInfo) -> float:
 
 
 def _step(info: ImageInfo, axis: str) -> float:
-    return info.spacing().zyx["zyx".index(axis)]
+    """Size of a voxel in the unit of the view, see `um_of`."""
+    if axis not in info.axes:
+        return 1.0
+    return info.levels[0].scale[info.axes.index(axis)] * (um_of(info, axis) or 1.0)
 
 
 def _corner(info: ImageInfo, axis: str) -> float:
     """Where voxel 0 lies, in voxels."""
-    return info.origin()["zyx".index(axis)] / _step(info, axis)
+    if axis not in info.axes:
+        return 0.0
+    level, at = info.levels[0], info.axes.index(axis)
+    return level.translation[at] / level.scale[at]
 
 
 def _unique(names: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, OutputError, SettingsError
 from bigcell.core.volume import Array, ArrayVolume
-from bigcell.engine.evaluate import EvaluateSettings, compare_volumes, useful_workers
+from bigcell.engine.evaluate import EvaluateSettings, ball_of, compare_volumes, useful_workers
 from bigcell.engine.evaluate_inputs import block_shape, open_compared, open_labels
 from bigcell.engine.evaluate_output import check_file, save_mistakes, save_scores
 from bigcell.engine.events import StageFinished, StageStarted, TaskDone
@@ -210,6 +210,28 @@ def test_without_a_voxel_size_there_are_no_um(tmp_path: Path) -> None:
         row = next(csv.DictReader(file))
     assert row["x_um"] == row["volume_um3"] == ""
     assert "link" not in row
+
+
+@pytest.mark.parametrize("axis", "zyx")
+def test_micrometres_along_the_axes_whose_size_is_known(tmp_path: Path, axis: str) -> None:
+    truth, found = draw(9)
+    partly = Spacing.measured((2.0, 0.5, 0.5), ["" if a == axis else "um" for a in "zyx"])
+    nothing = ArrayVolume(truth)
+    compared = open_compared(ArrayVolume(found, partly), nothing, None)
+    assert compared.spacing == partly
+    save_mistakes(compare_volumes(compared, EvaluateSettings(), SerialExecutor()), tmp_path / "errors.csv")
+    with (tmp_path / "errors.csv").open() as file:
+        row = next(csv.DictReader(file))
+    assert [a for a in "zyx" if not row[f"{a}_um"]] == [axis]
+    assert row["volume_um3"] == ""
+    assert open_compared(ArrayVolume(found, partly), ArrayVolume(truth, SPACE), None).spacing == SPACE
+
+
+def test_a_ratio_in_no_unit_bounds_the_boundary() -> None:
+    truth, found = draw(9)
+    space = Spacing(3.0, 1.0, 1.0, known=False)
+    compared = open_compared(ArrayVolume(found, space), ArrayVolume(truth), None)
+    assert ball_of(2.0, compared.spacing).size == (3.0, 1.0, 1.0)
 
 
 def test_places_that_take_no_file(tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ import pickle
 import subprocess
 import sys
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ome_zarr_models import open_ome_zarr
+from PIL import Image
 from skimage.io import imsave
 
 from bigcell.core.axes import Spacing
@@ -249,6 +251,35 @@ def test_sixteen_bits_of_a_png_survive(tmp_path):
     assert np.array_equal(voxels_of(open_pixels(tmp_path / "a.png"))[0, 0, 0], array)
 
 
+@pytest.mark.parametrize("samples", [2, 3, 4])
+def test_sixteen_bits_of_colours_survive(tmp_path, samples, monkeypatch):
+    array = (pixels("yx")[..., None] * 2011 + np.arange(samples)).astype(np.uint16)
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(array))
+    (volume,) = open_pixels(tmp_path / "a.png")
+    assert np.array_equal(
+        volume.read(Box.of(volume.extent))[:, 0], np.moveaxis(array, -1, 0)[: 1 if samples == 2 else 3]
+    )
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(InputError, match=r"colours of 16 bits, which need one more package; .*bigcell\[formats\]"):
+        open_pixels(tmp_path / "a.png")
+
+
+def test_grey_with_transparency_is_grey(tmp_path):
+    array = pixels("yx", np.uint8)
+    imsave(tmp_path / "a.png", np.stack([array, array * 0 + 9], -1), check_contrast=False)
+    assert np.array_equal(voxels_of(open_pixels(tmp_path / "a.png"))[0, :, 0], array[None])
+
+
+def test_inks_and_animations_are_no_channels(tmp_path):
+    picture = Image.fromarray(np.moveaxis(np.stack([pixels("yx", np.uint8)] * 3), 0, -1))
+    picture.convert("CMYK").save(tmp_path / "a.jpg")
+    with pytest.raises(InputError, match=r"holds inks \(CMYK\), wanted colours or grey; save it as RGB"):
+        open_pixels(tmp_path / "a.jpg")
+    picture.save(tmp_path / "b.png", save_all=True, append_images=[picture.rotate(180)])
+    with pytest.raises(InputError, match="holds 2 pictures, wanted one a file"):
+        open_pixels(tmp_path / "b.png")
+
+
 def test_npy_files_and_arrays(tmp_path):
     array = pixels("tczyx")
     np.save(tmp_path / "a.npy", array)
@@ -256,7 +287,7 @@ def test_npy_files_and_arrays(tmp_path):
     assert np.array_equal(voxels_of(open_pixels(array[0])), array[:1])
     with pytest.raises(InputError, match="does not say what its axes are"):
         open_pixels(tmp_path / "a.npy")
-    with pytest.raises(InputError, match="does not say what its axes are; give them, for example axes='zyx'"):
+    with pytest.raises(InputError, match="does not say what its axes are; give them, for example axes='yxc'"):
         open_pixels(pixels("yxs"))
     np.save(tmp_path / "evil.npy", np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(InputError, match=r"not a .npy file of numbers"):

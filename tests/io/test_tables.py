@@ -111,6 +111,16 @@ def test_unknown_voxel_size_gives_no_micrometres(tmp_path):
     assert found["voxels"].tolist() == [2]
 
 
+@pytest.mark.parametrize("axis", "zyx")
+def test_a_size_that_is_unknown_along_one_axis_leaves_micrometres_along_the_others(tmp_path, axis):
+    space = Spacing.measured((2.0, 0.5, 0.5), ["" if a == axis else "um" for a in "zyx"])
+    ObjectTable(tmp_path / "o.parquet", space).write_part(0, rows([1]))
+    found = read_objects(tmp_path / "o.parquet")
+    assert [a for a in "zyx" if np.isnan(found[f"{a}_um"]).all()] == [axis]
+    assert np.isnan(found["volume_um3"]).all()
+    assert table_spacing(tmp_path / "o.parquet")[0] == space
+
+
 def test_no_cells_make_an_empty_table(tmp_path):
     ObjectTable(tmp_path / "o.parquet", Spacing()).write_part(0, rows([]))
     assert {len(c) for c in read_objects(tmp_path / "o.parquet").values()} == {0}

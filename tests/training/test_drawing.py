@@ -60,6 +60,15 @@ def draw(stack: Stack, seed: int, augmentation: Augmentation = PLAIN, tiles: Til
     return draw_crop(stack, tiles or Tiles(1 << 26), np.random.default_rng(seed), augmentation)
 
 
+@pytest.mark.parametrize(
+    ("units", "anisotropy"), [(("um",) * 3, 3.0), (("",) * 3, 3.0), (("pixel",) * 3, 3.0), (("", "um", "um"), 1.0)]
+)
+def test_the_ratio_of_sizes_needs_one_unit_and_no_known_one(units: tuple[str, ...], anisotropy: float) -> None:
+    sample = made(3.0)
+    image = ArrayVolume(sample.image, Spacing.measured((3.0, 1.0, 1.0), units))
+    assert make_stack("a", image, ArrayVolume(sample.labels), Reading()).anisotropy == anisotropy
+
+
 @pytest.mark.parametrize("z", [1.0, 3.0])
 def test_a_crop_shows_cells_of_the_asked_size_in_their_place(z: float) -> None:
     stack = stack_of(made(z))

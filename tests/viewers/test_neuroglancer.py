@@ -120,6 +120,20 @@ def test_units_are_metres_whatever_the_file_says(tmp_path: Path, write_multiscal
     assert ome["datasets"][0]["coordinateTransformations"][0]["scale"] == pytest.approx([0.4, 0.1, 0.1])
 
 
+def test_a_view_has_one_scale(tmp_path: Path, write_multiscale: Any) -> None:
+    values = np.zeros((4, 8, 8), np.uint8)
+    mixed = write_multiscale(tmp_path / "mixed.zarr", values, axes="zyx", spacing=(2, 0.5, 0.5))
+    plane = write_multiscale(tmp_path / "plane.zarr", values[:1], axes="zyx", spacing=(3, 0.5, 0.5))
+    for path in (mixed, plane):
+        document = json.loads((path / "zarr.json").read_text())
+        del document["attributes"]["ome"]["multiscales"][0]["axes"][0]["unit"]
+        (path / "zarr.json").write_text(json.dumps(document))
+    assert state_of(mixed)["dimensions"] == {"x": [0.5, ""], "y": [0.5, ""], "z": [2, ""]}
+    assert state_of(plane)["dimensions"] == {
+        a: [pytest.approx(s), "m"] for a, s in zip("xyz", (5e-7, 5e-7, 1e-6), strict=True)
+    }
+
+
 def test_contrast_is_measured_where_the_file_has_none(tmp_path: Path, write_multiscale: Any) -> None:
     ramp = np.arange(4 * 50 * 50, dtype=np.uint16).reshape(4, 50, 50)
     store = write_multiscale(tmp_path / "a.zarr", ramp, axes="zyx", levels=1)
