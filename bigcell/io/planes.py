@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from skimage.io import imread
+from imageio.v3 import imread
 
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
@@ -116,11 +116,10 @@ def open_picture(path: Path, *, axes: str | None = None, spacing: Spacing | None
 def _pixels(path: Path) -> Array:
     """What a picture holds, in the numbers that it holds."""
     try:
-        with path.open("rb") as file:
-            head = file.read(26)
-        if head[:8] == PNG and head[24] == 16 and head[25] in (2, 4, 6):  # Pillow would make 8 bits of them
-            return np.asarray(_imagecodecs(path).png_decode(path.read_bytes()))
-        return np.asarray(imread(path))
+        held = path.read_bytes()  # of a file that they cannot read, the readers leave it open
+        if held[:8] == PNG and held[24] == 16 and held[25] in (2, 4, 6):  # Pillow would make 8 bits of them
+            return np.asarray(_imagecodecs(path).png_decode(held))
+        return np.asarray(imread(held, plugin="pillow"))
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; check the path") from error
     except InputError:
