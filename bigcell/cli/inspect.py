@@ -15,10 +15,17 @@ def inspect(
 ) -> None:
     """Tell what an image holds, without reading its voxels.
 
-    Axes, voxel size, channels, levels and labels.
+    Axes, voxel size, channels, levels and labels; of a plate, a well or a collection, its images.
     """
     from bigcell.api import open_volume
+    from bigcell.io.location import absolute, attributes_of, joined, open_group, without_credentials
+    from bigcell.io.roots import images_of, kind_of
 
+    place = absolute(image)
+    if kind_of(attributes_of(open_group(place))):
+        for below in images_of(place):
+            print(joined(without_credentials(place), below))
+        return
     print(describe(open_volume(image, backward=True).info))
 
 

@@ -189,15 +189,6 @@ def _omero_channels(attributes: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _why_not_an_image(shown: str, ome: Mapping[str, Any]) -> str:
-    if isinstance(ome.get("plate"), Mapping):
-        wells = ome["plate"].get("wells")
-        first = wells[0].get("path") if isinstance(wells, list) and wells and isinstance(wells[0], Mapping) else None
-        first = first if is_below(first) else "A/01"
-        return f"{shown} is a plate, wanted one image; name a field of it, for example {shown}/{first}/0"
-    if isinstance(ome.get("well"), Mapping):
-        return f"{shown} is a well, wanted one image; name a field of it, for example {shown}/0"
-    if "bioformats2raw.layout" in ome:
-        return f"{shown} is a collection of images; name one of them, for example {shown}/0"
     if isinstance(ome.get("labels"), list):
         return f"{shown} is a list of label images; name one of them: {_names(ome['labels'])}"
     return f"{shown} is a zarr group without multiscales metadata; give the folder that holds an OME-Zarr image"

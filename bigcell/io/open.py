@@ -32,6 +32,7 @@ from bigcell.io.location import (
     without_credentials,
 )
 from bigcell.io.ngff import ImageInfo, LevelInfo, channel_names, contrast_windows, parse_multiscale, sizes_from
+from bigcell.io.roots import kind_of, why_not_one
 
 CHUNK_BYTES = 2**32
 """No chunk this large is believed: to read one voxel the whole of it would be held in memory."""
@@ -155,6 +156,8 @@ def read_info(source: str | Path) -> ImageInfo:
     where = absolute(source)
     group = open_group(where)
     attributes = attributes_of(group)
+    if kind := kind_of(attributes):
+        raise InputError(why_not_one(where, kind))
     found = parse_multiscale(attributes, source=where)
     axes = tuple(a.name for a in found.axes)
     levels = _with_sizes(tuple(_level(group, len(axes), where, *dataset) for dataset in found.datasets))

@@ -306,17 +306,6 @@ def test_what_is_not_an_image(make_store, tmp_path):
             read_info(source)
 
 
-def test_plates_wells_and_collections_ask_for_one_image(tmp_path):
-    for name, ome, message in [
-        ("plate", {"plate": {"wells": [{"path": "B/03"}]}}, "is a plate, .*plate/B/03/0"),
-        ("well", {"well": {"images": [{"path": "0"}]}}, "is a well, .*well/0"),
-        ("many", {"bioformats2raw.layout": 3}, "is a collection of images; .*many/0"),
-    ]:
-        zarr.create_group(tmp_path / name, zarr_format=2, attributes=ome)
-        with pytest.raises(InputError, match=message):
-            open_image(tmp_path / name)
-
-
 @pytest.mark.parametrize("dtype", [np.complex64, "U4"])
 def test_voxels_must_be_numbers(make_store, dtype):
     def edit(attributes):
