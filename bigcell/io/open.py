@@ -213,15 +213,22 @@ def open_image(
             f"region {region.start}..{region.stop} does not lie in level {level} of {shown}, which has "
             f"extent {whole.shape} (z, y, x); give a region with voxels inside it"
         )
-    if (against := info.spacing().backward) and not backward:
+    if not backward:
+        check_forward(info)
+    indices = _channel_indices(info, channels)
+    digest = metadata_digest(open_group(info.source), info.levels[level].path)
+    return ZarrVolume(info, level, indices, time, region, digest)
+
+
+def check_forward(info: ImageInfo) -> None:
+    """Refuse an image with a negative scale: its places are mirrored, which none of ours are."""
+    shown, against = without_credentials(info.source), info.spacing().backward
+    if against:
         again = command("convert", shown, f"{Path(shown).stem}-forward.zarr")
         raise InputError(
             f"{shown} goes backwards along {', '.join(against)} (scale {info.steps}), wanted steps above 0, as places "
             f"would be mirrored; write the same voxels with such steps: {again}"
         )
-    indices = _channel_indices(info, channels)
-    digest = metadata_digest(open_group(info.source), info.levels[level].path)
-    return ZarrVolume(info, level, indices, time, region, digest)
 
 
 def _channel_indices(info: ImageInfo, wanted: Sequence[int | str] | None) -> tuple[int, ...]:

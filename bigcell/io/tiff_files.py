@@ -25,11 +25,14 @@ def set_of(path: Path) -> tuple[Path, tuple[str, ...]]:
     InputError for a name that leads out of the folder.
     """
     root = _ome_root(path)
-    only = root.find("{*}BinaryOnly") if root is not None else None
+    only = _reference(root)
     if only is None:
         return path, _names(root, path)
     main = _main_file(path, only)
-    return main, _names(_ome_root(main), main)
+    root = _ome_root(main)
+    if root is None or _reference(root) is not None:
+        raise InputError(f"{path} refers to {main.name} for its metadata, which has none; copy the whole set anew")
+    return main, _names(root, main)
 
 
 @contextmanager
@@ -43,6 +46,11 @@ def heard_by(handler: logging.Handler) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         log.propagate = propagate
+
+
+def _reference(root: ElementTree.Element | None) -> ElementTree.Element | None:
+    """What stands in a file of a set that leaves the metadata to another one."""
+    return root.find("{*}BinaryOnly") if root is not None else None
 
 
 def _main_file(path: Path, only: ElementTree.Element) -> Path:

@@ -14,6 +14,7 @@ import numpy as np
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.io.ngff import ImageInfo
+from bigcell.io.open import check_forward
 from bigcell.report.colours import channel_colours, hex_colour
 from bigcell.viewers.shown import SECONDS, Found, Shown, um_of
 
@@ -67,7 +68,7 @@ def view_state(
 
 def image_layers(info: ImageInfo, address: str, windows: Sequence[tuple[float, float]]) -> list[dict[str, Any]]:
     """A layer for every channel, added up in their colours: each can be hidden, recoloured and stretched."""
-    _check_dtype(info)
+    _check_shown(info)
     layers = []
     names = _unique(info.channels if info.length("c") > 1 else ("image",))
     for i, (name, colour, limits) in enumerate(zip(names, channel_colours(len(names)), windows, strict=True)):
@@ -90,7 +91,7 @@ def image_layers(info: ImageInfo, address: str, windows: Sequence[tuple[float, f
 
 def label_layer(info: ImageInfo, address: str, *, id: int | None = None) -> dict[str, Any]:
     """The layer of a label image; with an `id`, that object is selected and the others are faint."""
-    _check_dtype(info)
+    _check_shown(info)
     layer: dict[str, Any] = {
         "type": "segmentation",
         "source": f"zarr://{address}",
@@ -183,7 +184,9 @@ def _unique(names: Sequence[str]) -> list[str]:
     return [w if words.count(w) == 1 else f"{w} ({i})" for i, w in enumerate(words)]
 
 
-def _check_dtype(info: ImageInfo) -> None:
+def _check_shown(info: ImageInfo) -> None:
+    """Refuse what a browser cannot show, or would show in another place."""
+    check_forward(info)
     dtype = info.levels[0].dtype
     if dtype.name not in DTYPES:
         raise InputError(f"{info.source} is {dtype}, which a browser cannot show; rewrite it as one of {DTYPES}")

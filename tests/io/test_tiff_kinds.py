@@ -82,6 +82,9 @@ def test_a_set_without_its_metadata_is_said(tmp_path):
     files[0].unlink()
     with pytest.raises(InputError, match=r"metadata are in 's_Z000.ome.tif': wanted that file beside it"):
         open_pixels(files[1])
+    write_set(tmp_path / "circle", main="s_Z000.ome.tif")[1].rename(files[0])
+    with pytest.raises(InputError, match=r"refers to s_Z000.ome.tif for its metadata, which has none"):
+        open_pixels(files[1])
     files = write_set(tmp_path / "companion", main="set.companion.ome")
     with pytest.raises(InputError, match=r"metadata are in 'set.companion.ome': wanted .* a TIFF"):
         open_pixels(tmp_path / "companion")

@@ -134,6 +134,16 @@ def test_a_view_has_one_scale(tmp_path: Path, write_multiscale: Any) -> None:
     }
 
 
+def test_an_image_that_goes_backwards_is_not_shown_forwards(make_store: Any) -> None:
+    path = make_store()
+    document = json.loads((path / "zarr.json").read_text())
+    for dataset in document["attributes"]["ome"]["multiscales"][0]["datasets"]:
+        dataset["coordinateTransformations"][0]["scale"][-1] *= -1
+    (path / "zarr.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"goes backwards along x .* bigcell convert"):
+        state_of(path)
+
+
 def test_contrast_is_measured_where_the_file_has_none(tmp_path: Path, write_multiscale: Any) -> None:
     ramp = np.arange(4 * 50 * 50, dtype=np.uint16).reshape(4, 50, 50)
     store = write_multiscale(tmp_path / "a.zarr", ramp, axes="zyx", levels=1)
