@@ -13,11 +13,12 @@ from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.paths import local_path
 from bigcell.core.volume import Array, Volume
+from bigcell.io.arrays import ArraySource, as_volumes
 from bigcell.io.images import write_image
 from bigcell.io.layout import Zyx
 from bigcell.io.location import is_url
 from bigcell.io.open import open_image, read_info
-from bigcell.io.planes import PICTURES, TIFF, open_array, open_folder, open_npy, open_picture
+from bigcell.io.planes import PICTURES, TIFF, open_folder, open_npy, open_picture
 from bigcell.io.tiff import open_tiff
 
 
@@ -42,14 +43,18 @@ class Respaced:
 
 
 def open_pixels(
-    source: str | Path | Array, *, axes: str | None = None, spacing: Spacing | None = None, series: int | None = None
+    source: str | Path | ArraySource,
+    *,
+    axes: str | None = None,
+    spacing: Spacing | None = None,
+    series: int | None = None,
 ) -> tuple[Volume, ...]:
     """`source` as one volume a time point, whatever it is: TIFF, a folder of planes, PNG, .npy, an array, OME-Zarr.
 
     `axes` in the file's order ("zcyx"), and `spacing`, stand in where the file says nothing or says it wrong.
     """
-    if isinstance(source, np.ndarray):
-        return open_array(source, axes=axes, spacing=spacing)
+    if not isinstance(source, str | Path):
+        return as_volumes(source, axes=axes, spacing=spacing, coloured=True)
     if is_url(source) or _is_zarr(local_path(source)):
         return _zarr_volumes(source, axes, spacing)
     path = local_path(source)
@@ -69,7 +74,7 @@ def open_pixels(
 
 
 def convert(
-    source: str | Path | Array,
+    source: str | Path | ArraySource,
     output: str | Path,
     *,
     axes: str | None = None,

@@ -112,7 +112,8 @@ def open_array(
     """An array as one volume a time point. Without `axes` it is (y, x), (z, y, x) or (channel, z, y, x)."""
     check_dtype(array.dtype.kind, shown=shown)
     colour = array.ndim >= 3 and array.shape[-1] <= 4
-    found = {2: "yx", 3: "zyx", 4: "czyx"}.get(array.ndim, "?") if not colour else "?"
+    few = array.ndim == 4 and array.shape[1] <= 4 < array.shape[0]  # more channels than anybody has, and few planes
+    found = {2: "yx", 3: "zyx", 4: "czyx"}.get(array.ndim, "?") if not (colour or few) else "?"
     letters = checked_axes(found, array.shape, axes, shown=shown)
     return array_volumes(array, Stack(letters, array.shape, spacing or Spacing(known=False)), shown=shown)
 
