@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from bigcell.core.errors import BlockError, SettingsError
 from bigcell.core.interrupts import shielded
+from bigcell.core.script import script_left_out
 from bigcell.core.sending import dumps
 from bigcell.engine.allocation import THRIFT, hold_little
 from bigcell.engine.bunches import Bunches, Carried, Done
@@ -162,7 +163,7 @@ class ProcessExecutor:
     def _submit(self, carried: Carried, bunch: tuple[Item, ...]) -> Future[Any]:
         """A future of the bunch; a failed one where the processes are found dead."""
         try:
-            with shielded():
+            with shielded(), script_left_out():
                 if self._pool is None:
                     share = thread_environment(self.workers)
                     self._pool = ProcessPoolExecutor(
