@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from bigcell.core.box import Box
 from bigcell.core.errors import PlanError, SettingsError
-from bigcell.core.settings import from_dict
+from bigcell.core.settings import check_type, from_document
+from bigcell.core.unknown import refuse_unknown
 from bigcell.core.volume import Volume
 from bigcell.engine.find_foreground import open_foreground, reopen_foreground, with_foreground
 from bigcell.engine.intensity_options import intensity_settings
@@ -24,6 +26,10 @@ from bigcell.preprocess.foreground import Foreground
 from bigcell.provenance.fingerprint import difference
 
 VIEW = ("level", "channels", "time", "region")
+LOOSE = ("block", "view_weights", "flow3D_smooth")
+"""Options of one number or several, which the plan makes as many as it wants."""
+RUN = ("image", "output", "labels", "overwrite", "keep_flows", "work", "report", "workers", "cluster")
+"""What `segment` takes besides the options of a plan."""
 
 
 @dataclass(frozen=True)
@@ -46,22 +52,34 @@ class Inputs:
 def prepare(image: Source | None, options: Options) -> tuple[Inputs, Request]:
     """Open the inputs and gather the settings; an unknown option is an error that names the nearest one."""
     values: dict[str, Any] = dict(options)
+    refuse_unknown(values, (*Options.__annotations__, *RUN), "segment")
     view = {k: values.pop(k) for k in VIEW if values.get(k) is not None}
+    check_type(int | None, level=view.get("level"), time=view.get("time"))
+    check_type(Box | None, region=view.get("region"))
     values["normalize"] = intensity_settings(values, grey=_takes_grey(image, view))
     flows, axes = values.pop("flows", None), values.pop("axes", None)
-    if values.get("block") is not None:
-        values["block"] = tuple(int(n) for n in values["block"])
     for name in ("model", "model_ortho"):
         if isinstance(values.get(name), Path):
             values[name] = str(values[name])
     wanted, wanted_again = open_foreground(values.pop("foreground", None), view.get("time", 0))
-    request = from_dict(Request, {k: v for k, v in values.items() if v is not None and k not in VIEW})
+    if values.get("block") is not None:
+        values["block"] = _block(values["block"])
+    given_options = {k: v for k, v in values.items() if v is not None}
+    loose = {k: given_options.pop(k) for k in LOOSE if k in given_options}
+    request = replace(from_document(Request, given_options), **loose)
     if image is None and flows is None:
         raise SettingsError("neither an image nor flows were given; give an OME-Zarr, an array, or flows=")
     flow_view = {} if flows is not None and is_kept(flows) else {k: v for k, v in view.items() if k != "channels"}
     given, given_again = _open(flows, flow_view, usual=FLOWS) if flows is not None else (None, None)
     volume, again = _open(image, view, axes=axes, coloured=True) if image is not None else (None, None)
     return Inputs(volume, given, {"image": again, "flows": given_again, "foreground": wanted_again}, wanted), request
+
+
+def _block(given: Any) -> Any:  # of two numbers or three, which the plan makes three
+    """The voxels of a block, (z, y, x) or (y, x)."""
+    block = tuple(given)
+    check_type(tuple[int, ...], block=block)
+    return tuple(int(n) for n in block)
 
 
 def _takes_grey(image: Source | None, view: dict[str, Any]) -> bool:

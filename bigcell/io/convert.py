@@ -12,6 +12,7 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.paths import local_path
+from bigcell.core.settings import check_type
 from bigcell.core.volume import Array, Volume
 from bigcell.io.arrays import ArraySource, as_volumes
 from bigcell.io.images import write_image
@@ -93,6 +94,8 @@ def convert(
     a GiB, whatever the size. All time points are kept.
     """
     spacing = _spacing(spacing_um)
+    check_type(int | None, series=series, levels=levels)
+    check_type(tuple[int, int, int] | None, chunk=chunk, shard=shard)
     volumes = open_pixels(source, axes=axes, spacing=spacing, series=series)
     names = tuple(channels) if channels is not None else None
     if names is not None and len(names) != len(volumes[0].channels):
