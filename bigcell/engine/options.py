@@ -44,6 +44,7 @@ class IntensityOptions(TypedDict, total=False):
     smooth_radius: float
     tile_norm_blocksize: int
     tile_norm_smooth3D: float
+    fill_nan: float | None
 
 
 class FlowOptions(TypedDict, total=False):
