@@ -116,7 +116,7 @@ def find_diameter(image: Volume, start: float, segment: Segment, guess: Guess | 
     looks = [_look(image, trial, segment) for trial in trials]
     best = max(looks, key=lambda look: look.area)  # of equal ones the first
     if not best.area and _is_blank(image, start):
-        return Estimate(start, f"diameter {start:g} voxels, the model's own: the image is the same all over")
+        return Estimate(start, f"diameter {start:g} voxels, the model's own: the planes looked at show nothing")
     if not best.area:
         tried = ", ".join(f"{t:g}" for t in trials)
         raise InputError(
