@@ -34,6 +34,7 @@ from bigcell.engine.run import Result
 from bigcell.engine.scratch_cost import stage_bytes
 from bigcell.engine.source_sample import check_voxels, sample_inputs
 from bigcell.engine.work_folder import PLAN_FILE, is_unfinished, only_unfinished, work_folder
+from bigcell.io.arrays import check_sendable
 from bigcell.io.convert import convert
 from bigcell.io.flows import check_flows_place
 from bigcell.io.location import absolute, without_credentials
@@ -77,9 +78,9 @@ def segment(
     """Segment an image into cells, with the same labels for any blocks, workers and order of work.
 
     An OME-Zarr (path) gets ``labels/<labels>`` in its own store, or in a store of their own at `output` (a path, s3://
-    or gs://), with an object table and a run record; an existing name is refused unless `overwrite`. An array, (y, x),
-    (z, y, x) or (channel, z, y, x), is segmented in memory and `Result.labels` holds the labels, unless `output` is
-    given.
+    or gs://), with an object table and a run record; an existing name is refused unless `overwrite`. An array of NumPy,
+    dask, zarr, xarray, torch or lists (docs/arrays.md), of axes (y, x), (z, y, x) or (channel, z, y, x) unless it or
+    `axes` names them, is read block by block, and `Result.labels` holds the labels, unless `output` is given.
 
     `cluster`: "serial", "processes", "local" (dask on this machine; the default for more than one worker), a queue with
     its site file ("slurm:site.toml"; also lsf, sge, pbs) or the ``tcp://`` address of a dask scheduler. `workers`:
@@ -109,6 +110,9 @@ def segment(
     store = _store(inputs, output)
     target = check_target(store, labels, image=inputs.home, overwrite=overwrite)
     planned, count, foreground = _planned(inputs, request, workers, keep_flows is not None)
+    if cluster != "serial" and count > 1:
+        check_sendable(inputs.image)
+        check_sendable(inputs.given)
     if cluster is None or cluster in HERE:
         check_room(planned, work_folder(store, labels, work))
     elif planned.budget is not None:

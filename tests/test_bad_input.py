@@ -82,10 +82,6 @@ def zero_size(tmp_path: Path, store) -> list[str]:
     return [str(path)]
 
 
-def constant(tmp_path: Path, store) -> list[str]:
-    return [str(store(tmp_path / "i.zarr", np.full((1, 8, 32, 32), 9, np.uint16)))]
-
-
 def channel_out_of_range(tmp_path: Path, store) -> list[str]:
     return [str(store(tmp_path / "i.zarr", noise(1, 8, 32, 32))), "--channel", "3"]
 
@@ -125,7 +121,6 @@ CASES = [
     (not_finite, r"nan at voxel|not finite|finite"),
     (infinite, "finite"),
     (zero_size, "no voxel"),
-    (constant, "9 everywhere"),
     (channel_out_of_range, "channel"),
     (level_out_of_range, "1 level"),
     (name_taken, "exists"),

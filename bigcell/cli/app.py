@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ from bigcell.cli.train import train
 from bigcell.cli.view import view
 from bigcell.cli.worker import worker
 from bigcell.core.errors import BigcellError, BlockError
+from bigcell.core.unknown import cellpose_answer, flag
 
 REFUSED = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EROFS}
 """How a file system says that a path will not do."""
@@ -91,12 +93,35 @@ def explain(error: BaseException) -> tuple[int, str]:
     if hasattr(error, "format_message"):  # the parser's own
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "bigcell"
-        return WRONG, f"{error.format_message().rstrip('.')}; see `{where} --help`"
+        return WRONG, f"{_instead(error) or error.format_message().rstrip('.')}; see `{where} --help`"
     if isinstance(error, OSError) and error.errno in REFUSED and error.filename is not None:
         return WRONG, f"{error.filename}: {error.strerror}; give another path, or ask for access to this one"
     if isinstance(error, MemoryError):
         return UNEXPECTED, "out of memory: use smaller --block, or fewer --workers"
     return UNEXPECTED, f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+
+
+def _instead(error: Any) -> str:
+    """What to write for an option that Cellpose has, or that has other dashes here; "" for any other error."""
+    context, option = getattr(error, "ctx", None), getattr(error, "option_name", None)
+    if not option or context is None:
+        return ""
+    name, verb = option.lstrip("-"), context.info_name or ""
+    found, known = f"there is no option {option}; ", _flags(context.command)
+    if (ours := flag(name, verb)) in known:
+        return f"{found}instead: {ours}"
+    if answer := cellpose_answer(name.replace("-", "_"), verb, flags=True):
+        flags = re.findall(r"--[\w-]+", re.sub("`.*?`", "", answer))
+        theirs = set(flags) <= known or answer.endswith("`)")
+        return f"{found}{answer}" + ("" if theirs else " (of `bigcell segment`)")
+    others = getattr(context.find_root().command, "commands", {})
+    having = [each for each in ("segment", "train") if each in others and flag(name, each) in _flags(others[each])]
+    return f"{found}instead: {flag(name, having[0])} (of `bigcell {having[0]}`)" if having else ""
+
+
+def _flags(command: Any) -> set[str]:
+    """All that a verb takes, as it is written."""
+    return {each for parameter in command.params for each in (*parameter.opts, *parameter.secondary_opts)}
 
 
 def printable(text: str) -> str:

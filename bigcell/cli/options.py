@@ -107,6 +107,9 @@ TileNorm = Annotated[
 TileNormSmooth = Annotated[
     float | None, _option("--tile-norm-smooth3d", "TILES", "Smooth percentiles of tiles once more; 1 by default.")
 ]
+FillNan = Annotated[
+    float | None, _option("--fill-nan", "VALUE", "What voxels that are NaN count as; an error by default.")
+]
 Block = Annotated[str | None, _option("--block", "Z,Y,X", "Voxels of a unit of work: smaller needs less memory.")]
 Tile = Annotated[
     int | None, _option("--tile", "PIXELS", "Side of the network's tiles; 224, or the model's own, is the default.")

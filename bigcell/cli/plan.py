@@ -39,6 +39,7 @@ def plan(
     smooth_radius: o.SmoothRadius = None,
     tile_norm_blocksize: o.TileNorm = None,
     tile_norm_smooth3D: o.TileNormSmooth = None,  # noqa: N803
+    fill_nan: o.FillNan = None,
     block: o.Block = None,
     model_ortho: o.ModelOrtho = None,
     views: o.Views = "average",

@@ -7,11 +7,14 @@ scratch, which dask puts into Python's path, are for this user alone.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from distributed import Nanny, Scheduler, SpecCluster, Worker
 from distributed.security import Security
+
+from bigcell.core.script import script_left_out
 
 PREFIX = "bigcell-"
 QUIETLY = 40  # errors only
@@ -53,6 +56,8 @@ class LocalWorkers(SpecCluster):
 
     def __init__(self, memory_limit: int) -> None:
         self._scratch = TemporaryDirectory(prefix=PREFIX)
+        self._script = ExitStack()
+        self._script.enter_context(script_left_out())  # workers that die are replaced as long as this is there
         security = Security.temporary()
         server = {"host": "127.0.0.1", "protocol": "tls", "security": security}
         worker = {
@@ -79,4 +84,5 @@ class LocalWorkers(SpecCluster):
         try:
             super().close(timeout)
         finally:
+            self._script.close()
             self._scratch.cleanup()

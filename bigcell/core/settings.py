@@ -52,6 +52,15 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, strict: bool = False)
         raise SettingsError(f"{kind.__name__}: {str(error).partition('() ')[2] or error}") from error
 
 
+def check_type(wanted: Any, **values: Any) -> None:
+    """SettingsError for the first of `values` that is not of the plain type `wanted`, such as ``int | None``.
+
+    >>> check_type(int | None, workers=4, level=None)
+    """
+    for name, value in values.items():
+        _revive(wanted, value, name, strict=True)
+
+
 def _revive(hint: Any, value: Any, name: str, strict: bool) -> Any:
     """`value` from JSON as `hint` wants it: lists become tuples, mappings become their dataclass."""
     options = get_args(hint) if get_origin(hint) is UnionType else (hint,)

@@ -70,7 +70,8 @@ class ArrayVolume:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.array.dtype
+        """That of the array, in the machine's byte order: files mapped into memory may have the other one."""
+        return self.array.dtype.newbyteorder("=")
 
     def read(self, box: Box) -> Array:
-        return self.array[(slice(None), *box.slices)]
+        return self.array[(slice(None), *box.slices)].astype(self.dtype, copy=False)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numba import njit, prange
+from numpy.typing import ArrayLike
 
+from bigcell.core.arrays import as_array
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
@@ -41,8 +43,8 @@ class MaskSettings:
 
 
 def masks_from_flows(
-    flows: Array,
-    cellprob: Array,
+    flows: ArrayLike,
+    cellprob: ArrayLike,
     *,
     niter: int = 200,
     cellprob_threshold: float = 0.0,
@@ -71,6 +73,7 @@ def masks_from_flows(
     >>> np.unique(masks_from_flows(flows, cellprob, flow_threshold=0), return_counts=True)
     (array([0, 1], dtype=uint32), array([320, 256]))
     """
+    flows, cellprob = as_array(flows), as_array(cellprob)
     _check(flows, cellprob)
     planar = len(flows) < cellprob.ndim
     settings = MaskSettings(

@@ -81,7 +81,7 @@ class Carried:
     digest: str
 
     @classmethod
-    def of(cls, function: Callable[..., Any], dumps: Callable[[Any], bytes] = pickle.dumps) -> Carried:
+    def of(cls, function: Callable[..., Any], dumps: Callable[[Any], bytes]) -> Carried:
         content = dumps(function)
         return cls(content, sha256(content).hexdigest())
 

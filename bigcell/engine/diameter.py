@@ -106,7 +106,7 @@ def find_diameter(image: Volume, start: float, segment: Segment, guess: Guess | 
     """The typical diameter of the cells of `image` in voxels along x, for a model that knows cells of `start` voxels.
 
     With a `guess` the search begins there, else at whatever of a few sizes makes most of the planes cells. Raises
-    InputError if no cell is found.
+    InputError if no cell is found, unless there is nothing in the image at all.
     """
     if guess is None:
         reach = max(image.extent[1:])
@@ -115,6 +115,8 @@ def find_diameter(image: Volume, start: float, segment: Segment, guess: Guess | 
         trials = [guess(sample_planes(image, start))]
     looks = [_look(image, trial, segment) for trial in trials]
     best = max(looks, key=lambda look: look.area)  # of equal ones the first
+    if not best.area and _is_blank(image, start):
+        return Estimate(start, f"diameter {start:g} voxels, the model's own: the planes looked at show nothing")
     if not best.area:
         tried = ", ".join(f"{t:g}" for t in trials)
         raise InputError(
@@ -150,6 +152,12 @@ def sample_planes(image: Volume, diameter: float) -> ArrayVolume:
     chosen = sorted(np.argsort(contrast, kind="stable")[:PLANES])
     planes = np.concatenate([image.read(boxes[i]) for i in chosen], axis=1)
     return ArrayVolume(planes, image.spacing, image.channels)
+
+
+def _is_blank(image: Volume, diameter: float) -> bool:
+    """Whether the planes that vary most show nothing."""
+    planes = sample_planes(image, diameter).array
+    return bool((planes == planes[:, :1, :1, :1]).all())
 
 
 def _starts(length: int, size: int) -> list[int]:

@@ -11,6 +11,7 @@ from math import nan
 from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
+from bigcell.core.settings import check_type
 from bigcell.core.volume import Array, Volume
 from bigcell.engine.evaluate_inputs import FOUND, TRUTH, Compared, Zyx, block_shape, shown
 from bigcell.engine.events import Listener, StageFinished, StageStarted, TaskDone, ignore
@@ -39,6 +40,8 @@ class EvaluateSettings:
     share: float = SHARE
 
     def __post_init__(self) -> None:
+        check_type(float, tolerance=self.tolerance, share=self.share)
+        check_type(tuple[float, ...], thresholds=self.thresholds)
         object.__setattr__(self, "thresholds", check_thresholds(self.thresholds))
         Ball(self.tolerance)
         check_share(self.share)
@@ -111,6 +114,7 @@ def ball_of(tolerance: float, spacing: Spacing) -> Ball:
 
 def useful_workers(compared: Compared, wanted: int | None, block: Zyx | None = None) -> int:
     """How many processes to compare with: as many as `wanted`, else what cores, memory and blocks make worth while."""
+    check_type(int | None, workers=wanted)
     if compared.in_memory:
         return 1
     parts = compared.parts(block)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-import numpy as np
-
 from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.names import find_name
-from bigcell.core.volume import Array, ArrayVolume, Volume
+from bigcell.core.volume import ArrayVolume, Volume
 from bigcell.core.words import shape
+from bigcell.io.arrays import ArraySource, LazyVolume, as_volume, is_volume
 from bigcell.io.convert import open_pixels
 from bigcell.io.location import absolute, group_is_there, is_url, joined, without_credentials
 from bigcell.io.open import ZarrVolume, open_image, read_info
@@ -23,7 +22,7 @@ from bigcell.io.tiff import TiffVolume
 from bigcell.tiling.grid import BlockGrid
 
 Zyx = tuple[int, int, int]
-Source = str | Path | Array | Volume
+Source = str | Path | ArraySource
 
 FOUND, TRUTH = "what was found", "the truth"
 """What the two sides are called where they have no file."""
@@ -65,7 +64,7 @@ class Compared:
     @property
     def in_memory(self) -> bool:
         """Whether either is an array: it would be copied to every process."""
-        return any(isinstance(volume, ArrayVolume) for volume in (self.found, self.truth))
+        return any(isinstance(volume, ArrayVolume | LazyVolume) for volume in (self.found, self.truth))
 
     def parts(self, block: Zyx | None = None) -> list[tuple[Box, Box]]:
         """The blocks to do: the voxels that each counts, and the box of the comparison that they are in."""
@@ -108,6 +107,7 @@ def shown(volume: Volume, otherwise: str) -> str:
 def block_shape(volume: Volume, voxels: int = BLOCK_VOXELS) -> Zyx:
     """Blocks of whole chunks (shards) as large as `voxels` allow, whole planes of what has no chunks.
 
+    >>> import numpy as np
     >>> block_shape(ArrayVolume(np.zeros((100, 1000, 1000), np.uint8)))
     (8, 1000, 1000)
     """
@@ -136,7 +136,7 @@ def _opened(source: Source, name: str | None, time: int | None, axes: str | None
         return volume
     if name is not None:
         raise SettingsError(f"labels {name!r} are looked for in an OME-Zarr; an array has no names")
-    return ArrayVolume(source) if isinstance(source, np.ndarray) else source
+    return as_volume(source, axes=None if is_volume(source) else axes)
 
 
 def _of_zarr(source: str | Path, name: str | None, time: int | None) -> ZarrVolume:

@@ -15,6 +15,8 @@ from typing import Any, Protocol, TypeVar
 
 from bigcell.core.errors import BlockError, SettingsError
 from bigcell.core.interrupts import shielded
+from bigcell.core.script import script_left_out
+from bigcell.core.sending import dumps
 from bigcell.engine.allocation import THRIFT, hold_little
 from bigcell.engine.bunches import Bunches, Carried, Done
 from bigcell.engine.machine import cores
@@ -120,7 +122,7 @@ class ProcessExecutor:
         """Every stage is done by the same processes."""
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        carried, bunches = Carried.of(function), Bunches(items, self.workers)
+        carried, bunches = Carried.of(function, dumps), Bunches(items, self.workers)
         source, lost, deaths = iter(bunches), list[Item](), 0
         pending: dict[Future[Done[Result]], tuple[Item, ...]] = {}
         try:
@@ -161,7 +163,7 @@ class ProcessExecutor:
     def _submit(self, carried: Carried, bunch: tuple[Item, ...]) -> Future[Any]:
         """A future of the bunch; a failed one where the processes are found dead."""
         try:
-            with shielded():
+            with shielded(), script_left_out():
                 if self._pool is None:
                     share = thread_environment(self.workers)
                     self._pool = ProcessPoolExecutor(

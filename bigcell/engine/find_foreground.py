@@ -13,10 +13,11 @@ import numpy as np
 
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
-from bigcell.core.volume import Array, ArrayVolume, Volume
+from bigcell.core.volume import Array, Volume
 from bigcell.core.words import shape
 from bigcell.engine.foreground import note_of
 from bigcell.engine.plan import Plan
+from bigcell.io.arrays import as_volume
 from bigcell.io.location import without_credentials
 from bigcell.io.open import ZarrVolume, open_image, read_info
 from bigcell.preprocess.channels import grey
@@ -87,10 +88,8 @@ def open_foreground(source: Any, time: int = 0) -> tuple[float | Volume | None, 
         raise SettingsError(f"foreground {source}: wanted an intensity of the image, as in 120, or a mask")
     if isinstance(source, Real):
         return float(source), {"threshold": float(source)}
-    if isinstance(source, np.ndarray):
-        return ArrayVolume(source), None
     if not isinstance(source, str | Path):
-        return source, None
+        return as_volume(source), None
     mask = open_image(source, time=time if read_info(source).length("t") > 1 else 0)
     return mask, {"source": without_credentials(mask.info.source), "time": mask.time}  # it is kept
 

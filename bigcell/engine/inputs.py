@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from bigcell.core.box import Box
 from bigcell.core.errors import PlanError, SettingsError
-from bigcell.core.settings import from_dict
-from bigcell.core.volume import ArrayVolume, Volume
+from bigcell.core.settings import check_type, from_document
+from bigcell.core.unknown import refuse_unknown
+from bigcell.core.volume import Volume
 from bigcell.engine.find_foreground import open_foreground, reopen_foreground, with_foreground
 from bigcell.engine.intensity_options import intensity_settings
 from bigcell.engine.kept import is_kept, revive_view
 from bigcell.engine.options import Options, Source
 from bigcell.engine.plan import Plan
 from bigcell.engine.request import Request
+from bigcell.io.arrays import FLOWS, as_volume
 from bigcell.io.location import without_credentials
 from bigcell.io.open import ZarrVolume, open_image
 from bigcell.preprocess.channels import GREY
@@ -25,6 +26,10 @@ from bigcell.preprocess.foreground import Foreground
 from bigcell.provenance.fingerprint import difference
 
 VIEW = ("level", "channels", "time", "region")
+LOOSE = ("block", "view_weights", "flow3D_smooth")
+"""Options of one number or several, which the plan makes as many as it wants."""
+RUN = ("image", "output", "labels", "overwrite", "keep_flows", "work", "report", "workers", "cluster")
+"""What `segment` takes besides the options of a plan."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +52,34 @@ class Inputs:
 def prepare(image: Source | None, options: Options) -> tuple[Inputs, Request]:
     """Open the inputs and gather the settings; an unknown option is an error that names the nearest one."""
     values: dict[str, Any] = dict(options)
+    refuse_unknown(values, (*Options.__annotations__, *RUN), "segment")
     view = {k: values.pop(k) for k in VIEW if values.get(k) is not None}
+    check_type(int | None, level=view.get("level"), time=view.get("time"))
+    check_type(Box | None, region=view.get("region"))
     values["normalize"] = intensity_settings(values, grey=_takes_grey(image, view))
-    flows = values.pop("flows", None)
-    if values.get("block") is not None:
-        values["block"] = tuple(int(n) for n in values["block"])
+    flows, axes = values.pop("flows", None), values.pop("axes", None)
     for name in ("model", "model_ortho"):
         if isinstance(values.get(name), Path):
             values[name] = str(values[name])
     wanted, wanted_again = open_foreground(values.pop("foreground", None), view.get("time", 0))
-    request = from_dict(Request, {k: v for k, v in values.items() if v is not None and k not in VIEW})
+    if values.get("block") is not None:
+        values["block"] = _block(values["block"])
+    given_options = {k: v for k, v in values.items() if v is not None}
+    loose = {k: given_options.pop(k) for k in LOOSE if k in given_options}
+    request = replace(from_document(Request, given_options), **loose)
     if image is None and flows is None:
         raise SettingsError("neither an image nor flows were given; give an OME-Zarr, an array, or flows=")
     flow_view = {} if flows is not None and is_kept(flows) else {k: v for k, v in view.items() if k != "channels"}
-    if isinstance(flows, np.ndarray) and flows.ndim == 3:
-        flows = flows[:, None]  # (channel, y, x): flows of a plane
-    given, given_again = _open(flows, flow_view) if flows is not None else (None, None)
-    volume, again = _open(image, view) if image is not None else (None, None)
+    given, given_again = _open(flows, flow_view, usual=FLOWS) if flows is not None else (None, None)
+    volume, again = _open(image, view, axes=axes, coloured=True) if image is not None else (None, None)
     return Inputs(volume, given, {"image": again, "flows": given_again, "foreground": wanted_again}, wanted), request
+
+
+def _block(given: Any) -> Any:  # of two numbers or three, which the plan makes three
+    """The voxels of a block, (z, y, x) or (y, x)."""
+    block = tuple(given)
+    check_type(tuple[int, ...], block=block)
+    return tuple(int(n) for n in block)
 
 
 def _takes_grey(image: Source | None, view: dict[str, Any]) -> bool:
@@ -81,12 +96,16 @@ def _takes_grey(image: Source | None, view: dict[str, Any]) -> bool:
     return True
 
 
-def _open(source: Source, view: dict[str, Any]) -> tuple[Volume, dict[str, Any] | None]:
-    """A volume, and the arguments that open it again (None for one in memory)."""
+def _open(
+    source: Source, view: dict[str, Any], axes: str | None = None, **array: Any
+) -> tuple[Volume, dict[str, Any] | None]:
+    """A volume, and the arguments that open it again (None for an array). `array`: how `as_volume` takes those."""
     if not isinstance(source, str | Path):
         if view:
             raise SettingsError(f"{', '.join(view)} choose a part of an OME-Zarr; an array is taken whole: cut it")
-        return (ArrayVolume(source) if isinstance(source, np.ndarray) else source), None
+        return as_volume(source, axes=axes, **array), None
+    if axes is not None:
+        raise SettingsError(f"axes={axes!r} are of arrays, an OME-Zarr names its own; leave axes out")
     volume = open_image(source, **view)
     again = dict(view)
     if "channels" in again:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
 from bigcell.engine.intensity_steps import (
     SLAB,
@@ -20,7 +19,8 @@ from bigcell.engine.intensity_steps import (
     seen_dtype,
     totals,
 )
-from bigcell.engine.job import Job
+from bigcell.engine.job import BLANK_IMAGE, Job
+from bigcell.preprocess.exposure import exposure_notices
 from bigcell.preprocess.levels import BLANK
 from bigcell.preprocess.local import complete, even_out, nearest_of
 from bigcell.preprocess.normalize import constant, settle
@@ -36,7 +36,10 @@ def settle_contrast(job: Job, stage: Stage) -> list[str]:
     `stage(name, items, voxels)` runs a stage. Memory: 0.5 MB a channel, with 8 kB a plane or 16 bytes a tile if planes
     or tiles have levels of their own.
     """
-    by = job.plan.settings.normalize.by
+    by, fill = job.plan.settings.normalize.by, job.plan.settings.normalize.fill_nan
+    if fill is not None:
+        blocks = _blocks(job)
+        stage("refine", [(f"nan-{k}", k, ()) for k in blocks], 0)
     if by in ("nothing", "lowhigh"):
         return []
     measured = _tile_levels(job, stage) if by == "tile" else _counted_levels(job, stage)
@@ -46,6 +49,9 @@ def settle_contrast(job: Job, stage: Stage) -> list[str]:
         channels.append(levels)
         notices += texts
     low, high = (np.stack([c[i] for c in channels]) for i in (0, 1))
+    if (high >= BLANK).all():
+        job.scratch.append(BLANK_IMAGE, b"1")
+        notices.append("the image holds nothing to segment: there are no cells, and the labels are empty")
     step = SLAB if has_levels_by_plane(job.plan) else low.shape[1]
     for first in range(0, low.shape[1], step):
         part = (slice(None), slice(first, first + step))
@@ -72,7 +78,8 @@ def _counted_levels(job: Job, stage: Stage) -> Iterator[tuple[Levels, list[str]]
         every = ranges_of(searches[c], ends[c], seen_dtype(plan), total, percentile)
         ranges = Ranges(*(getattr(every, f.name)[measured] for f in fields(Ranges)))
         low, high = (v.astype(np.float32)[:, None, None] for v in settle(ranges))
-        told = _constant(ranges, name, first=c == 0) or _told(ranges, (low, high), name, percentile, measured)
+        told = _constant(ranges, name) or _told(ranges, (low, high), name, percentile, measured)
+        told += exposure_notices(ranges, name, seen_dtype(plan), percentile)
         yield (low[nearest], high[nearest]), told
 
 
@@ -109,16 +116,11 @@ def _joined_ends(job: Job, blocks: Sequence[int], channels: int, regions: int) -
     return ends
 
 
-def _constant(ranges: Ranges, name: str, *, first: bool) -> list[str]:
-    """What to say of a channel that is the same all over. Raises InputError for the first one, which is segmented."""
+def _constant(ranges: Ranges, name: str) -> list[str]:
+    """What to say of a channel that is the same all over."""
     value = constant(ranges)
     if value is None:
         return []
-    if first:
-        raise InputError(
-            f"channel {name!r} is {value:g} everywhere; wanted an image with contrast: "
-            "check the file, the channel (--channel) and the time point"
-        )
     return [f"channel {name!r} is {value:g} everywhere; it is taken as empty"]
 
 
@@ -144,7 +146,7 @@ def _tile_levels(job: Job, stage: Stage) -> Iterator[tuple[Levels, list[str]]]:
         for k, group in enumerate(groups):
             table[(slice(None), *group.slices)] = job.scratch.load(f"statistics/{k}")[f"tiles{c}"]
         low, high = table[0], table[1]
-        notices = _constant(Ranges(*table), name, first=c == 0)
+        notices = _constant(Ranges(*table), name)
         if notices:
             low, high = table[2], np.full_like(high, BLANK)
         elif not (high > low).any():

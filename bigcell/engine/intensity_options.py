@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from bigcell.core.errors import SettingsError
-from bigcell.core.settings import from_dict
+from bigcell.core.settings import from_document
 from bigcell.preprocess.normalize import NormalizeSettings
 
 NAMES = tuple(f.name for f in fields(NormalizeSettings) if f.name != "grey")
@@ -29,13 +29,13 @@ def intensity_settings(values: dict[str, Any], *, grey: bool = False) -> Normali
             raise SettingsError(f"{', '.join(twice)}: given in normalize and again beside it; give it once")
         found |= dict(normalize)
     elif normalize is not None:
-        found["normalize"] = bool(normalize)
+        found["normalize"] = normalize if isinstance(normalize, str) else bool(normalize)
     found = {name: value for name, value in found.items() if value is not None}
     if "percentile" in found:
         found["percentile"] = _pair("percentile", found["percentile"])
     if "lowhigh" in found:
         found["lowhigh"] = _pairs(found["lowhigh"])
-    return from_dict(NormalizeSettings, found | ({"grey": True} if grey else {}))
+    return from_document(NormalizeSettings, found | ({"grey": True} if grey else {}))
 
 
 def _pairs(value: Any) -> tuple[tuple[float, float], ...]:

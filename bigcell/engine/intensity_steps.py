@@ -42,25 +42,42 @@ def plane_tiles(plan: Plan) -> PlaneTiles:
 def seen(job: Job, box: Box) -> Array:
     """The image in `box` before normalisation, (channel, z, y, x): averaged to grey, smoothed, sharpened as asked.
 
-    Raises InputError for NaN and infinity.
+    Raises InputError for infinity, and for NaN unless it counts as a number.
     """
     s = job.plan.settings.normalize
     halo = reach(s.sharpen_radius, s.smooth_radius)
     window = box.grow((0, halo, halo)) & job.whole
-    image = job.read_image(window)
-    bad = first_bad(image)
-    if bad is not None:
-        corner = np.add(window.start, getattr(job.image, "offset", (0, 0, 0)))
-        place = tuple(int(v) for v in corner + bad[1:])
-        raise InputError(
-            f"found {image[bad]} at voxel {place} (z, y, x) of channel {job.plan.channels[bad[0]]!r}; "
-            "wanted finite numbers: mend the image"
-        )
+    image = _finite(job, window)
     if s.grey:
         image = grey(image)
     if halo:
         image = smooth_sharpen(image, sharpen_radius=s.sharpen_radius, smooth_radius=s.smooth_radius)
     return image[(slice(None), *box.relative_to(window).slices)]
+
+
+def _finite(job: Job, window: Box) -> Array:
+    """The image in `window`, with numbers for what is NaN."""
+    image, fill = job.read_image(window), job.plan.settings.normalize.fill_nan
+    bad = first_bad(image)
+    if bad is not None and fill is not None:
+        image = np.where(np.isnan(image), image.dtype.type(fill), image)
+        bad = first_bad(image)
+    if bad is None:
+        return image
+    corner = np.add(window.start, getattr(job.image, "offset", (0, 0, 0)))
+    place = tuple(int(v) for v in corner + bad[1:])
+    or_fill = ", or give --fill-nan 0, or another number that NaN counts as" if np.isnan(image[bad]) else ""
+    raise InputError(
+        f"found {image[bad]} at voxel {place} (z, y, x) of channel {job.plan.channels[bad[0]]!r}; "
+        f"wanted finite numbers: mend the image{or_fill}"
+    )
+
+
+def count_nan(job: Job, item: tuple[str, int, tuple[()]]) -> dict[str, Any]:
+    """How many voxels of a block, foreground only, are NaN in any channel."""
+    box, inside = _measured(job, item[1])
+    nan = np.isnan(job.read_image(box)).any(0) if job.image is not None and job.image.dtype.kind == "f" else np.zeros(1)
+    return {"nan": int(np.count_nonzero(nan if inside is None else nan.reshape(inside.shape) & inside))}
 
 
 def network_image(job: Job, box: Box) -> Array:
@@ -153,8 +170,13 @@ def _measure_group(job: Job, number: int) -> dict[str, Any]:
 
 
 def refine(job: Job, item: tuple[str, int, tuple[stats.Search, ...]]) -> dict[str, Any]:
-    """A later pass over a block: counts of the next digit of the wanted values, channel by channel."""
+    """A later pass over a block: counts of the next digit of the wanted values, channel by channel.
+
+    With nothing to search for, a count of what is NaN.
+    """
     key, number, searches = item
+    if not searches:
+        return count_nan(job, (key, number, ()))
     box, inside = _measured(job, number)
     entry = {}
     for c, (channel, search) in enumerate(zip(seen(job, box), searches, strict=True)):

@@ -32,6 +32,8 @@ from bigcell.tiling.lattice import Lattice
 
 SLAB = 64
 """Planes of given flows that are read at once."""
+BLANK_IMAGE = "blank"
+"""The log of the scratch that has a line if the image is the same all over, so that no network need look at it."""
 RECENT = 2**24
 """Bytes of tables that a worker keeps for the tasks to come."""
 
@@ -102,6 +104,11 @@ class Job:
         note = self.plan.foreground
         return None if note is None else note.load(self.scratch)
 
+    @cached_property
+    def is_blank(self) -> bool:
+        """Whether the image, whose contrast is known, has none in any channel: then nothing is in it."""
+        return any(True for _ in self.scratch.lines(BLANK_IMAGE))
+
     def is_lively(self, block: int) -> bool:
         """Whether a block is worked on at all; the others hold nothing, and have no entries in the scratch."""
         foreground = self.foreground
@@ -135,10 +142,12 @@ class Job:
         Outside the foreground they are those of background that does not move, and nothing is read for them.
         """
         foreground = self.foreground
-        if foreground is None or foreground.covers(window):
+        if not self.is_blank and (foreground is None or foreground.covers(window)):
             return self._all_flows(window)
         flows = flow_array((4, *window.shape))
         flows[3] = NOTHING
+        if self.is_blank or foreground is None:
+            return flows
         for slab in _slabs(window):
             for part in foreground_parts(foreground, self.grid, slab):
                 values = self._all_flows(part)

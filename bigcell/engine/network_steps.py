@@ -16,10 +16,12 @@ from bigcell.flows.settings import Precision
 
 
 def predict(job: Job, item: tuple[int]) -> dict[str, Any]:
-    """Run the tiles that the cube owns and leave its integer flows."""
+    """Run the tiles that the cube owns and leave its integer flows; of an image without contrast there are none."""
     from bigcell.flows.predict import predict_cube  # torch only where a network runs
 
     assert job.image is not None
+    if job.is_blank:
+        return {"tiles": 0, "notes": []}
     model = loaded_model(job.plan.model, job.plan.model_sha256)
     runners = view_runners(job.plan)
     footprint = job.lattice.footprint(item[0])

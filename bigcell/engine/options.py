@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from bigcell.core.box import Box
-from bigcell.core.volume import Array, Volume
+from bigcell.io.arrays import ArraySource
 
-Source = str | Path | Array | Volume
+Source = str | Path | ArraySource
 
 
 class MaskOptions(TypedDict, total=False):
@@ -44,6 +44,7 @@ class IntensityOptions(TypedDict, total=False):
     smooth_radius: float
     tile_norm_blocksize: int
     tile_norm_smooth3D: float
+    fill_nan: float | None
 
 
 class FlowOptions(TypedDict, total=False):
@@ -66,6 +67,7 @@ class Options(MaskOptions, IntensityOptions, FlowOptions, total=False):
 
     `level`, `channels`, `time`, `region`: which part of an OME-Zarr image; see `open_volume`.
     Channels ``["grey"]``: the mean of all.
+    `axes`: which axis of an array is which, a letter each, as in "zyxc" (t time, c channel, z, y, x, s colour samples).
     `foreground`: where there may be cells; blocks that have to do with nothing of it are skipped. A mask (not zero
     there) of any resolution, an OME-Zarr (path) or array over the field of the image; or an intensity, above which,
     and a diameter around, there may be some. All that is said of the image (percentiles) is said of the foreground.
@@ -78,6 +80,7 @@ class Options(MaskOptions, IntensityOptions, FlowOptions, total=False):
     channels: Sequence[int | str] | None
     time: int
     region: Box | None
+    axes: str | None
     foreground: Source | float | None
     flows: Source | None
     model: str | Path

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from bigcell.core.errors import PlanError, SettingsError
+from bigcell.core.settings import check_type
 from bigcell.core.words import shape, size
 from bigcell.engine.budget import estimate
 from bigcell.engine.machine import cores, free_memory
@@ -20,6 +21,7 @@ MOST = 100_000
 
 def usable_workers(plan: Plan, wanted: int | None) -> int:
     """`wanted` workers, or as many as cores, free memory and tasks allow."""
+    check_type(int | None, workers=wanted)
     if wanted is not None:
         if not 1 <= wanted <= MOST:
             raise SettingsError(f"{str(wanted)[:20]} workers: wanted at least 1, and at most {MOST}")

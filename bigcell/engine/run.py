@@ -193,6 +193,9 @@ def measure(run: Run) -> None:
     decided beforehand."""
     for text in settle_contrast(run.job, run.stage):
         run.listener(Notice(text))
+    filled = run.sums.get("refine", Counter())["nan"]
+    if filled:
+        run.listener(Notice(f"{filled} voxels are NaN and count as {run.job.plan.settings.normalize.fill_nan:g}"))
     for text in run.job.plan.notes:
         run.listener(Notice(text))
 

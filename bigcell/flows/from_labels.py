@@ -11,7 +11,9 @@ from typing import Literal
 
 import fastremap
 import numpy as np
+from numpy.typing import ArrayLike
 
+from bigcell.core.arrays import as_array
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.volume import Array
 from bigcell.flows.heat import flows_of_cells, survey
@@ -20,7 +22,7 @@ Gradient = Literal["own", "cellpose3", "cellpose4"]
 """Whose heat: ours, or that of a release of Cellpose."""
 
 
-def flows_from_labels(labels: Array, *, gradient: Gradient = "own") -> Array:
+def flows_from_labels(labels: ArrayLike, *, gradient: Gradient = "own") -> Array:
     """Flows to each cell's centre as networks give them, five times unit length: float32 ``(d, *space)``.
 
     `labels` holds integers ``(y, x)`` or ``(z, y, x)``, 0 for background; d is the number of their axes. 0 in the
@@ -34,6 +36,7 @@ def flows_from_labels(labels: Array, *, gradient: Gradient = "own") -> Array:
     >>> flows_from_labels(np.array([[0, 4, 4, 4, 0]]))[1]
     array([[ 0.,  5.,  0., -5.,  0.]], dtype=float32)
     """
+    labels = as_array(labels)
     if labels.ndim not in (2, 3) or labels.dtype.kind not in "iub":
         raise InputError(
             f"found labels {labels.dtype} of shape {labels.shape}; wanted integers of shape (y, x) or (z, y, x)"

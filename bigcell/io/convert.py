@@ -14,13 +14,15 @@ from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.paths import local_path
+from bigcell.core.settings import check_type
 from bigcell.core.volume import Array, Volume
+from bigcell.io.arrays import ArraySource, as_volumes
 from bigcell.io.images import write_image
 from bigcell.io.layout import Zyx
 from bigcell.io.location import CONVERTIBLE, absolute, how_to_make_zarr, is_url, without_credentials
 from bigcell.io.open import open_image, read_info
 from bigcell.io.packing import VERSION, is_zip_place, write_zip
-from bigcell.io.planes import PICTURES, TIFF, open_array, open_folder, open_npy, open_picture
+from bigcell.io.planes import PICTURES, TIFF, open_folder, open_npy, open_picture
 from bigcell.io.tiff import open_tiff
 from bigcell.io.zipped import split_zip
 
@@ -48,14 +50,18 @@ class Respaced:
 
 
 def open_pixels(
-    source: str | Path | Array, *, axes: str | None = None, spacing: Spacing | None = None, series: int | None = None
+    source: str | Path | ArraySource,
+    *,
+    axes: str | None = None,
+    spacing: Spacing | None = None,
+    series: int | None = None,
 ) -> tuple[Volume, ...]:
     """`source` as one volume a time point, whatever it is: TIFF, a folder of planes, PNG, .npy, an array, OME-Zarr.
 
     `axes` in the file's order ("zcyx"), and `spacing`, stand in where the file says nothing or says it wrong.
     """
-    if isinstance(source, np.ndarray):
-        return open_array(source, axes=axes, spacing=spacing)
+    if not isinstance(source, str | Path):
+        return as_volumes(source, axes=axes, spacing=spacing, coloured=True)
     if is_url(source) or _is_zarr(local_path(source)):
         return _zarr_volumes(source, axes, spacing)
     path = local_path(source)
@@ -75,7 +81,7 @@ def open_pixels(
 
 
 def convert(
-    source: str | Path | Array,
+    source: str | Path | ArraySource,
     output: str | Path,
     *,
     axes: str | None = None,
@@ -95,6 +101,8 @@ def convert(
     which nothing is to be changed goes into it as it is, labels and all.
     """
     spacing = _spacing(spacing_um)
+    check_type(int | None, series=series, levels=levels)
+    check_type(tuple[int, int, int] | None, chunk=chunk, shard=shard)
     if is_zip_place(output):
         if version != VERSION:
             raise SettingsError(f"version {version!r}: a zip holds OME-Zarr {VERSION}; leave version out")
@@ -127,19 +135,19 @@ def convert(
     )
 
 
-def _packable(source: str | Path | Array) -> Path | None:
+def _packable(source: str | Path | ArraySource) -> Path | None:
     """The folder of an OME-Zarr that can be zipped as it is; None for anything else."""
-    if isinstance(source, np.ndarray) or is_url(source) or split_zip(absolute(source)):
+    if not isinstance(source, str | Path) or is_url(source) or split_zip(absolute(source)):
         return None
     folder = Path(absolute(source))
     return folder if (folder / "zarr.json").exists() and read_info(source).version == VERSION else None
 
 
-def _tell_size(source: str | Path | Array, volume: Volume) -> None:
+def _tell_size(source: str | Path | ArraySource, volume: Volume) -> None:
     """Say what of the voxel size is not known, or was not as it is taken."""
     remark = volume.spacing.remark(ZYX if volume.extent[0] > 1 else ZYX[1:])
     if remark:
-        shown = "the array" if isinstance(source, np.ndarray) else without_credentials(str(source))
+        shown = without_credentials(str(source)) if isinstance(source, str | Path) else "the array"
         log.warning("%s: %s; --spacing Z,Y,X (spacing_um) says otherwise", shown, remark)
 
 

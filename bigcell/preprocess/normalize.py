@@ -15,6 +15,7 @@ from bigcell.preprocess.statistics import Ranges
 
 Pair = tuple[float, float]
 LARGEST_RADIUS = 128
+FILLED = 1e38
 SMALLEST_TILE, LARGEST_TILE = 16, 4096
 
 
@@ -26,6 +27,7 @@ class NormalizeSettings:
     become 0 and 1; or the image is smoothed and sharpened plane by plane (radii are sigmas in voxels, 0: not), and the
     percentiles `percentile` of a channel become 0 and 1: those of the volume, of each plane (`norm3D` False), or of
     tiles of `tile_norm_blocksize` pixels, interpolated in between. At last 0 and 1 change places if `invert`.
+    `fill_nan`: what a voxel that is NaN counts as, before all else (None: NaN is an error).
     `normalize` False leaves intensities as they are. `tile_norm_smooth3D`: sigma, in tiles along y, that the
     percentiles of tiles are smoothed with once more if `norm3D`.
     """
@@ -40,8 +42,11 @@ class NormalizeSettings:
     tile_norm_blocksize: int = 0
     tile_norm_smooth3D: float = 1.0  # noqa: N815
     grey: bool = False
+    fill_nan: float | None = None
 
     def __post_init__(self) -> None:
+        if self.fill_nan is not None and not abs(self.fill_nan) <= FILLED:
+            raise SettingsError(f"fill_nan {self.fill_nan:g}: wanted a finite number, as in 0")
         lower, upper = self.percentile
         if not 0 <= lower < upper <= 100:
             raise SettingsError(
@@ -104,7 +109,8 @@ def describe(settings: NormalizeSettings) -> str:
     >>> describe(NormalizeSettings(percentile=(2, 98), smooth_radius=3, invert=True))
     'smoothed with 3; percentiles 2 and 98 of the volume become 0 and 1; inverted'
     """
-    parts = ["mean of all channels"] if settings.grey else []
+    parts = [] if settings.fill_nan is None else [f"NaN counts as {settings.fill_nan:g}"]
+    parts += ["mean of all channels"] if settings.grey else []
     parts += [f"smoothed with {settings.smooth_radius:g}"] if settings.smooth_radius else []
     parts += [f"less the surround of {settings.sharpen_radius:g}"] if settings.sharpen_radius else []
     low, high = settings.percentile

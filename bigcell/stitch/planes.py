@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numba import njit
+from numpy.typing import ArrayLike
 
+from bigcell.core.arrays import as_array
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.lookup import Lookup
 from bigcell.core.volume import Array
@@ -20,7 +22,7 @@ Pairs = tuple[Array, Array, Array]
 """Objects of the lower plane, objects of the upper plane, and the pixels that each pair shares; all (n,) int64."""
 
 
-def link_planes(labels: Array, stitch_threshold: float = 0.25) -> Array:
+def link_planes(labels: ArrayLike, stitch_threshold: float = 0.25) -> Array:
     """Objects of a stack whose planes were labelled each on its own: uint32 ``(z, y, x)``, numbered 1..n.
 
     `labels` holds integers ``(z, y, x)``, 0 for background; an id means nothing beyond its plane. An object continues
@@ -33,6 +35,7 @@ def link_planes(labels: Array, stitch_threshold: float = 0.25) -> Array:
     >>> link_planes(np.array([[[1, 1, 2, 2]], [[7, 7, 0, 7]]])).tolist()
     [[[1, 1, 2, 2]], [[1, 1, 0, 1]]]
     """
+    labels = as_array(labels)
     if labels.ndim != 3:
         raise InputError(f"found labels of shape {labels.shape}; wanted (z, y, x)")
     out = np.zeros(labels.shape, np.uint32)

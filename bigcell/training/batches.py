@@ -12,6 +12,7 @@ import numpy as np
 
 from bigcell.core.errors import SettingsError
 from bigcell.core.interrupts import shielded
+from bigcell.core.script import script_left_out
 from bigcell.training.augment import Augmentation
 from bigcell.training.data import Batch
 from bigcell.training.source import Crop, Source, check_channels, with_channels
@@ -121,5 +122,5 @@ def _made(batches: Batches | None, step: int, rank: int, of: int) -> Batch:
 
 
 def _submitted(executor: Executor, batches: Batches | None, step: int, rank: int, of: int) -> Future[Batch]:
-    with shielded():
+    with shielded(), script_left_out():
         return executor.submit(_made, batches, step, rank, of)

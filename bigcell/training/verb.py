@@ -12,7 +12,8 @@ from typing import Any
 
 from bigcell.core.errors import BigcellError, SettingsError
 from bigcell.core.paths import local_path
-from bigcell.core.settings import from_dict
+from bigcell.core.settings import check_type, from_dict, from_document
+from bigcell.core.unknown import refuse_unknown
 from bigcell.core.words import command as said
 from bigcell.io.location import absolute
 from bigcell.training.card import short_name
@@ -29,6 +30,7 @@ from bigcell.training.split import SplitSettings
 from bigcell.training.state import CHECKPOINT, load_state, save_tensors
 from bigcell.training.threads import kept_threads
 
+VERB = ("data", "out", "model", "resume", "add", "share", "licence", "tensorboard", "workers", "listener")
 START = "start.safetensors"
 SHARE = 0.3
 """The part of the crops that corrections give, unless said otherwise."""
@@ -76,11 +78,14 @@ def train(
     `licence`: a line for the model's card. `tensorboard`: also write its files. `workers` prepare crops while the
     network learns: one is a thread, more are processes.
     """
+    refuse_unknown(settings, (*TrainingSettings.__dataclass_fields__, *VERB), "train")
+    check_type(int, workers=workers)
+    check_type(float | None, share=share)
     if resume is None:
         if data is None or out is None or add is not None or share is not None:
             raise SettingsError("wanted data and a folder for the model; or resume, alone or with corrections to add")
         order = Order(str(data), None if model is None else str(model), None, SHARE, licence, tensorboard, workers)
-        chosen = from_dict(TrainingSettings, settings)
+        chosen = from_document(TrainingSettings, settings)
         about = {"command": command(order, str(out), chosen)}
         return _train(replace(order, data=absolute(data)), local_path(out), chosen, listener, about)
     if data is not None or model is not None:

@@ -66,7 +66,7 @@ def test_a_guess_is_where_the_search_begins() -> None:
 
 def test_no_cell_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(InputError, match="--diameter"):
-        find_diameter(ArrayVolume(np.ones((4, 90, 90))), 17.0, lambda p, t: np.zeros(p.extent, np.int64))
+        find_diameter(ArrayVolume(np.eye(90)), 17.0, lambda p, t: np.zeros(p.extent, np.int64))
 
 
 def test_samples_are_where_the_contrast_is_and_small() -> None:

@@ -132,9 +132,24 @@ def test_hardly_any_voxel_is_bright() -> None:
         assert found.min() == 0, name
 
 
+@pytest.mark.parametrize(
+    "name", ["default", "percentile", "planes", "tiles", "lowhigh", "as-it-is", "sharpen", "sharpen-tiles", "grey"]
+)
+def test_nan_is_what_it_counts_as(name: str) -> None:
+    image = image_of("float32")
+    image[0, 2:4, :, :9] = image[1, 3, 7, 5:20] = np.nan  # 4 voxels of the second are so in the first
+    filled, s = np.nan_to_num(image, nan=300), replace(OPTIONS[name], fill_nan=300.0)
+    assert np.array_equal(
+        normalised(image, s, (3, 20, 17), EXTENT), normalised(filled, OPTIONS[name], (3, 20, 17), EXTENT)
+    )
+    told: list[object] = []
+    measure(Run(job_of(image, s, (3, 20, 17)), listener=told.append))
+    assert Notice(f"{2 * 50 * 9 + 11} voxels are NaN and count as 300") in told
+
+
 @pytest.mark.parametrize("by", ["default", "percentile", "planes", "tiles", "tiles-planes"])
-def test_a_constant_channel_is_refused_or_left_empty(by: str) -> None:
-    """What to segment must show something; a channel beside it may be empty, and the run says so."""
+def test_a_constant_channel_is_left_empty(by: str) -> None:
+    """The run says so, of what is segmented too; only where no channel shows anything is there nothing to look at."""
     image = image_of("uint16")
     image[1] = 7
     found = normalised(image, OPTIONS[by], (3, 20, 17), EXTENT)
@@ -143,8 +158,11 @@ def test_a_constant_channel_is_refused_or_left_empty(by: str) -> None:
     told: list[object] = []
     measure(Run(job_of(image, OPTIONS[by], EXTENT), listener=told.append))
     assert Notice("channel 'dna' is 7 everywhere; it is taken as empty") in told
-    with pytest.raises(InputError, match="'cyto' is 7 everywhere"):
-        normalised(image[::-1].copy(), OPTIONS[by], (3, 20, 17), EXTENT)
+    told.clear()
+    run = Run(job_of(image[::-1].copy(), OPTIONS[by], EXTENT), listener=told.append)
+    measure(run)
+    assert Notice("channel 'cyto' is 7 everywhere; it is taken as empty") in told
+    assert not run.job.is_blank
 
 
 @pytest.mark.parametrize("name", ["default", "tiles", "lowhigh", "as-it-is", "sharpen"])

@@ -99,14 +99,6 @@ def test_a_plane_is_segmented_as_one() -> None:
     assert compare(made.labels[0], result.labels).f1 > 0.8
 
 
-def test_a_constant_image_is_refused(tmp_path: Path, store) -> None:
-    path = store(tmp_path / "flat.zarr", np.full((1, 8, 32, 32), 7, np.uint16))
-    with pytest.raises(InputError, match="7 everywhere"):
-        bigcell.segment(path, cluster="serial")
-    assert sorted(p.name for p in path.iterdir()) == ["0", "zarr.json"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["flat.zarr"]
-
-
 def test_too_many_channels_ask_for_a_choice(tmp_path: Path, store) -> None:
     path = store(tmp_path / "three.zarr", np.random.default_rng(0).integers(0, 99, (3, 8, 32, 32)).astype(np.uint16))
     with pytest.raises(InputError, match="choose what to segment"):

@@ -287,13 +287,20 @@ def test_npy_files_and_arrays(tmp_path):
     assert np.array_equal(voxels_of(open_pixels(array[0])), array[:1])
     with pytest.raises(InputError, match="does not say what its axes are"):
         open_pixels(tmp_path / "a.npy")
-    with pytest.raises(InputError, match="does not say what its axes are; give them, for example axes='yxc'"):
+    with pytest.raises(InputError, match="does not say what its axes are; they may be 'zyx!' or 'yxc'"):
         open_pixels(pixels("yxs"))
     np.save(tmp_path / "evil.npy", np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(InputError, match=r"not a .npy file of numbers"):
         open_pixels(tmp_path / "evil.npy")
-    with pytest.raises(InputError, match="voxels of kind 'c'"):
+    with pytest.raises(InputError, match="dtype complex128"):
         open_pixels(np.zeros((3, 4), complex))
+
+
+@pytest.mark.parametrize("shape", [(12, 2, 9, 9), (9, 9, 9, 2), (9, 9, 3), (9, 9, 1), (5, 4, 6, 6)])
+def test_npy_files_whose_axes_are_in_doubt_are_asked_about(tmp_path, shape):
+    np.save(tmp_path / "a.npy", np.zeros(shape, np.uint8))
+    with pytest.raises(InputError, match="does not say what its axes are"):
+        open_pixels(tmp_path / "a.npy")
 
 
 def test_zarr_to_zarr(make_store, tmp_path):

@@ -11,7 +11,9 @@ from skimage.io import imsave
 
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
+from bigcell.training.images import open_item
 from bigcell.training.pairs import FilePair, find_pairs
+from bigcell.training.stack import Reading, plane_image
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -97,3 +99,17 @@ def test_axes_that_a_file_does_not_say_are_those_of_its_labels(tmp_path: Path) -
         find_pairs(tmp_path)[0].open()
     volume, _ = find_pairs(tmp_path, axes="cyx")[0].open()
     assert volume.extent == (1, 20, 30)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("dtype", ["u2", "f4", "i4"])
+def test_files_in_either_byte_order_are_learned_from(tmp_path: Path, order: str, dtype: str) -> None:
+    pixels = np.zeros((24, 24), dtype)
+    pixels[4:20, 4:20] = 1
+    for name in ("a.tif", "a_masks.tif"):
+        values = pixels.astype("u2") if "masks" in name else pixels
+        tifffile.imwrite(tmp_path / name, values, byteorder=order, imagej=dtype in ("u2", "f4"))
+    (pair,) = find_pairs(tmp_path)
+    stack = open_item(pair, Reading())
+    assert stack.cells == 1
+    assert plane_image(stack, stack.views(stack.bounds)[0], 0, (0, 24), (0, 24)).max() == 1
