@@ -17,14 +17,12 @@ from bigcell.core.sending import dumps
 from bigcell.core.volume import Array, Volume
 from bigcell.core.words import shape as told
 from bigcell.io.named_axes import channel_names, letters_of, spacing_of
-from bigcell.io.stacks import Stack, array_volumes, checked_axes
+from bigcell.io.stacks import Stack, array_volumes, checked_axes, doubtful_axes
 
 ArraySource = ArrayLike | Volume
 """An array of any library, nested lists of numbers, or a volume."""
 IMAGE = {2: "yx", 3: "zyx", 4: "czyx"}
 FLOWS = {2: "yx", 3: "cyx", 4: "czyx"}
-FEW = 4
-"""A last axis this short may be channels; a second of four, too."""
 
 
 @dataclass(frozen=True)
@@ -126,19 +124,12 @@ def _letters(array: Any, lengths: tuple[int, ...], axes: str | None, usual: Mapp
                 f"an array of {len(lengths)} dimensions was given ({size}); wanted (y, x), (z, y, x) or "
                 "(channel, z, y, x): say which axis is which, as in axes='tczyx'"
             )
-        if coloured and (doubt := _doubtful(lengths)):
+        if coloured and (doubt := doubtful_axes(lengths)):
             raise InputError(
                 f"the array has shape {size}, and does not say what its axes are; they may be {found!r} or {doubt!r}: "
                 f"say which, as in axes={doubt!r}"
             )
     return checked_axes(found or "", lengths, axes, shown="the array")
-
-
-def _doubtful(lengths: tuple[int, ...]) -> str:
-    """Other axes that an array of this shape may well have; "" for none."""
-    if len(lengths) in (3, 4) and lengths[-1] <= FEW < min(lengths[-3:-1]):
-        return "zyxc"[-len(lengths) :]
-    return "zcyx" if len(lengths) == 4 and lengths[1] <= FEW < lengths[0] else ""
 
 
 def _first(array: Any) -> Array:

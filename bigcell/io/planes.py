@@ -14,7 +14,7 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, ArrayVolume, Volume
-from bigcell.io.stacks import Stack, array_volumes, check_dtype, checked_axes
+from bigcell.io.stacks import Stack, array_volumes, check_dtype, checked_axes, doubtful_axes
 from bigcell.io.tiff import open_tiff
 
 TIFF = {".tif", ".tiff", ".lsm", ".stk"}
@@ -111,9 +111,8 @@ def open_array(
 ) -> tuple[ArrayVolume, ...]:
     """An array as one volume a time point. Without `axes` it is (y, x), (z, y, x) or (channel, z, y, x)."""
     check_dtype(array.dtype.kind, shown=shown)
-    colour = array.ndim >= 3 and array.shape[-1] <= 4
-    few = array.ndim == 4 and array.shape[1] <= 4 < array.shape[0]  # more channels than anybody has, and few planes
-    found = {2: "yx", 3: "zyx", 4: "czyx"}.get(array.ndim, "?") if not (colour or few) else "?"
+    doubt = (array.ndim >= 3 and array.shape[-1] <= 4) or doubtful_axes(array.shape)
+    found = {2: "yx", 3: "zyx", 4: "czyx"}.get(array.ndim, "?") if not doubt else "?"
     letters = checked_axes(found, array.shape, axes, shown=shown)
     return array_volumes(array, Stack(letters, array.shape, spacing or Spacing(known=False)), shown=shown)
 

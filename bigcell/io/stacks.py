@@ -12,6 +12,8 @@ from bigcell.core.volume import Array, ArrayVolume
 LETTERS = "tczyxs"
 """Time, channel, z, y, x, and s: the samples of a colour pixel, which become channels."""
 COLOURS = ("red", "green", "blue")
+FEW = 4
+"""A last axis this short may be channels; the second of four, too."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,12 @@ def checked_axes(found: str, shape: Sequence[int], wanted: str | None, *, shown:
     if wanted is None and not set(axes) <= set(LETTERS):
         raise InputError(
             f"{shown} has shape {size}, and does not say what its axes are; give them, for example "
-            f"axes={_guess(len(shape))!r} (t time, c channel, z, y, x, s colour samples)"
+            f"axes={_guess(shape)!r} (t time, c channel, z, y, x, s colour samples)"
         )
     if len(axes) != len(shape) or not set(axes) <= set(LETTERS) or len(set(axes)) < len(axes):
         raise InputError(
             f"{shown} has shape {size}, which axes={axes!r} do not fit; wanted one letter of {LETTERS} for each, "
-            f"for example {_guess(len(shape))!r}"
+            f"for example {_guess(shape)!r}"
         )
     if not {"y", "x"} <= set(axes):
         raise InputError(f"{shown}: axes={axes!r} has no y and x; give both")
@@ -86,5 +88,16 @@ def array_volumes(array: Array, stack: Stack, *, shown: str) -> tuple[ArrayVolum
     return tuple(ArrayVolume(v, spacing=stack.spacing, channels=stack.names) for v in view)
 
 
-def _guess(ndim: int) -> str:
-    return {2: "yx", 3: "zyx", 4: "zcyx", 5: "tzcyx"}.get(ndim, "tzcyxs")
+def doubtful_axes(shape: Sequence[int]) -> str:
+    """Axes with channels that an array of this shape may well have instead of the usual ones; "" for none.
+
+    >>> doubtful_axes((70, 60, 3)), doubtful_axes((12, 2, 64, 64)), doubtful_axes((12, 64, 64))
+    ('yxc', 'zcyx', '')
+    """
+    if len(shape) in (3, 4) and shape[-1] <= FEW < min(shape[-3:-1]):
+        return "zyxc"[-len(shape) :]
+    return "zcyx" if len(shape) == 4 and shape[1] <= FEW < shape[0] else ""
+
+
+def _guess(shape: Sequence[int]) -> str:
+    return doubtful_axes(shape) or {2: "yx", 3: "zyx", 4: "zcyx", 5: "tzcyx"}.get(len(shape), "tzcyxs")

@@ -265,10 +265,13 @@ def test_npy_files_and_arrays(tmp_path):
         open_pixels(np.zeros((3, 4), complex))
 
 
-@pytest.mark.parametrize("shape", [(12, 2, 9, 9), (9, 9, 9, 2), (9, 9, 3), (9, 9, 1), (5, 4, 6, 6)])
-def test_npy_files_whose_axes_are_in_doubt_are_asked_about(tmp_path, shape):
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((12, 2, 9, 9), "zcyx"), ((9, 9, 9, 2), "zyxc"), ((9, 9, 3), "yxc"), ((9, 9, 1), "yxc"), ((5, 4, 6, 6), "zcyx")],
+)
+def test_npy_files_whose_axes_are_in_doubt_are_asked_about(tmp_path, shape, axes):
     np.save(tmp_path / "a.npy", np.zeros(shape, np.uint8))
-    with pytest.raises(InputError, match="does not say what its axes are"):
+    with pytest.raises(InputError, match=f"does not say what its axes are; give them, for example axes='{axes}'"):
         open_pixels(tmp_path / "a.npy")
 
 
