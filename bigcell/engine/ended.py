@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from bigcell.core.documents import parse_object
@@ -57,6 +58,8 @@ def ended(work: Path, store: str | Path, name: str, listener: Listener) -> Resul
     if work.is_dir() or any(map(lease_is_there, places)):
         with held_places(places, home, {}):
             _tidy_after(work, home, listener)
+    with suppress(OSError):  # the last thing to go, if no other run is there
+        work.parent.rmdir()
     result = finished(store, name)
     if result is None:
         raise OutputError(

@@ -136,6 +136,16 @@ def test_resume_says_what_it_did_not_do(flow_store: Path, tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.parametrize("there", [None, "others"])
+def test_the_last_folder_goes_unless_another_run_is_there(flow_store: Path, tmp_path: Path, there: str | None) -> None:
+    out = tmp_path / "out.zarr"
+    bigcell.segment(flows=flow_store, output=out, block=BLOCK, cluster="serial")
+    place = tmp_path / "out.zarr.bigcell"
+    (place / there if there else place).mkdir(parents=True)
+    bigcell.resume(out, labels="cells", cluster="serial")
+    assert place.exists() == bool(there)
+
+
 @pytest.fixture
 def stopped(flow_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The plan of a run that was interrupted, with kept flows."""
