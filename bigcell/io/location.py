@@ -237,7 +237,7 @@ def _array_hint(path: Path) -> str:
     parent = path.parent
     if (parent / ".zgroup").exists() or _node_type(parent) == "group":
         return f"try its parent {parent}, with the level as an option"
-    return "load it as a numpy array, or write it as OME-Zarr"
+    return "give the array itself in Python (zarr.open_array), to `segment` or to `convert`"
 
 
 def _node_type(path: Path) -> object:
