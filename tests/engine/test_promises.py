@@ -51,6 +51,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tile_norm": {"tile_norm_blocksize": 20, "tile_norm_smooth3D": 2},
     "on_bad_chunk": {"on_bad_chunk": "fill"},
     "foreground": {"foreground": 600.0},
+    "fill_nan": {"fill_nan": 150.0},
 }
 
 
@@ -60,14 +61,24 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_image(tmp_path_factory.mktemp("promises") / "image.zarr", made.image, spacing=made.spacing)
 
 
+@pytest.fixture(scope="module")
+def margin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same image with a margin of NaN, as registered ones have it."""
+    made = sample_volume(EXTENT, diameter=13, seed=3)
+    voxels = made.image.astype(np.float32)
+    voxels[..., :5] = np.nan
+    return write_image(tmp_path_factory.mktemp("promises") / "margin.zarr", voxels, spacing=made.spacing)
+
+
 def run(image: Path, out: Path, block: tuple[int, int, int], option: dict[str, Any]) -> bigcell.Result:
     arguments = {"model": "cyto", "diameter": 13, "tile": 32, **option}
     return bigcell.segment(image, output=out, block=block, cluster="serial", **arguments)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_promises(name: str, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_promises(name: str, image: Path, margin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     option = OPTIONS[name]
+    image = margin if "fill_nan" in option else image
     whole = run(image, tmp_path / "whole.zarr", BLOCKS[0], option)
     blocks = run(image, tmp_path / "blocks.zarr", BLOCKS[1], option)
 
@@ -99,7 +110,7 @@ def test_promises(name: str, image: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_table_names_every_option() -> None:
     """An option that is added has a row here, or a reason why it needs none."""
-    elsewhere = {"level", "channels", "time", "region", "flows", "model", "block"}
+    elsewhere = {"level", "channels", "time", "region", "flows", "model", "block", "axes"}
     told = {word for row in OPTIONS.values() for word in row}
     assert set(api.Options.__annotations__) - elsewhere - told == set()
 

@@ -105,7 +105,7 @@ def test_what_an_error_proposes_is_right(tmp_path, dtype, options, axes):
 
 def test_arrays_with_channels_last_are_proposed_as_such():
     for array, axes in ((PIXELS, "zyxc"), (PIXELS[0], "yxc"), (PIXELS[..., :1], "zyxc")):
-        with pytest.raises(InputError, match=f"for example axes='{axes}'"):
+        with pytest.raises(InputError, match=f"as in axes='{axes}'"):
             open_pixels(array)
         assert len(open_pixels(array, axes=axes)[0].channels) == array.shape[-1]
 
@@ -113,7 +113,7 @@ def test_arrays_with_channels_last_are_proposed_as_such():
 @pytest.mark.parametrize("channels", [1, 2, 4])
 def test_arrays_with_channels_second_are_proposed_as_such(channels):
     array = np.zeros((12, channels, 20, 24), np.uint8)
-    with pytest.raises(InputError, match="for example axes='zcyx'"):
+    with pytest.raises(InputError, match="as in axes='zcyx'"):
         open_pixels(array)
     assert open_pixels(array, axes="zcyx")[0].extent == (12, 20, 24)
     assert len(open_pixels(array.transpose(1, 0, 2, 3))[0].channels) == channels
