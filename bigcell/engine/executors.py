@@ -9,7 +9,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import parent_process
+from multiprocessing.context import SpawnContext, SpawnProcess
 from threading import Thread
 from typing import Any, Protocol, TypeVar
 
@@ -107,6 +108,20 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+class _Worker(SpawnProcess):
+    """A process that signals of a terminal do not reach, and that does not run the user's script."""
+
+    def start(self) -> None:
+        with shielded(), script_left_out():
+            super().start()
+
+
+class _Spawning(SpawnContext):
+    """Pools start processes when they are given work; only then have they to be shielded."""
+
+    Process = _Worker
+
+
 @dataclass
 class ProcessExecutor:
     """Tasks in `workers` fresh processes of this machine."""
@@ -163,13 +178,11 @@ class ProcessExecutor:
     def _submit(self, carried: Carried, bunch: tuple[Item, ...]) -> Future[Any]:
         """A future of the bunch; a failed one where the processes are found dead."""
         try:
-            with shielded(), script_left_out():
-                if self._pool is None:
-                    share = thread_environment(self.workers)
-                    self._pool = ProcessPoolExecutor(
-                        self.workers, get_context("spawn"), initializer=_start, initargs=(share,)
-                    )
-                return self._pool.submit(carried, bunch)
+            if self._pool is None:
+                with shielded():
+                    share = (thread_environment(self.workers),)
+                    self._pool = ProcessPoolExecutor(self.workers, _Spawning(), initializer=_start, initargs=share)
+            return self._pool.submit(carried, bunch)
         except BrokenProcessPool as error:
             failed: Future[Any] = Future()
             failed.set_exception(error)
