@@ -10,14 +10,13 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing import parent_process
-from multiprocessing.context import SpawnContext, SpawnProcess
 from threading import Thread
 from typing import Any, Protocol, TypeVar
 
 from bigcell.core.errors import BlockError, SettingsError
 from bigcell.core.interrupts import shielded
-from bigcell.core.script import script_left_out
 from bigcell.core.sending import dumps
+from bigcell.core.spawning import Spawning
 from bigcell.engine.allocation import THRIFT, hold_little
 from bigcell.engine.bunches import Bunches, Carried, Done
 from bigcell.engine.machine import cores
@@ -108,20 +107,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-class _Worker(SpawnProcess):
-    """A process that signals of a terminal do not reach, and that does not run the user's script."""
-
-    def start(self) -> None:
-        with shielded(), script_left_out():
-            super().start()
-
-
-class _Spawning(SpawnContext):
-    """Pools start processes when they are given work; only then have they to be shielded."""
-
-    Process = _Worker
-
-
 @dataclass
 class ProcessExecutor:
     """Tasks in `workers` fresh processes of this machine."""
@@ -181,7 +166,7 @@ class ProcessExecutor:
             if self._pool is None:
                 with shielded():
                     share = (thread_environment(self.workers),)
-                    self._pool = ProcessPoolExecutor(self.workers, _Spawning(), initializer=_start, initargs=share)
+                    self._pool = ProcessPoolExecutor(self.workers, Spawning(), initializer=_start, initargs=share)
             return self._pool.submit(carried, bunch)
         except BrokenProcessPool as error:
             failed: Future[Any] = Future()

@@ -6,13 +6,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 
 import numpy as np
 
 from bigcell.core.errors import SettingsError
 from bigcell.core.interrupts import shielded
-from bigcell.core.script import script_left_out
+from bigcell.core.spawning import Spawning
 from bigcell.training.augment import Augmentation
 from bigcell.training.data import Batch
 from bigcell.training.source import Crop, Source, check_channels, with_channels
@@ -67,7 +66,7 @@ class Batches:
         """Batches `start` to `stop` in order, made by threads or `processes` up to two a worker ahead of use."""
         with shielded():
             executor: Executor = (
-                ProcessPoolExecutor(workers, get_context("spawn"), _adopt, (self,))
+                ProcessPoolExecutor(workers, Spawning(), _adopt, (self,))
                 if processes
                 else ThreadPoolExecutor(workers, "batches")
             )
@@ -122,5 +121,5 @@ def _made(batches: Batches | None, step: int, rank: int, of: int) -> Batch:
 
 
 def _submitted(executor: Executor, batches: Batches | None, step: int, rank: int, of: int) -> Future[Batch]:
-    with shielded(), script_left_out():
+    with shielded():
         return executor.submit(_made, batches, step, rank, of)
