@@ -16,38 +16,24 @@ from bigcell.core.errors import ChunkError, InputError, SettingsError
 from bigcell.core.sending import dumps
 from bigcell.core.volume import Array, Volume
 from bigcell.core.words import shape as told
-from bigcell.io.letters import INSIST, odd_side
+from bigcell.io.letters import FEW, INSIST, odd_side
 from bigcell.io.named_axes import channel_names, letters_of, spacing_of
-from bigcell.io.stacks import Stack, array_volumes, checked_axes
+from bigcell.io.stacks import Stack, Stacked, array_volumes, checked_axes
 
 ArraySource = ArrayLike | Volume
 """An array of any library, nested lists of numbers, or a volume."""
 IMAGE = {2: "yx", 3: "zyx", 4: "czyx"}
 FLOWS = {2: "yx", 3: "cyx", 4: "czyx"}
-FEW = 4
-"""A last axis this short may be channels; a second of four, too."""
 
 
 @dataclass(frozen=True)
-class LazyVolume:
+class LazyVolume(Stacked):
     """One time point of an array that is read box by box. `array` is anything with a shape that slices cut."""
 
     array: Any = field(repr=False)
     stack: Stack
     dtype: np.dtype[Any]
     time: int = 0
-
-    @property
-    def extent(self) -> tuple[int, int, int]:
-        return self.stack.extent
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        return self.stack.names
-
-    @property
-    def spacing(self) -> Spacing:
-        return self.stack.spacing
 
     def read(self, box: Box) -> Array:
         """The voxels of `box`, ``(channel, z, y, x)``."""

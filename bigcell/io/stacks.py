@@ -60,6 +60,24 @@ class Stack:
         return samples if self.length("c") == 1 else tuple(f"{c} {s}" for c in channels for s in samples)
 
 
+class Stacked:
+    """What a volume whose axes a stack names tells of itself."""
+
+    stack: Stack
+
+    @property
+    def extent(self) -> tuple[int, int, int]:
+        return self.stack.extent
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return self.stack.names
+
+    @property
+    def spacing(self) -> Spacing:
+        return self.stack.spacing
+
+
 def checked_axes(found: str, shape: Sequence[int], wanted: str | None, *, shown: str) -> str:
     """The axes of an array of `shape`: those the user `wanted`, else those `found` in the file if they are plain.
 

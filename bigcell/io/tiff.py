@@ -20,7 +20,7 @@ from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, ArrayVolume
 from bigcell.io.samples import sample_names
-from bigcell.io.stacks import Stack, array_volumes, check_dtype, checked_axes
+from bigcell.io.stacks import Stack, Stacked, array_volumes, check_dtype, checked_axes
 from bigcell.io.tiff_files import heard_by, images_of, missing, set_of
 from bigcell.io.tiff_sizes import ome_pixels, tiff_spacing
 
@@ -28,7 +28,7 @@ DAMAGE = re.compile(r"page offset|first page|reshape|data offset|ByteCounts|Stri
 
 
 @dataclass(frozen=True)
-class TiffVolume:
+class TiffVolume(Stacked):
     """One time point of one series of a TIFF file. Picklable: the file is opened for each `read`."""
 
     path: Path
@@ -37,18 +37,6 @@ class TiffVolume:
     time: int
     dtype: np.dtype[Any]
     flags: tuple[tuple[str, bool], ...] = ()
-
-    @property
-    def extent(self) -> tuple[int, int, int]:
-        return self.stack.extent
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        return self.stack.names
-
-    @property
-    def spacing(self) -> Spacing:
-        return self.stack.spacing
 
     def read(self, box: Box) -> Array:
         """The voxels of `box`, ``(channel, z, y, x)``: every page that it touches is decoded once."""
