@@ -31,6 +31,7 @@ from bigcell.io.layout import (
     units_of,
 )
 from bigcell.io.location import absolute, attributes_of, group_is_there, is_url, open_group
+from bigcell.io.sparse import OURS
 
 AXES = ("c", "z", "y", "x")
 CHANNELS = ("dz", "dy", "dx", "cellprob")
@@ -141,7 +142,7 @@ def _window(name: str) -> dict[str, float]:
 
 @lru_cache(maxsize=8)
 def _open(building: str) -> zarr.Array[Any]:
-    return zarr.open_array(LocalStore(Path(building)), path="0", mode="r+", config={"write_empty_chunks": False})
+    return zarr.open_array(LocalStore(Path(building)), path="0", mode="r+", config=OURS)
 
 
 def flow_attributes(path: str | Path) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from bigcell.io.layout import (
     units_of,
 )
 from bigcell.io.pyramid import Factor, level_factors, reduce_image
+from bigcell.io.sparse import OURS
 
 PIECE_BYTES = 2**28
 """How much of the source is held at once; a larger row of shards is read in several pieces."""
@@ -54,9 +55,7 @@ class _Image:
 
     def open(self, level: int) -> zarr.Array[Any]:
         """The array of `level`, for writing."""
-        return zarr.open_array(
-            LocalStore(self.folder), path=str(level), mode="r+", config={"write_empty_chunks": False}
-        )
+        return zarr.open_array(LocalStore(self.folder), path=str(level), mode="r+", config=OURS)
 
     def at(self, t: int, c: int, box: Box) -> tuple[slice | int, ...]:
         """Where `box` of one time and channel lies in the file. An axis that the file lacks has length 1."""

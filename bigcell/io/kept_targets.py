@@ -24,6 +24,7 @@ from zarr.storage import LocalStore
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError
 from bigcell.core.volume import Array
+from bigcell.io.sparse import OURS
 
 VERSION = 1
 """Of what is kept: counted up when the same labels give other words."""
@@ -117,7 +118,7 @@ def _at(index: int, tile: Box) -> tuple[int | slice, ...]:
 
 @lru_cache(maxsize=64)
 def _found(path: str) -> zarr.Array[Any]:
-    return zarr.open_array(LocalStore(path), mode="r+")
+    return zarr.open_array(LocalStore(path), mode="r+", config=OURS)
 
 
 def _opened(path: str) -> zarr.Array[Any] | None:

@@ -15,6 +15,7 @@ from zarr.codecs import BloscCodec, ZstdCodec
 from bigcell.core.axes import NO_SIZE, UM, ZYX, Spacing
 from bigcell.io.location import joined, open_store
 from bigcell.io.ngff06 import as_newer, is_06
+from bigcell.io.sparse import OURS
 
 Zyx = tuple[int, int, int]
 VERSIONS = ("0.4", "0.5", "0.6")
@@ -83,7 +84,7 @@ def make_array(
         zarr_format=3 if modern else 2,
         chunk_key_encoding={"name": "default" if modern else "v2", "separator": "/"},
         dimension_names=tuple(axes) if modern else None,
-        config={"write_empty_chunks": False},
+        config=OURS,
     )
 
 

@@ -174,10 +174,23 @@ def read_bytes(place: str) -> bytes | None:
 
 def metadata_digest(group: zarr.Group, path: str) -> str:
     """sha256 of the metadata document of the array at `path`, byte by byte as it is stored."""
+    return sha256(_document(group, path)).hexdigest()
+
+
+def metadata_of(group: zarr.Group, path: str) -> dict[str, Any]:
+    """The metadata document of the array at `path` as it is stored, empty where there is none that can be read."""
+    try:
+        found = json.loads(_document(group, path))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _document(group: zarr.Group, path: str) -> bytes:
     name = "zarr.json" if group.metadata.zarr_format == 3 else ".zarray"
     key = "/".join(part for part in (group.path, path, name) if part)
     found = sync(group.store.get(key, default_buffer_prototype()))
-    return sha256(found.to_bytes() if found is not None else b"").hexdigest()
+    return found.to_bytes() if found is not None else b""
 
 
 def attributes_of(group: zarr.Group) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class LevelInfo:
 class ImageInfo:
     """What a multiscale image says of itself, checked against its arrays; no voxel was read for it.
 
-    `holds` is what a store of ours says of itself: "flows", or "labels". `stale`: what its list of labels names, and
+    `holds`: "flows" where a store of ours says so, "labels" of anyone. `stale`: what its list of labels names, and
     is not there or is no name. `steps`: the scale of the first level as the file has it. `sizes_from`: where the sizes
     that we wrote came from, by axis.
     """

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from bigcell.core.names import is_part
 from bigcell.core.volume import Array
 from bigcell.core.words import command
 from bigcell.io.ahead import read_ahead
+from bigcell.io.levels import checked_levels
 from bigcell.io.location import (
     absolute,
     attributes_of,
@@ -31,18 +31,17 @@ from bigcell.io.location import (
     open_group,
     without_credentials,
 )
-from bigcell.io.ngff import ImageInfo, LevelInfo, channel_names, contrast_windows, parse_multiscale, sizes_from
+from bigcell.io.ngff import ImageInfo, channel_names, contrast_windows, parse_multiscale, sizes_from
 from bigcell.io.roots import kind_of, why_not_one
-
-CHUNK_BYTES = 2**32
-"""No chunk this large is believed: to read one voxel the whole of it would be held in memory."""
+from bigcell.io.sparse import filled_by_setting, with_missing
 
 
 @dataclass(frozen=True)
 class ZarrVolume:
     """Chosen channels of one level of an OME-Zarr image at one time, as a volume. Picklable: arrays are opened late.
 
-    `region` is the part of the level (z, y, x) that the volume shows; box (0, 0, 0) is its corner.
+    `region` is the part of the level (z, y, x) that the volume shows; box (0, 0, 0) is its corner. Chunks that are not
+    there are `filled`, or an error: as zarr is set to where the volume was opened, and filled where it holds labels.
     """
 
     info: ImageInfo
@@ -51,6 +50,7 @@ class ZarrVolume:
     time: int
     region: Box
     digest: str
+    filled: bool = True
 
     @property
     def extent(self) -> tuple[int, int, int]:
@@ -118,7 +118,7 @@ class ZarrVolume:
         pick: dict[str, slice | int] = {"t": self.time, "c": channels, **dict(zip(ZYX, where.slices, strict=True))}
         path = self.info.levels[self.level].path
         try:
-            stored = _open_array(self.info.source, path, self.digest)
+            stored = _open_array(self.info.source, path, self.digest, filled=self.filled)
             where_stored = tuple(pick[a] for a in axes)
             far = is_url(self.info.source)
             values = read_ahead(stored, where_stored) if far else np.asarray(stored[where_stored])
@@ -160,7 +160,7 @@ def read_info(source: str | Path) -> ImageInfo:
         raise InputError(why_not_one(where, kind))
     found = parse_multiscale(attributes, source=where)
     axes = tuple(a.name for a in found.axes)
-    levels = _with_sizes(tuple(_level(group, len(axes), where, *dataset) for dataset in found.datasets))
+    levels = checked_levels(group, len(axes), where, found.datasets)
     count = levels[0].shape[axes.index("c")] if "c" in axes else 1
     names, stale = _label_names(group, where)
     return ImageInfo(
@@ -217,7 +217,7 @@ def open_image(
         check_forward(info)
     indices = _channel_indices(info, channels)
     digest = metadata_digest(open_group(info.source), info.levels[level].path)
-    return ZarrVolume(info, level, indices, time, region, digest)
+    return ZarrVolume(info, level, indices, time, region, digest, filled=bool(info.holds) or filled_by_setting())
 
 
 def check_forward(info: ImageInfo) -> None:
@@ -239,48 +239,13 @@ def _channel_indices(info: ImageInfo, wanted: Sequence[int | str] | None) -> tup
     return find_channels(info.channels, wanted, without_credentials(info.source))
 
 
-def _level(
-    group: zarr.Group, ndim: int, source: str, path: str, scale: tuple[float, ...], translation: tuple[float, ...]
-) -> LevelInfo:
-    """The array at `path`, with everything in it that could hurt checked first."""
-    shown = f"level {path!r} of {without_credentials(source)}"
-    try:
-        array = group[path]
-    except KeyError as error:
-        raise InputError(f"{shown} is named in the metadata but is not there; the copy may be incomplete") from error
-    except Exception as error:  # hostile metadata makes zarr raise anything
-        raise InputError(f"{shown} cannot be opened ({str(error)[:200]}); the file may be damaged") from error
-    if not isinstance(array, zarr.Array):
-        raise InputError(f"{shown} is a group, wanted an array; repair the metadata")
-    if array.ndim != ndim:
-        raise InputError(f"{shown} has {array.ndim} dimensions, but {ndim} axes are named; repair the metadata")
-    if 0 in array.shape:
-        raise InputError(f"{shown} has shape {array.shape}, so it holds no voxel; give an image with at least one")
-    dtype = np.dtype(array.dtype)
-    if dtype.kind not in "uifb" or dtype.itemsize > 8:
-        raise InputError(f"{shown} has dtype {dtype}, wanted integers or floats of at most 64 bits; convert it")
-    if prod(array.chunks) * dtype.itemsize > CHUNK_BYTES:
-        raise InputError(f"{shown} has chunks {array.chunks}, more than 4 GiB each; rewrite it with smaller ones")
-    stored = array.metadata.to_dict()
-    if any("pickle" in repr(stored.get(part)) for part in ("filters", "compressor", "codecs")):
-        raise InputError(f"{shown} is stored with the pickle codec, which can run code; do not trust this file")
-    return LevelInfo(path, array.shape, array.chunks, array.shards, scale, translation, dtype)
-
-
-def _with_sizes(levels: tuple[LevelInfo, ...]) -> tuple[LevelInfo, ...]:
-    """The levels with scales above 0: a step backwards is as long, and for none voxels of the first level stand in."""
-    first = levels[0].shape
-    return tuple(
-        replace(level, scale=tuple(abs(s) or a / b for s, a, b in zip(level.scale, first, level.shape, strict=True)))
-        for level in levels
-    )
-
-
 def _held(attributes: Mapping[str, Any]) -> str:
-    """What a store of ours says it holds ("flows", "labels"), else nothing."""
+    """What a store says it holds: "flows" or whatever one of ours says, "labels" of anyone, else nothing."""
     ours = attributes.get("bigcell")
     holds = ours.get("holds") if isinstance(ours, Mapping) else None
-    return holds if isinstance(holds, str) else ""
+    if isinstance(holds, str):
+        return holds
+    return "labels" if "image-label" in ome_of(attributes) else ""
 
 
 def _label_names(group: zarr.Group, source: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -301,11 +266,11 @@ def _is_there(source: str, name: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _open_array(source: str, path: str, digest: str) -> zarr.Array[Any]:
+def _open_array(source: str, path: str, digest: str, *, filled: bool = True) -> zarr.Array[Any]:
     """One open array a process. `digest` is in the key, so that a rewritten array is opened anew."""
     array = open_group(source, patient=True)[path]
     assert isinstance(array, zarr.Array), digest
-    return array
+    return with_missing(array, filled=filled)
 
 
 def _raise_if_away(error: Exception, source: str) -> None:

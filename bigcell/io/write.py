@@ -36,6 +36,7 @@ from bigcell.io.ngff import ImageInfo
 from bigcell.io.open import ZarrVolume
 from bigcell.io.pyramid import level_factors
 from bigcell.io.remote import explain, is_remote_error
+from bigcell.io.sparse import OURS
 from bigcell.io.store_metadata import make_root
 from bigcell.io.targets import LabelTarget, final_path
 
@@ -303,7 +304,7 @@ def _open_array(place: str, level: LabelLevel, dtype: np.dtype[Any], *, writing:
         open_store(place, writing=writing),
         path=level.path,
         mode="r+" if writing else "r",
-        config={"write_empty_chunks": False},
+        config=OURS,
     )
     assert array.dtype == dtype
     return array

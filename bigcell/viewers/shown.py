@@ -59,7 +59,7 @@ def find_shown(
             shown = without_credentials(str(path))
             raise InputError(f"{shown} is a URL; a view is made of local folders: copy it, or give a mounted path")
     info = read_info(store)
-    is_labels = "image-label" in ome_of(attributes_of(open_group(info.source)))
+    is_labels = info.holds == "labels"
     notices: tuple[str, ...] = ()
     if is_labels and not info.labels:
         found = {Path(info.source).name: info}
