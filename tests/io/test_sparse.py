@@ -1,4 +1,4 @@
-"""Chunks that are not there, and grids of chunks of several sizes: what zarr does since 3.2 never changes labels unsaid."""
+"""Chunks that are not there, and grids of chunks of several sizes: what zarr does since 3.2 changes no label unsaid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from bigcell.io.sparse import SETTING, filled_by_setting
 from tests.io.conftest import StoreMaker
 
 newer = pytest.mark.skipif(
-    tuple(map(int, zarr.__version__.split(".")[:2])) < (3, 2), reason="zarr before 3.2 fills all chunks that are missing"
+    tuple(map(int, zarr.__version__.split(".")[:2])) < (3, 2),
+    reason="zarr before 3.2 fills all chunks that are missing",
 )
 
 
@@ -44,9 +45,8 @@ def test_a_chunk_that_is_not_there_is_the_fill_value(make_store: StoreMaker) -> 
 @newer
 def test_where_zarr_is_set_so_it_is_an_error_that_names_it(make_store: StoreMaker, strict: None) -> None:
     volume = open_image(holed(make_store))
-    with zarr.config.set({SETTING: True}):  # it was opened before: workers do as the driver was set
-        with pytest.raises(ChunkError, match="not found"):
-            volume.read(Box((0, 0, 0), (1, 1, 1)))
+    with zarr.config.set({SETTING: True}), pytest.raises(ChunkError, match="not found"):
+        volume.read(Box((0, 0, 0), (1, 1, 1)))  # it was opened before: workers do as the driver was set
 
 
 @newer
