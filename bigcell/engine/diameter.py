@@ -75,7 +75,7 @@ def estimate_for(request: Request, image: Volume, model: Any) -> Estimate:
     from bigcell.networks.registry import load_size_model
     from bigcell.networks.size import estimate_diameter
 
-    precision, _ = settle_precision(request.precision, model, model.tile or 224)
+    precision, _ = settle_precision(request.precision, model, request.tile or model.tile or 224)
     by_plane = replace(request, do_3D=False, stitch_threshold=0.0, block=None, model_ortho=None, precision=precision)
 
     def planned(planes: ArrayVolume, diameter: float) -> Plan:

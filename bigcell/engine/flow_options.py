@@ -45,15 +45,18 @@ def flow_settings(request: Request) -> FlowSettings:
     )
 
 
-def tile_settings(request: Request, fixed: int | None = None) -> TileSettings:
-    """The settings of tiles for a network that takes any side, or only `fixed`."""
-    if fixed is not None and request.tile not in (None, fixed):
+def tile_settings(request: Request, fixed: int | None = None, *, resizable: bool = False) -> TileSettings:
+    """The settings of tiles for a network that takes any side (`fixed` None), or `fixed` alone.
+
+    One that is `resizable` takes what is asked for instead, but all tiles alike: its answers depend on their side.
+    """
+    if fixed is not None and not resizable and request.tile not in (None, fixed):
         raise SettingsError(
             f"tile {request.tile}: this model takes tiles of {fixed} pixels and no others; leave it out"
         )
     overlap = OVERLAP.get(request.tile_layout, 0.0) if request.tile_overlap is None else request.tile_overlap
     return TileSettings(
-        size=fixed or request.tile or 224,
+        size=request.tile or fixed or 224,
         overlap=overlap,
         batch=request.batch,
         layout=request.tile_layout,

@@ -141,7 +141,7 @@ def _with_model(plan: Plan, request: Request, image: Volume) -> Plan:
     halo = max(8, round(diameter / 2))
     dynamics = replace(plan.settings.dynamics, niter=niter, halo=halo)
     flows = flow_settings(request)
-    tiles = tile_settings(request, model.tile)
+    tiles = tile_settings(request, model.tile, resizable=model.resizable)
     precision, notes = settle_precision(request.precision, model, tiles.size)
     flows = replace(flows, precision=precision)
     settings = replace(plan.settings, diameter=diameter, dynamics=dynamics, tiles=tiles, flows=flows)

@@ -33,8 +33,7 @@ def network_cost(network: Any, precision: Precision, device: str) -> NetworkCost
         trial = top * 4 * TRIAL_PIXELS if precision == "bfloat16" else 0.0
         held, pixel = FORMS * weights + trial, top * itemsize
     else:
-        sizes = network.sizes
-        held, pixel = weights, TOKEN * sizes.width / sizes.patch**2 * 4
+        held, pixel = weights, TOKEN * network.sizes.width / network.stride**2 * 4
     if device == "cpu":
         return NetworkCost(LOADED + held, pixel)
     return NetworkCost(LOADED + weights, 4.0 * (network.channels + 3))  # the device holds the rest

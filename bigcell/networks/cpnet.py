@@ -107,6 +107,7 @@ class CPnet(nn.Module):
 
     kind: ClassVar[str] = "CPnet"
     tile: ClassVar[None] = None  # tiles of any side that is a multiple of the stride
+    resizable: ClassVar[bool] = True
     diam_mean: nn.Parameter
     diam_labels: nn.Parameter
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import torch
@@ -10,29 +9,13 @@ from torch import Tensor
 
 from bigcell.core.errors import ModelError
 from bigcell.networks.cpnet import CPnet
-from bigcell.networks.sam_vit import CellposeSAM, SamSizes
+from bigcell.networks.dino_vit import CellposeDINO
+from bigcell.networks.layout import cpnet_sizes, dino_sizes, family, foreign, sam_sizes
+from bigcell.networks.sam_vit import CellposeSAM
 
-_DOWN = "downsample.down.res_down_{}.conv.conv_0.2.weight"
-_HEAD = "output.2.weight"
-_BLOCK = "encoder.blocks.{}.attn.rel_pos_h"
-_SAM = {
-    "encoder.pos_embed": 4,
-    "encoder.patch_embed.proj.weight": 4,
-    "encoder.blocks.0.attn.qkv.weight": 2,
-    "encoder.blocks.0.mlp.lin1.weight": 2,
-    "encoder.neck.0.weight": 4,
-    "W2": 4,
-    "out.weight": 4,
-}
-# Networks that are known and not supported, by a name among their weights.
-_KNOWN = (
-    (r"encoder\.(cls_token|storage_tokens)", "Cellpose-DINO of Cellpose 4 (cpdino), a DINOv3 transformer"),
-    (r"net\.encoder\.", "the SegFormer of Cellpose 3 (transformer_cp3, neurips_cellpose_transformer)"),
-    (r"downsample\.down\.conv_down", "a Cellpose network that was trained without residual connections"),
-    (r"image_encoder\.", "Segment Anything itself, before Cellpose trained it"),
-    (r"(backbone|bbox_|rpn|roi_heads)", "a detection network"),
-)
-Network = CPnet | CellposeSAM
+Network = CPnet | CellposeSAM | CellposeDINO
+CELLPOSE_4 = 30.0
+"""Cell diameter in pixels of every network of Cellpose 4, which scales images to it whatever a file says."""
 
 
 def build_network(state: Mapping[str, Tensor], *, diameter: float | None = None, style_on: bool = True) -> Network:
@@ -41,16 +24,19 @@ def build_network(state: Mapping[str, Tensor], *, diameter: float | None = None,
     `diameter` stands in where the weights do not say the cell diameter they were trained at, as those of Cellpose 1.
     `style_on` goes to a CPnet. Raises ModelError where the weights are those of another network, or broken.
     """
-    if _DOWN.format(0) in state:
-        return build_cpnet(state, diameter=diameter, style_on=style_on)
-    if "W2" in state and _BLOCK.format(0) in state:
-        return build_sam(state)
-    raise ModelError(_foreign(state))
+    match family(state):
+        case "CPnet":
+            return build_cpnet(state, diameter=diameter, style_on=style_on)
+        case "Cellpose-SAM":
+            return build_sam(state)
+        case "Cellpose-DINO":
+            return build_dino(state)
+    raise ModelError(foreign(state))
 
 
 def build_cpnet(state: Mapping[str, Tensor], *, diameter: float | None = None, style_on: bool = True) -> CPnet:
     """As `build_network`, for CPnet of Cellpose 1 to 3. The weights are copied."""
-    nbase, nout = _cpnet_sizes(state)
+    nbase, nout = cpnet_sizes(state)
     with torch.device("meta"):
         network = CPnet(nbase, nout, style_on=style_on)
     weights = {name: value for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")}
@@ -65,13 +51,27 @@ def build_cpnet(state: Mapping[str, Tensor], *, diameter: float | None = None, s
 def build_sam(state: Mapping[str, Tensor]) -> CellposeSAM:
     """As `build_network`, for the transformer of Cellpose 4. Weights that are float32 are shared, not copied."""
     with torch.device("meta"):
-        network = CellposeSAM(_sam_sizes(state))
+        network = CellposeSAM(sam_sizes(state))
+    _share(state, network)
+    return network
+
+
+def build_dino(state: Mapping[str, Tensor]) -> CellposeDINO:
+    """As `build_sam`, for the transformers `cpdino` and `cpdino-vitb` of Cellpose 4.2."""
+    with torch.device("meta"):
+        network = CellposeDINO(dino_sizes(state))
+    _share(state, network)
+    return network
+
+
+def _share(state: Mapping[str, Tensor], network: CellposeSAM | CellposeDINO) -> None:
+    """Give `network`, made without memory, the weights of `state`."""
     weights = dict(state)
-    _with_diameters(weights, None)
+    _with_diameters(weights, CELLPOSE_4)
     _check_shapes(weights, network)
     network.load_state_dict({name: value.float() for name, value in weights.items()}, strict=True, assign=True)
     _check_numbers(network)
-    return network.requires_grad_(False).eval()
+    network.requires_grad_(False).eval()
 
 
 def _with_diameters(weights: dict[str, Tensor], diameter: float | None) -> None:
@@ -108,7 +108,7 @@ def _check_shapes(weights: Mapping[str, Tensor], network: Network) -> None:
 def _called(network: Network) -> str:
     if isinstance(network, CPnet):
         return f"a CPnet of {network.nbase} channels"
-    return f"a {network.kind} of {len(network.sizes.spans)} blocks of width {network.sizes.width}"
+    return f"a {network.kind} of {len(network.encoder.blocks)} blocks of width {network.sizes.width}"
 
 
 def _check_numbers(network: Network) -> None:
@@ -120,56 +120,3 @@ def _check_numbers(network: Network) -> None:
         if not 0 < float(getattr(network, name)) < 1000:
             found = float(getattr(network, name))
             raise ModelError(f"{name!r} in this checkpoint is {found}; wanted a diameter in pixels")
-
-
-def _cpnet_sizes(state: Mapping[str, Tensor]) -> tuple[tuple[int, ...], int]:
-    """``nbase`` and ``nout`` of the CPnet that `state` belongs to."""
-    levels = 0
-    while _DOWN.format(levels) in state:
-        levels += 1
-    if levels < 2 or _HEAD not in state:
-        raise ModelError(_foreign(state))
-    shapes = [state[_DOWN.format(i)].shape for i in range(levels)] + [state[_HEAD].shape]
-    if any(len(shape) != 4 for shape in shapes):
-        raise ModelError(f"CPnet's convolutions have four dimensions; found shapes {[tuple(s) for s in shapes]}")
-    nbase = (shapes[0][1], *(shape[0] for shape in shapes[:-1]))
-    if levels > 8 or min(nbase) < 1 or max(nbase) > 4096 or not 1 <= shapes[-1][0] <= 64:
-        raise ModelError(f"a CPnet of {nbase} channels is larger than any that is known; is the file damaged?")
-    return nbase, shapes[-1][0]
-
-
-def _sam_sizes(state: Mapping[str, Tensor]) -> SamSizes:
-    """The sizes of the transformer that `state` belongs to."""
-    for name, dimensions in _SAM.items():
-        if name not in state:
-            raise ModelError(f"this checkpoint does not fit a Cellpose-SAM: {name!r} is missing; is the file whole?")
-        if state[name].ndim != dimensions or 0 in state[name].shape:
-            raise ModelError(
-                f"this checkpoint does not fit a Cellpose-SAM: {name!r} has shape {tuple(state[name].shape)}; wanted "
-                f"{dimensions} dimensions"
-            )
-    spans: list[int] = []
-    while (table := state.get(_BLOCK.format(len(spans)))) is not None:
-        if table.ndim != 2 or 0 in table.shape:
-            raise ModelError(f"{_BLOCK.format(len(spans))!r} has shape {tuple(table.shape)}; wanted a table")
-        spans.append(len(table))
-    width, channels, patch, _ = state["encoder.patch_embed.proj.weight"].shape
-    heads, rest = divmod(width, state[_BLOCK.format(0)].shape[1])
-    grid, nout = state["encoder.pos_embed"].shape[1], state["W2"].shape[1]
-    if rest or heads < 1 or grid > 1024 or patch > 64 or nout > 64:
-        raise ModelError(
-            f"a Cellpose-SAM of width {width}, {grid} x {grid} patches of {patch} pixels, {nout} outputs and heads of "
-            f"{state[_BLOCK.format(0)].shape[1]} is none that can be; is the file damaged?"
-        )
-    hidden, neck = (state[name].shape[0] for name in ("encoder.blocks.0.mlp.lin1.weight", "encoder.neck.0.weight"))
-    return SamSizes(patch, grid, channels, width, heads, hidden, neck, nout, tuple(spans))
-
-
-def _foreign(state: Mapping[str, Tensor]) -> str:
-    """What to say of weights of a network that is not here."""
-    wanted = "bigcell runs CPnet of Cellpose 1 to 3 and Cellpose-SAM of Cellpose 4"
-    for pattern, what in _KNOWN:
-        if any(re.match(pattern, name) for name in state):
-            return f"these weights are of {what}; {wanted}"
-    some = ", ".join(name[:80] for name in sorted(state)[:3])
-    return f"these weights are of a network that is not known: found {len(state)} tensors such as {some}; {wanted}"

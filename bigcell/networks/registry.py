@@ -27,9 +27,10 @@ class Model:
 
     Called with float32 ``(n, channels, h, w)`` it gives ``(n, 3, h, w)``: the flow along h and along w, both 5 times a
     unit vector, and the logit of being inside a cell. `h` and `w` are multiples of `stride`, or both `tile` where that
-    is not None. It knows cells of `diameter` pixels: images are scaled to that. Channel 0 is what to segment, channel 1
-    nuclei, or 0 where there are none; Cellpose-SAM takes up to three in any order. `kind`: "CPnet" (Cellpose 1 to 3) or
-    "Cellpose-SAM" (Cellpose 4).
+    is not None; where it is `resizable` that is what it learned from, and all tiles of a run may have another side. It
+    knows cells of `diameter` pixels: images are scaled to that. Channel 0 is what to segment, channel 1 nuclei, or 0
+    where there are none; the networks of Cellpose 4 take up to three in any order. `kind`: "CPnet" (Cellpose 1 to 3),
+    "Cellpose-SAM" (Cellpose 4) or "Cellpose-DINO" (Cellpose 4.2).
     """
 
     name: str
@@ -40,6 +41,7 @@ class Model:
     stride: int = 8
     kind: str = "CPnet"
     tile: int | None = None
+    resizable: bool = True
 
 
 def load_model(name_or_path: str | Path) -> Model:
@@ -63,7 +65,8 @@ def load_model(name_or_path: str | Path) -> Model:
     ready = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     # As Cellpose 3 does, the diameter that is published with a CPnet wins over the one in its file.
     diameter = source.entry.diameter if source.entry and network.kind == "CPnet" else float(network.diam_mean)
-    return Model(source.name, ready, diameter, network.channels, sha256, network.stride, network.kind, network.tile)
+    kinds = (network.stride, network.kind, network.tile, network.resizable)
+    return Model(source.name, ready, diameter, network.channels, sha256, *kinds)
 
 
 def load_size_model(name_or_path: str | Path) -> SizeModel | None:

@@ -160,6 +160,7 @@ class CellposeSAM(nn.Module):
     """
 
     kind: ClassVar[str] = "Cellpose-SAM"
+    resizable: ClassVar[bool] = False
     diam_mean: nn.Parameter
     diam_labels: nn.Parameter
     W2: nn.Parameter

@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from bigcell.core.errors import ModelError
 from bigcell.networks.cpnet import CPnet
-from bigcell.networks.recognise import build_cpnet, build_network, build_sam
+from bigcell.networks.dino_vit import CellposeDINO, DinoSizes
+from bigcell.networks.recognise import build_cpnet, build_dino, build_network, build_sam
 from bigcell.networks.sam_vit import CellposeSAM, SamSizes
 
 NBASE = (2, 4, 6, 8)
 SMALL = SamSizes(patch=4, grid=4, width=12, heads=3, hidden=20, neck=5, spans=(7, 3))
+DINO = DinoSizes(patch=8, step=4, width=24, heads=3, hidden=20, blocks=2, storage=2)
 
 
 @pytest.fixture
@@ -29,15 +31,21 @@ def sam() -> CellposeSAM:
     return CellposeSAM(SMALL, diam_mean=33).eval()
 
 
-def test_each_network_is_recognised(network: CPnet, sam: CellposeSAM) -> None:
-    for made in (network, sam):
+@pytest.fixture
+def dino() -> CellposeDINO:
+    torch.manual_seed(5)
+    return CellposeDINO(DINO, diam_mean=31).eval()
+
+
+def test_each_network_is_recognised(network: CPnet, sam: CellposeSAM, dino: CellposeDINO) -> None:
+    for made in (network, sam, dino):
         again = build_network(made.state_dict())
         assert type(again) is type(made)
         assert not again.training
         assert not any(p.requires_grad for p in again.parameters())
         x = torch.rand(2, made.channels, 16, 16)
         assert torch.equal(again(x), made(x))
-    assert (CPnet.kind, CellposeSAM.kind) == ("CPnet", "Cellpose-SAM")
+    assert (CPnet.kind, CellposeSAM.kind, CellposeDINO.kind) == ("CPnet", "Cellpose-SAM", "Cellpose-DINO")
 
 
 def test_a_single_channel_and_four_outputs_are_read_from_the_shapes() -> None:
@@ -52,11 +60,31 @@ def test_the_sizes_of_a_transformer_are_read_from_the_shapes(sam: CellposeSAM) -
     assert float(again.diam_mean) == 33
 
 
-def test_half_precision_becomes_float32_and_float32_is_shared(sam: CellposeSAM) -> None:
-    state = sam.state_dict()
-    assert build_sam(state).out.weight.data_ptr() == state["out.weight"].data_ptr()
-    half = build_sam({name: value.bfloat16() for name, value in state.items()})
-    assert {value.dtype for value in half.state_dict().values()} == {torch.float32}
+def test_the_sizes_of_a_dino_are_read_from_the_shapes(dino: CellposeDINO) -> None:
+    again = build_dino(dino.state_dict())
+    assert again.sizes == DINO
+    assert (again.tile, again.stride, again.channels) == (384, 4, 3)
+    assert float(again.diam_mean) == 31
+
+
+def test_periods_of_positions_are_those_of_the_file(dino: CellposeDINO) -> None:
+    state = dino.state_dict() | {"encoder.rope_embed.periods": torch.tensor([1.0, 8.0])}
+    assert build_dino(state).encoder.rope_embed.periods.tolist() == [1, 8]
+
+
+def test_half_precision_becomes_float32_and_float32_is_shared(sam: CellposeSAM, dino: CellposeDINO) -> None:
+    for made in (sam, dino):
+        state = made.state_dict()
+        assert build_network(state).out.weight.data_ptr() == state["out.weight"].data_ptr()
+        half = build_network({name: value.bfloat16() for name, value in state.items()})
+        assert {value.dtype for value in half.state_dict().values()} == {torch.float32}
+
+
+def test_a_transformer_whose_file_tells_no_diameter_knows_cells_of_30(sam: CellposeSAM, dino: CellposeDINO) -> None:
+    """Cellpose 4 scales images to cells of 30 pixels without asking the file."""
+    for made in (sam, dino):
+        again = build_network({name: value for name, value in made.state_dict().items() if not name.startswith("diam")})
+        assert (float(again.diam_mean), float(again.diam_labels)) == (30, 30)
 
 
 def test_style_is_off_if_said(network: CPnet) -> None:
@@ -134,7 +162,7 @@ def test_counters_that_are_not_used_may_be_missing(network: CPnet) -> None:
         (drop("encoder.blocks.1.mlp.lin2.bias"), "is missing"),
         (drop("encoder.pos_embed"), "is missing"),
         (drop("out.weight"), "is missing"),
-        (drop("diam_mean"), "diam_mean"),
+        (put("diam_mean", torch.tensor([0.0])), "diam_mean"),
         (put("encoder.blocks.1.extra", torch.zeros(2)), "holds 'encoder"),
         (put("encoder.pos_embed", torch.zeros(1, 4, 5, 12)), "wanted"),
         (put("encoder.blocks.0.attn.rel_pos_h", torch.zeros(7, 5)), "heads of 5"),
@@ -155,6 +183,35 @@ def test_broken_transformers_are_refused(
         build_network(state)
 
 
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (drop("encoder.blocks.1.mlp.fc2.bias"), "of 2 blocks of width 24: 'encoder.blocks.1.mlp.fc2.bias' is missing"),
+        (drop("encoder.blocks.0.attn.qkv.weight"), "holds 'encoder.blocks"),
+        (drop("encoder.rope_embed.periods"), "fit a Cellpose-DINO: 'encoder.rope_embed.periods' is missing"),
+        (drop("W2"), "'W2' is missing"),
+        (put("encoder.blocks.1.mlp.w3.weight", torch.zeros(2)), "holds 'encoder.blocks.1.mlp.w3"),
+        (put("encoder.local_cls_norm.weight", torch.zeros(24)), "holds 'encoder.local"),
+        (put("encoder.cls_token", torch.zeros(1, 1, 25)), "wanted"),
+        (put("encoder.rope_embed.periods", torch.ones(5)), "heads of 20"),
+        (put("encoder.rope_embed.periods", torch.ones(0)), "1 dimensions"),
+        (put("encoder.rope_embed.periods", torch.tensor([1.0, float("nan")])), "finite"),
+        (put("encoder.patch_embed.proj.weight", torch.zeros(24, 3, 7, 7)), "patches of 7 pixels 4 apart"),
+        (put("encoder.patch_embed.proj.weight", torch.zeros(24, 3, 99, 99)), "none that can be"),
+        (put("encoder.patch_embed.proj.weight", torch.zeros(24, 3, 8, 4)), "wanted"),
+        (put("W2", torch.zeros(48, 900, 4, 4)), "900 outputs"),
+        (put("W2", torch.zeros(48, 3, 4)), "4 dimensions"),
+        (put("out.weight", torch.zeros(48, 24, 1, 1)), "2 dimensions"),
+        (put("diam_mean", torch.tensor([-1.0])), "diam_mean"),
+    ],
+)
+def test_broken_dinos_are_refused(dino: CellposeDINO, harm: Callable[[dict[str, Tensor]], None], says: str) -> None:
+    state = dict(dino.state_dict())
+    harm(state)
+    with pytest.raises(ModelError, match=says):
+        build_network(state)
+
+
 def test_absurd_shapes_cost_nothing() -> None:
     """Shapes are compared before a weight is made: these would be petabytes."""
     state = dict(CellposeSAM(SMALL).state_dict())
@@ -168,11 +225,12 @@ def test_absurd_shapes_cost_nothing() -> None:
     ("name", "says"),
     [
         ("encoder.cls_token", "Cellpose-DINO"),
+        ("storage_tokens", "DINOv3 itself"),
         ("net.encoder.patch_embed1.proj.weight", "SegFormer"),
         ("downsample.down.conv_down_0.conv.conv_0.2.weight", "without residual"),
         ("image_encoder.pos_embed", "Segment Anything"),
     ],
 )
-def test_networks_that_are_known_and_not_supported_are_named(name: str, says: str) -> None:
+def test_networks_that_are_known_and_not_supported_or_not_whole_are_named(name: str, says: str) -> None:
     with pytest.raises(ModelError, match=says):
         build_network({name: torch.zeros(3), "a": torch.zeros(2)})
