@@ -9,6 +9,11 @@ _HUB = "https://huggingface.co/mouseland/cellpose-sam/resolve/main/"
 LICENCE = (
     "non-commercial use: learned from images under CC BY-NC (the weights themselves are published as BSD-3-Clause)"
 )
+DINO_LICENCE = (
+    "non-commercial use: learned from images under CC BY-NC; cpdino and cpdino-vitb began as Meta's DINOv3, so the "
+    "DINOv3 License binds their users too: pass it on with the weights, name DINOv3 in publications "
+    "(https://github.com/facebookresearch/dinov3/blob/main/LICENSE.md)"
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,20 @@ _ENTRIES = (
         "Cellpose-SAM",
         "its successor (default of Cellpose 4.2)",
         _at_hub("cpsam_v2", "0f1cc3f7ecdd8a037a57c6c48d9d8921391be4cbce3fa9f13c3e3a2e1253c667", 1_233_586_851),
+    ),
+    Entry(
+        "cpdino",
+        "Cellpose-DINO",
+        "cells and nuclei of any kind, on DINOv3 ViT-L (Cellpose 4.2)",
+        _at_hub("cpdino", "fad0dda262554922da1c5ab0e0004b00c1b14b8a48bea6781b89222567577573", 1_213_987_717),
+        licence=DINO_LICENCE,
+    ),
+    Entry(
+        "cpdino-vitb",
+        "Cellpose-DINO",
+        "as cpdino, smaller and faster (ViT-B)",
+        _at_hub("cpdino-vitb", "3ed4c06a3963ab13ff377d4e2957174aaaf637434eb031ae9931fcbfaf9a217f", 343_599_997),
+        licence=DINO_LICENCE,
     ),
     Entry(
         "cyto3",

@@ -68,6 +68,8 @@ def test_list_tells_name_place_kind_and_terms(cache: Path) -> None:
     rows = {line.split()[0]: line.split() for line in lines if line}
     assert rows["nuclei"][1:4] == ["here", "CPnet", "BSD-3-Clause"]
     assert rows["cpsam"][1:4] == ["-", "Cellpose-SAM", "non-commercial"]
+    assert rows["cpdino-vitb"][1:4] == ["-", "Cellpose-DINO", "non-commercial"]
+    assert any("cpdino-vitb" in line and "DINOv3 License" in line for line in lines)
     assert rows["CPx"][1] == "here"
     assert any("CC BY-NC" in line for line in lines)
     assert str(cache) in lines[-1]
@@ -86,6 +88,12 @@ def test_fetch_then_info(published: Path, cache: Path) -> None:
     assert "25 pixels" in told
     assert "non-commercial" in told
     assert call("fetch", "tiny", "--offline").exit_code == 0
+
+
+def test_info_names_the_terms_of_dinov3() -> None:
+    told = call("info", "cpdino").stdout
+    assert "DINOv3 License" in told
+    assert "1214 MB, SHA-256 fad0dda26255" in told
 
 
 def test_offline_is_an_error_that_says_what_to_do(published: Path) -> None:

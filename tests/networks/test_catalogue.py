@@ -12,7 +12,7 @@ from bigcell.networks.source import BUNDLED
 
 @pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda e: e.name)
 def test_entries_are_whole(entry: Entry) -> None:
-    assert entry.kind in ("CPnet", "Cellpose-SAM")
+    assert entry.kind in ("CPnet", "Cellpose-SAM", "Cellpose-DINO")
     assert entry.about
     assert "non-commercial" in entry.licence
     for file in entry.files:
@@ -20,6 +20,14 @@ def test_entries_are_whole(entry: Entry) -> None:
         assert file.url.endswith("/" + file.name)
         assert re.fullmatch("[0-9a-f]{64}|", file.sha256)
         assert bool(file.sha256) == bool(file.size)
+
+
+def test_all_of_cellpose_4_is_here_and_has_a_hash() -> None:
+    """`MODEL_NAMES` of Cellpose 4.2.1.1, and nothing else of its kinds."""
+    newest = {name: entry for name, entry in CATALOGUE.items() if entry.kind != "CPnet"}
+    assert list(newest) == ["cpsam", "cpsam_v2", "cpdino", "cpdino-vitb"]
+    assert all(entry.weights.sha256 for entry in newest.values())
+    assert {name for name, entry in newest.items() if "DINOv3 License" in entry.licence} == {"cpdino", "cpdino-vitb"}
 
 
 def test_names_and_files_are_cellposes() -> None:
