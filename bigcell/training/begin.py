@@ -18,7 +18,6 @@ from bigcell.core.errors import InputError, SettingsError
 from bigcell.networks.cpnet import CPnet
 from bigcell.networks.recognise import Network
 from bigcell.networks.registry import load_model
-from bigcell.networks.sam_vit import CellposeSAM
 from bigcell.training.settings import TrainingSettings
 from bigcell.training.source import Source
 
@@ -28,6 +27,8 @@ CROP = 7.5
 """Diameters across a crop, about."""
 PLANES = 16
 """Planes of each source whose cells are measured."""
+FIXED = ("diam_mean", "diam_labels", "W2", "encoder.mask_token")
+"""Weights that are no part of what is learned: the last two of transformers."""
 PROBED = 64
 """Sources that are probed for their fingerprint, at most."""
 
@@ -70,7 +71,7 @@ def ready_to_learn(network: Any) -> Network:
                     part.weight.zero_()
         copy.style_on = True
     for name, weight in copy.named_parameters():
-        weight.requires_grad_(name not in ("diam_mean", "diam_labels", "W2"))
+        weight.requires_grad_(name not in FIXED)
     return copy
 
 
@@ -87,12 +88,13 @@ def _settled(settings: TrainingSettings, network: Network) -> TrainingSettings:
             )
     tile, stride = network.tile, network.stride
     crop = settings.crop or tile or max(64, round(CROP * diameter / 16) * 16)
-    if (tile is not None and crop != tile) or crop % stride:
-        raise SettingsError(f"crop {crop}: this network takes {f'{tile} alone' if tile else f'multiples of {stride}'}")
+    if (not network.resizable and crop != tile) or crop % stride:
+        taken = f"multiples of {stride}" if network.resizable else f"{tile} alone"
+        raise SettingsError(f"crop {crop}: this network takes {taken}")
     augmentation = replace(settings.augmentation, crop=crop, diameter=diameter)
     if settings.augment_on_device:
         augmentation = replace(augmentation, intensity=False)
-    if isinstance(network, CellposeSAM):  # it takes channels in any order, and is to go on doing so
+    if not isinstance(network, CPnet):  # those of Cellpose 4 take channels in any order, and are to go on doing so
         augmentation = replace(augmentation, shuffle=1.0)
     return replace(settings, channels=channels, width=width, diameter=diameter, crop=crop, augmentation=augmentation)
 

@@ -33,7 +33,7 @@ def export_model(model: str | Path, out: str | Path, *, form: str = "cellpose3",
     network = ready_to_learn(loaded.network)
     if not isinstance(network, CPnet):
         raise ModelError(
-            f"{model} is a {loaded.kind}; Cellpose 3.1 runs CPnet alone. Cellpose 4 loads a Cellpose-SAM as it is"
+            f"{model} is a {loaded.kind}; Cellpose 3.1 runs CPnet alone. Cellpose 4 loads its transformers as they are"
         )
     state = widened(network)
     state["diam_mean"] = torch.tensor([loaded.diameter])

@@ -10,6 +10,7 @@ import torch
 
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.networks.cpnet import CPnet
+from bigcell.networks.dino_vit import CellposeDINO, DinoSizes
 from bigcell.networks.registry import load_model
 from bigcell.networks.sam_vit import CellposeSAM, SamSizes
 from bigcell.testing.labelled import synthetic_images
@@ -61,6 +62,15 @@ def test_a_transformer_has_crops_of_its_tile(tmp_path: Path) -> None:
     assert not network.W2.requires_grad
     with pytest.raises(SettingsError, match="32 alone"):
         begin(TrainingSettings(crop=64), tmp_path / "sam.pt")
+
+
+def test_a_dino_has_crops_of_384_or_what_is_asked_for(tmp_path: Path) -> None:
+    torch.save(CellposeDINO(DinoSizes(width=24, heads=3, hidden=8, blocks=1)).state_dict(), tmp_path / "dino.pt")
+    network, settings, _ = begin(TrainingSettings(), tmp_path / "dino.pt")
+    assert (settings.crop, settings.channels, settings.width, settings.augmentation.shuffle) == (384, 3, None, 1)
+    fixed = {name for name, weight in network.named_parameters() if not weight.requires_grad}
+    assert fixed == {"diam_mean", "diam_labels", "W2", "encoder.mask_token"}
+    assert begin(TrainingSettings(crop=64), tmp_path / "dino.pt")[1].crop == 64
 
 
 def test_one_without_style_begins_as_the_same_function() -> None:
