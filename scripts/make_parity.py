@@ -25,8 +25,9 @@ PEERS = Path(os.environ.get("BIGCELL_PEERS", ROOT / ".peers"))
 VERSIONS = """
 import importlib.metadata, json, platform
 there = {found.metadata["Name"] for found in importlib.metadata.distributions()}
-print(json.dumps({name: importlib.metadata.version(name) for name in ("cellpose", "stardist", "torch", "numpy")
-    if name in there} | {"python": platform.python_version()}))
+names = ("cellpose", "stardist", "torch", "transformers", "numpy")
+print(json.dumps({name: importlib.metadata.version(name) for name in names if name in there} | {
+    "python": platform.python_version()}))
 """
 
 
@@ -79,6 +80,7 @@ def images(folder: Path, out: Path) -> None:
 def networks(folder: Path, out: Path) -> None:
     for peer in ("cellpose3", "cellpose4"):
         write(out / f"network_{peer}.npz", answers(folder, peer, "network", peer))
+    write(out / "network_cpdino.npz", answers(folder, "cellpose4", "network", "cpdino"))
 
 
 def metrics(folder: Path, out: Path) -> None:

@@ -43,6 +43,7 @@ CASES: dict[str, tuple[str, float, float, list[dict[str, float]]]] = {
 # Cellpose takes styles to be 256 wide when it cuts tiles: where the views are summed, the last level has 256 channels.
 UNETS = {"cpnet1": (1, 8, 16, 32), "cpnet2": (2, 8, 16, 32, 256), "cpnet3": (3, 12, 20, 28, 36)}
 TRANSFORMER = {"embed_dim": 48, "depth": 4, "num_heads": 4, "out_chans": 24, "global_attn_indexes": (1, 3)}
+DINO = {"hidden_size": 48, "num_attention_heads": 3, "intermediate_size": 96, "num_hidden_layers": 3}
 VOLUME, TILE = (24, 40, 48), (48, 64)
 
 PLANE, STACK = (60, 72, 2), (5, 48, 56, 2)
@@ -91,12 +92,31 @@ def _on_grid(values: np.ndarray, step: int) -> np.ndarray:
 
 
 def network_weights(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, np.ndarray]:
-    """Weights from a seed, those of the last layer half as large: answers then stay in the range of flows."""
+    """Weights from a seed, those of the last layer half as large: answers then stay in the range of flows.
+
+    Scales of branches are near 1, so that no branch counts for little.
+    """
     weights = weights_from_seed(shapes, seed)
+    for name in weights:
+        if name.endswith(".gamma"):
+            weights[name] = np.float32(1) + np.float32(2) * weights[name]
     for name in ("output.2.weight", "output.2.bias"):
         if name in weights:
             weights[name] *= np.float32(0.5)
     return weights
+
+
+def fixed_weights(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """What is not learned of the entries `shapes`, float32: a token's pixels, periods of DINOv3, which biases count."""
+    fixed = {}
+    for name, shape in shapes.items():
+        if name == "W2":
+            fixed[name] = np.eye(shape[0], dtype=np.float32).reshape(shape)
+        elif name.endswith(".periods"):
+            fixed[name] = (100 ** (np.arange(*shape) / shape[0])).astype(np.float32)
+        elif name.endswith(".bias_mask"):
+            fixed[name] = np.repeat(np.float32([1, 0, 1]), shape[0] // 3)
+    return fixed
 
 
 def picture(shape: tuple[int, ...], seed: int) -> np.ndarray:

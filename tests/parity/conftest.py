@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bigcell.networks.registry import Model, load_model
-from scripts.parity.cases import network_weights
+from scripts.parity.cases import fixed_weights, network_weights
 
 FIXTURES = Path(__file__).with_name("fixtures")
 Answers = Callable[[str], dict[str, np.ndarray]]
@@ -37,8 +37,7 @@ def saved() -> Saved:
     def make(path: Path, state: np.ndarray, seed: int) -> Model:
         shapes = {name: tuple(shape) for name, shape in json.loads(str(state)).items()}
         weights = {name: torch.from_numpy(v) for name, v in network_weights(shapes, seed).items()}
-        if "W2" in shapes:
-            weights["W2"] = torch.eye(shapes["W2"][0]).reshape(shapes["W2"])
+        weights |= {name: torch.from_numpy(value) for name, value in fixed_weights(shapes).items()}
         torch.save(weights, path)
         return load_model(path)
 

@@ -1,4 +1,4 @@
-"""Network outputs in float32 against Cellpose 3.1 (CPnet) and 4 (the transformer), with equal weights from a seed."""
+"""Network outputs in float32 against Cellpose 3.1 (CPnet) and 4 (the transformers), with equal weights from a seed."""
 
 from __future__ import annotations
 
@@ -35,3 +35,15 @@ def test_the_transformer_equals_cellpose_4(answers: Any, saved: Any, tmp_path: P
     with torch.no_grad():
         found = model.network(torch.from_numpy(picture((1, 3, 256, 256), 24))).numpy()
     assert error(every(found, 23), wanted["transformer/tile"]) < 1e-4
+
+
+@pytest.mark.parametrize(("name", "shape"), [("tile", (1, 3, 384, 384)), ("small", (2, 3, 64, 96))])
+def test_the_dino_equals_cellpose_4_on_layers_of_transformers(
+    name: str, shape: tuple[int, ...], answers: Any, saved: Any, tmp_path: Path
+) -> None:
+    wanted = answers("network_cpdino")
+    model = saved(tmp_path / "dino.pt", wanted["dino/state"], 14)
+    assert (model.kind, model.tile, model.resizable) == ("Cellpose-DINO", 384, True)
+    with torch.no_grad():
+        found = model.network(torch.from_numpy(picture(shape, 27))).numpy()
+    assert error(every(found, 97), wanted[f"dino/{name}"]) < 1e-4

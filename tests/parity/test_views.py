@@ -90,3 +90,11 @@ def test_summed_views_of_the_transformer_equal_cellpose_4(transformer: Model, an
     tiles = TileSettings(size=256, overlap=0.1, layout="cellpose", fixed=True)
     found = whole(transformer, picture((12, 20, 28, 3), 25), tiles, SUM)
     assert error(every(found, 3), answers("network_cellpose4")["transformer/views"]) < 3e-3
+
+
+def test_a_plane_of_several_tiles_of_the_dino_equals_cellpose_4(answers: Any, saved: Any, tmp_path: Path) -> None:
+    held = answers("network_cpdino")
+    model = saved(tmp_path / "dino.pt", held["dino/state"], 14)
+    tiles = TileSettings(size=384, overlap=0.1, layout="cellpose", fixed=True)
+    found = whole(model, picture((1, 300, 460, 3), 28), tiles, SUM)
+    assert error(every(found, 97), held["dino/plane"]) < 3e-3
