@@ -140,7 +140,7 @@ def test_wrong_options_say_what_is_wanted(made, option: dict[str, Any], says: st
 def test_a_model_with_a_tile_of_its_own_takes_no_other(made, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     from dataclasses import replace
 
-    model = replace(load_model("cyto"), tile=64)
+    model = replace(load_model("cyto"), tile=64, resizable=False)
     monkeypatch.setattr("bigcell.networks.registry.load_model", lambda name: model)
     assert "nuclei" in BUNDLED
     plan = make_plan(Request(precision="float32"), ArrayVolume(made.image), None)
