@@ -30,7 +30,9 @@ class DynamicsSettings:
         if not -30 < self.cellprob_threshold < 30:
             raise SettingsError(f"cellprob_threshold {self.cellprob_threshold}: wanted a logit between -30 and 30")
         if not 1 <= self.niter <= 30000:
-            raise SettingsError(f"niter {self.niter}: wanted 1 to 30000 steps")
+            raise SettingsError(
+                f"niter {self.niter}: wanted 1 to 30000 steps, or nothing for as many as the diameter asks for"
+            )
         if self.halo < 1:
             raise SettingsError(f"halo {self.halo}: wanted at least 1 voxel")
         if self.sampling not in get_args(Sampling):

@@ -104,7 +104,8 @@ def test_arguments_of_the_verbs_are_those_of_their_functions() -> None:
             ["plan", "--savedir", "a"],
             "--output, the store for the labels, and --labels, their name (of `bigcell segment`)",
         ),
-        (["train", "--SGD", "1"], "instead: --optimizer 'sgd'"),
+        (["train", "--SGD", "1"], "instead: --optimizer 'sgd' where it is on"),
+        (["segment", "--weight_decay", "1"], "instead: --weight-decay (of `bigcell train`)"),
         (["train", "--save_tif"], "(of `bigcell segment`)"),
         (["segment", "--n_epochs", "5"], "instead: --epochs (of `bigcell train`)"),
         (["--dir", "a"], "the image is the first argument"),
@@ -124,6 +125,7 @@ def test_what_is_said_on_the_command_line(words: list[str], answer: str) -> None
         ("gpu", "leave it out: a GPU"),
         ("diam_mean", "diameter= is that of the cells"),
         ("diamter", "did you mean 'diameter'"),
+        ("save_every", "instead: save_every= (of `bigcell train`)"),
         ("frobnicate", "`bigcell segment --help` lists all"),
     ],
 )
