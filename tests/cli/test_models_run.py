@@ -18,10 +18,13 @@ from bigcell.cli.app import app
 from bigcell.engine.ended import read_record
 from bigcell.io.open import read_info
 from bigcell.networks.cpnet import CPnet
+from bigcell.networks.dino_vit import CellposeDINO, DinoSizes
 from bigcell.networks.sam_vit import CellposeSAM, SamSizes
 from bigcell.synthetic import sample_volume
 
 SAM = SamSizes(patch=8, grid=4, width=16, heads=2, hidden=32, neck=8, spans=(7, 3))
+DINO = DinoSizes(width=16, heads=2, hidden=32, blocks=1)
+NETWORKS = [CPnet([2, 4, 8, 12]), CPnet([1, 4, 8]), CellposeSAM(SAM), CellposeDINO(DINO)]
 
 
 def call(*words: object) -> Result:
@@ -38,7 +41,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "image.zarr"
 
 
-@pytest.mark.parametrize("network", [CPnet([2, 4, 8, 12]), CPnet([1, 4, 8]), CellposeSAM(SAM)], ids=lambda n: n.kind)
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: n.kind)
 def test_every_network_runs(network: nn.Module, image: Path, tmp_path: Path) -> None:
     torch.save(network.state_dict(), tmp_path / "model.pt")
     out = tmp_path / "out.zarr"

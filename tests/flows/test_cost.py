@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from bigcell.flows.cost import network_cost
 from bigcell.networks.cpnet import CPnet
+from bigcell.networks.dino_vit import CellposeDINO, DinoSizes
 from bigcell.networks.sam_vit import CellposeSAM, SamSizes
 
 
@@ -18,6 +19,11 @@ def test_a_transformer_holds_its_weights_and_its_tokens() -> None:
     cost = network_cost(network, "float32", "cpu")
     assert weights < cost.held < weights + 40e6
     assert cost.pixel * 32 * 32 == 28 * 64 * 16 * 4  # 16 tokens
+
+
+def test_a_dino_has_a_token_every_8_pixels_however_large_its_patches() -> None:
+    network = CellposeDINO(DinoSizes(width=64, heads=4, hidden=128, blocks=1))
+    assert network_cost(network, "float32", "cpu").pixel * 32 * 32 == 28 * 64 * 16 * 4
 
 
 def test_with_a_device_of_its_own_a_worker_holds_little_per_pixel() -> None:

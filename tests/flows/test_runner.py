@@ -7,6 +7,7 @@ from bigcell.core.errors import ModelError, SettingsError
 from bigcell.flows import runner as runners
 from bigcell.flows.runner import Runner, choose_precision, largest_batch, settle_precision, trial_tile
 from bigcell.networks.cpnet import CPnet
+from bigcell.networks.dino_vit import CellposeDINO, DinoSizes
 from bigcell.networks.registry import Model, load_model
 from bigcell.networks.sam_vit import CellposeSAM, SamSizes
 
@@ -81,12 +82,15 @@ def test_a_cpu_takes_tile_by_tile() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("kind", ["CPnet", "transformer"])
+@pytest.mark.parametrize("kind", ["CPnet", "SAM", "DINO"])
 def test_the_number_of_threads_does_not_change_a_bit(kind: str, precision: str) -> None:
     """Sums that are shared out among threads would: so a tile is one thread's."""
     torch.manual_seed(1)
-    sizes = SamSizes(grid=8, width=64, heads=4, hidden=128, neck=16, spans=(15, 15))
-    network = CPnet((2, 16, 32, 64)) if kind == "CPnet" else CellposeSAM(sizes)
+    network: torch.nn.Module = CPnet((2, 16, 32, 64))
+    if kind == "SAM":
+        network = CellposeSAM(SamSizes(grid=8, width=64, heads=4, hidden=128, neck=16, spans=(15, 15)))
+    if kind == "DINO":
+        network = CellposeDINO(DinoSizes(width=64, heads=4, hidden=128, blocks=2))
     for parameter in network.parameters():
         parameter.requires_grad_(False).normal_(0, 0.05)
     x = torch.randn(5, network.channels, 64, 64)

@@ -49,7 +49,8 @@ def test_the_kind_and_the_tile_are_told(tmp_path: Path, bundled: Model) -> None:
     path = tmp_path / "sam.pt"
     torch.save(CellposeSAM(SamSizes(4, 4, width=12, heads=3, hidden=20, neck=5, spans=(7, 3))).state_dict(), path)
     model = load_model(path)
-    assert (bundled.kind, bundled.tile) == ("CPnet", None)
+    assert (bundled.kind, bundled.tile, bundled.resizable) == ("CPnet", None, True)
+    assert not model.resizable
     assert (model.kind, model.tile, model.stride, model.channels, model.diameter) == ("Cellpose-SAM", 16, 4, 3, 30)
     assert model.network(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 16, 16)
     assert model.network.get_parameter("out.weight").is_contiguous(memory_format=torch.channels_last)
