@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from bigcell.networks.catalogue import Entry
 
 ROOT = Path(__file__).resolve().parents[1]
 CPNET = (2, 32, 64, 128, 256)
-WITHOUT_DIAMETER = {"cyto2", "cyto_cp1", "nuclei_cp1"}  # files of Cellpose 1
+WITHOUT_DIAMETER = {"cyto2", "cyto_cp1", "nuclei_cp1", "cpsam", "cpsam_v2", "cpdino", "cpdino-vitb"}
+"""Models of Cellpose 1 and 4, whose published files do not tell it."""
 SMALL = 64
 """Side of the tile for a network that takes any, in pixels."""
 
@@ -166,11 +168,13 @@ def weights_like(entry: Entry) -> dict[str, torch.Tensor]:
     from bigcell.networks.sam_vit import CellposeSAM
 
     if entry.kind == "CPnet":
-        state = random_network(CPnet(CPNET, diam_mean=entry.diameter)).state_dict()
-        return {k: v for k, v in state.items() if entry.name not in WITHOUT_DIAMETER or not k.startswith("diam")}
-    if entry.kind == "Cellpose-SAM":
-        return random_network(CellposeSAM()).state_dict()
-    return random_network(CellposeDINO(VIT_B if entry.name.endswith("vitb") else None)).state_dict()
+        network: nn.Module = CPnet(CPNET, diam_mean=entry.diameter)
+    elif entry.kind == "Cellpose-SAM":
+        network = CellposeSAM()
+    else:
+        network = CellposeDINO(VIT_B if entry.name.endswith("vitb") else None)
+    state = random_network(network).state_dict()
+    return {k: v for k, v in state.items() if entry.name not in WITHOUT_DIAMETER or not k.startswith("diam")}
 
 
 def _write_size_model(path: Path) -> None:
