@@ -238,7 +238,13 @@ def _describe(image: _Image, name: str, names: Sequence[str], spacing: Spacing) 
         for c, (label, colour) in enumerate(zip(names, colours, strict=True))
     ]
     group = zarr.open_group(LocalStore(image.folder), mode="r+", use_consolidated=False)
-    omero: dict[str, Any] = {"channels": channels, "rdefs": {"model": "greyscale" if len(names) == 1 else "color"}}
+    # Of the three parts that the specification shows readers may want all or none.
+    shown = {
+        "defaultT": 0,
+        "defaultZ": image.grids[0].extent[0] // 2,
+        "model": "greyscale" if len(names) == 1 else "color",
+    }
+    omero: dict[str, Any] = {"channels": channels, "rdefs": shown}
     if image.version == "0.4":
         omero["version"] = "0.4"
     group.attrs.update(multiscale_attributes(multiscale, image.version, omero=omero))

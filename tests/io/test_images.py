@@ -85,6 +85,16 @@ def test_channels_have_names_and_contrast(tmp_path):
     assert (one.axes, one.channels) == (("z", "y", "x"), ("DAPI",))
 
 
+@pytest.mark.parametrize("version", ["0.4", "0.5", "0.6"])
+@pytest.mark.parametrize(("shape", "plane", "model"), [((9, 30, 40), 4, "greyscale"), ((2, 7, 30, 40), 3, "color")])
+def test_the_plane_and_time_to_show_first_are_told(tmp_path, version, shape, plane, model):
+    """A reader that finds one of the three missing may drop all else that the image says of itself."""
+    path = write_image(tmp_path / "i.zarr", np.ones(shape, np.uint16), version=version)
+    attributes = dict(zarr.open_group(path, mode="r").attrs)
+    omero = attributes.get("ome", attributes)["omero"]
+    assert omero["rdefs"] == {"defaultT": 0, "defaultZ": plane, "model": model}
+
+
 def test_time_points_and_chosen_axes(tmp_path):
     volumes = [ArrayVolume(np.full((3, 8, 9), t, np.uint8)) for t in range(4)]
     path = write_image(tmp_path / "t.zarr", volumes)
