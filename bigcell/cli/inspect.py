@@ -12,16 +12,25 @@ if TYPE_CHECKING:
 
 def inspect(
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="An OME-Zarr image: a folder or a URL.")],
+    repair: Annotated[
+        bool, typer.Option("--mend", help="First mend labels whose metadata igneous or cloud-volume wrote anew.")
+    ] = False,
 ) -> None:
     """Tell what an image holds, without reading its voxels.
 
     Axes, voxel size, channels, levels and labels; of a plate, a well or a collection, its images.
     """
     from bigcell.api import open_volume
+    from bigcell.core.errors import InputError
     from bigcell.io.location import absolute, attributes_of, joined, open_group, without_credentials
+    from bigcell.io.rewritten import how_to_mend, is_rewritten, mend
     from bigcell.io.roots import images_of, kind_of
 
     place = absolute(image)
+    if repair:
+        mend(place)
+    elif is_rewritten(place):
+        raise InputError(how_to_mend(place))
     if kind_of(attributes_of(open_group(place))):
         for below in images_of(place):
             print(joined(without_credentials(place), below))
@@ -50,7 +59,11 @@ def describe(info: ImageInfo) -> str:
 def _labels(info: ImageInfo, name: str) -> str:
     """A name, with the number of objects where a run record tells it."""
     from bigcell.engine.ended import finished
+    from bigcell.io.location import joined
+    from bigcell.io.rewritten import how_to_mend, is_rewritten
 
+    if is_rewritten(place := joined(info.source, "labels", name)):
+        return f"{name}: {how_to_mend(place)}"
     try:
         result = finished(info.source, name)
     except (OSError, ValueError, KeyError):  # made by others, or damaged: the name is still worth telling
