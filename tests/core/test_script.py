@@ -47,8 +47,8 @@ def test_no_script_and_standard_input() -> None:
 
 
 def told(monkeypatch: pytest.MonkeyPatch, script: Path) -> None:
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script))
-    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script), raising=False)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None, raising=False)
 
 
 def test_a_process_is_told_of_a_guarded_script_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
