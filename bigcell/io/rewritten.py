@@ -1,8 +1,9 @@
 """Labels whose metadata cloud-volume wrote anew, as igneous has it do when it plans: how they are known, and mended.
 
 Of format 3 each level then calls itself a group, and the group has the fields of an array; sizes are in nanometers
-beside units that say micrometer (a thousand times more with each plan), and translations are 0. Of format 2 chunks and
-scales have five numbers for fewer axes. Chunks are as they were. Seen with cloud-volume 12.15.2 and igneous 4.37.0.
+beside units that say micrometer (a thousand times more with each plan), and every level gets the translation of the
+first. Of format 2 chunks and scales have five numbers for fewer axes. Chunks are as they were. Seen with cloud-volume
+12.15.2 and igneous 4.37.0.
 """
 
 from __future__ import annotations
