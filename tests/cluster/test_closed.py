@@ -24,8 +24,17 @@ SOCKETS = 1 + 2 * WORKERS
 """A scheduler; of each worker, itself and its nanny."""
 
 
+Door = tuple[str, int]
+
+
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskExecutor]:
+def others() -> set[Door]:
+    """What listened before: servers of other tests in this process."""
+    return set(listening())
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, others: set[Door]) -> Iterator[DaskExecutor]:
     """Workers that are watched for a performance report, which dask draws with what draws its pages."""
     pytest.importorskip("bokeh", reason="bokeh is not installed: pip install 'bigcell[report]'")
     path = check_watched("local", tmp_path_factory.mktemp("report") / "dask.html")
@@ -34,7 +43,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskExecutor]:
         yield executor
 
 
-def listening() -> list[tuple[str, int]]:
+@pytest.fixture
+def doors(run: DaskExecutor, others: set[Door]) -> list[Door]:
+    """What listens because of the run."""
+    return [door for door in listening() if door not in others]
+
+
+def listening() -> list[Door]:
     """Addresses that this process and all that it started listen at."""
     here = psutil.Process()
     found = [c for p in (here, *here.children(recursive=True)) for c in p.net_connections("inet")]
@@ -51,31 +66,30 @@ async def identity(address: str, **how: Any) -> Any:
         comm.abort()
 
 
-def test_nothing_listens_but_dasks_own_protocol_on_loopback(run: DaskExecutor) -> None:
-    found = listening()
-    assert len(found) == SOCKETS
-    assert {host for host, _ in found} == {"127.0.0.1"}
+def test_nothing_listens_but_dasks_own_protocol_on_loopback(doors: list[Door]) -> None:
+    assert len(doors) == SOCKETS
+    assert {host for host, _ in doors} == {"127.0.0.1"}
 
 
 @pytest.mark.parametrize("stranger", ["tcp", "tls"])
-def test_nobody_gets_in_without_the_certificate(run: DaskExecutor, stranger: str) -> None:
+def test_nobody_gets_in_without_the_certificate(run: DaskExecutor, doors: list[Door], stranger: str) -> None:
     """Neither in the clear nor with a certificate of another run."""
     how = {} if stranger == "tcp" else Security.temporary().get_connection_args("client")
-    for host, port in listening():
+    for host, port in doors:
         with pytest.raises(OSError):
             asyncio.run(identity(f"{stranger}://{host}:{port}", **how))
     assert list(run.map(abs, [-1])) == [1], "and the run goes on"
 
 
-def test_the_certificate_of_the_run_opens_every_door(run: DaskExecutor) -> None:
+def test_the_certificate_of_the_run_opens_every_door(run: DaskExecutor, doors: list[Door]) -> None:
     (cluster,) = run._owned
     how = cluster.security.get_connection_args("client")
-    kinds = {asyncio.run(identity(f"tls://{host}:{port}", **how))["type"] for host, port in listening()}
+    kinds = {asyncio.run(identity(f"tls://{host}:{port}", **how))["type"] for host, port in doors}
     assert kinds == {"ClosedScheduler", "Nanny", "ClosedWorker"}
 
 
-def test_nobody_is_told_anything_over_http(run: DaskExecutor) -> None:
-    for address in listening():
+def test_nobody_is_told_anything_over_http(doors: list[Door]) -> None:
+    for address in doors:
         with socket.create_connection(address, timeout=5) as line:
             line.sendall(b"GET /info/main/workers.html HTTP/1.1\r\nHost: localhost\r\n\r\n")
             said = b""
