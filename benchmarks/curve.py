@@ -21,7 +21,7 @@ import psutil
 from scale import as_zyx
 
 import bigcell
-from bigcell.engine.events import Event, StageStarted, TaskDone
+from bigcell.engine.runtime.events import Event, StageStarted, TaskDone
 from bigcell.testing.flows import FlowLattice
 from bigcell.testing.virtual import VirtualVolume
 

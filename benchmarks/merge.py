@@ -25,14 +25,14 @@ import numpy as np
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.dynamics.settings import GROW_STEPS
-from bigcell.engine.items import Items
-from bigcell.engine.job import Job
-from bigcell.engine.label_steps import final_ids
-from bigcell.engine.object_steps import save_pieces
-from bigcell.engine.reach import Reach
-from bigcell.engine.request import Request, make_plan
-from bigcell.engine.run import Run, number_objects, write_table
-from bigcell.engine.steps import peak_bytes
+from bigcell.engine.pipeline.displacement_bounds import Reach
+from bigcell.engine.pipeline.lazy_tasks import Items
+from bigcell.engine.pipeline.stage_runner import Run, number_objects, write_table
+from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.tasks.job import Job
+from bigcell.engine.tasks.objects import save_pieces
+from bigcell.engine.tasks.steps import peak_bytes
+from bigcell.engine.tasks.write_labels import final_ids
 from bigcell.io.scratch import DiskScratch
 from bigcell.io.tables import ObjectTable, read_parts
 from bigcell.stitch.pieces import Pieces

@@ -3,7 +3,7 @@
     python benchmarks/scratch.py --depth 1200 --side 96
 
 Synthetic touching cells stand in for the network; noise in their flows makes them as hard to pack as a network's. One
-line of JSON for each order. What plans reckon with (`bigcell.engine.scratch_cost`) is about twice as much.
+line of JSON for each order. What plans reckon with (`bigcell.engine.planning.disk_cost`) is about twice as much.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import replace
 from math import prod
 from pathlib import Path
 
-from bigcell.engine.budget import estimate
-from bigcell.engine.steps import STEPS
+from bigcell.engine.planning.budget import estimate
+from bigcell.engine.tasks.steps import STEPS
 from bigcell.testing.flows import FlowLattice
 from bigcell.testing.oracle import oracle_plan, predict_lattice, run_on_disk
 

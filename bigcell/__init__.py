@@ -19,8 +19,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOME = {
     "BigcellError": "bigcell.core.errors",
-    "Plan": "bigcell.engine.plan",
-    "Result": "bigcell.engine.run",
+    "Plan": "bigcell.engine.planning.plan",
+    "Result": "bigcell.engine.pipeline.stage_runner",
     "convert": "bigcell.api",
     "evaluate": "bigcell.api",
     "flows_from_labels": "bigcell.flows.from_labels",
@@ -61,8 +61,8 @@ if TYPE_CHECKING:
     from bigcell.api import convert, evaluate, masks, open_volume, plan, rerun, resume, segment
     from bigcell.core.errors import BigcellError
     from bigcell.dynamics.masks import masks_from_flows
-    from bigcell.engine.plan import Plan
-    from bigcell.engine.run import Result
+    from bigcell.engine.pipeline.stage_runner import Result
+    from bigcell.engine.planning.plan import Plan
     from bigcell.flows.from_labels import flows_from_labels
     from bigcell.stitch.planes import link_planes
     from bigcell.training.verb import train

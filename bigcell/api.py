@@ -12,28 +12,28 @@ from bigcell.cluster.array import work_in_array
 from bigcell.cluster.choose import HERE, check_cluster, check_queue, check_watched, choose_executor
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError, PlanError, SettingsError
-from bigcell.engine.budget import estimate
-from bigcell.engine.calibrate import expected_seconds
-from bigcell.engine.claims import Share
-from bigcell.engine.ended import ended, read_record
-from bigcell.engine.evaluate import EvaluateSettings, Evaluation, compare_volumes, useful_workers
-from bigcell.engine.evaluate_inputs import Source as LabelSource
-from bigcell.engine.evaluate_inputs import open_compared, open_labels
-from bigcell.engine.events import Listener, RunStarted, ignore
-from bigcell.engine.find_foreground import with_foreground
-from bigcell.engine.inputs import Inputs, check_unchanged, planned_foreground, prepare, reopen
-from bigcell.engine.kept import read_kept
-from bigcell.engine.look import find_run
-from bigcell.engine.memory import segment_in_memory
-from bigcell.engine.options import MaskOptions, Options, Source
-from bigcell.engine.output import Outcome, execute
-from bigcell.engine.plan import Plan
-from bigcell.engine.request import Request, make_plan
-from bigcell.engine.resources import check_room, usable_workers
-from bigcell.engine.run import Result
-from bigcell.engine.scratch_cost import stage_bytes
-from bigcell.engine.source_sample import check_voxels, sample_inputs
-from bigcell.engine.work_folder import PLAN_FILE, is_unfinished, only_unfinished, work_folder
+from bigcell.engine.pipeline.in_memory import segment_in_memory
+from bigcell.engine.pipeline.stage_runner import Result
+from bigcell.engine.pipeline.time_estimate import expected_seconds
+from bigcell.engine.planning.budget import estimate
+from bigcell.engine.planning.disk_cost import stage_bytes
+from bigcell.engine.planning.foreground_mask import with_foreground
+from bigcell.engine.planning.options import MaskOptions, Options, Source
+from bigcell.engine.planning.plan import Plan
+from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.planning.resources import check_room, usable_workers
+from bigcell.engine.runs.ended import ended, read_record
+from bigcell.engine.runs.find_run import find_run
+from bigcell.engine.runs.inputs import Inputs, check_unchanged, planned_foreground, prepare, reopen
+from bigcell.engine.runs.run_folder import Outcome, execute
+from bigcell.engine.runs.saved_flows import read_kept
+from bigcell.engine.runs.source_sample import check_voxels, sample_inputs
+from bigcell.engine.runs.work_folder import PLAN_FILE, is_unfinished, only_unfinished, work_folder
+from bigcell.engine.runtime.events import Listener, RunStarted, ignore
+from bigcell.engine.runtime.leases import Share
+from bigcell.evaluation.evaluate import EvaluateSettings, Evaluation, compare_volumes, useful_workers
+from bigcell.evaluation.inputs import Source as LabelSource
+from bigcell.evaluation.inputs import open_compared, open_labels
 from bigcell.io.arrays import check_sendable
 from bigcell.io.convert import convert
 from bigcell.io.flows import check_flows_place

@@ -73,8 +73,8 @@ def evaluate(
     merged cells, variation of information, Rand, sizes, boundaries. docs/evaluate.md defines them.
     """
     from bigcell import api
-    from bigcell.engine.evaluate_inputs import open_labels
-    from bigcell.engine.evaluate_output import check_file, save_mistakes, save_scores
+    from bigcell.evaluation.inputs import open_labels
+    from bigcell.evaluation.output import check_file, save_mistakes, save_scores
     from bigcell.metrics.mistakes import MistakeSettings
     from bigcell.metrics.scores import THRESHOLDS
 

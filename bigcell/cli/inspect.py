@@ -58,7 +58,7 @@ def describe(info: ImageInfo) -> str:
 
 def _labels(info: ImageInfo, name: str) -> str:
     """A name, with the number of objects where a run record tells it."""
-    from bigcell.engine.ended import finished
+    from bigcell.engine.runs.ended import finished
     from bigcell.io.location import joined
     from bigcell.io.rewritten import how_to_mend, is_rewritten
 

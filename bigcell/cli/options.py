@@ -174,7 +174,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace labels of 
 def work(source: str | None, given: dict[str, Any]) -> dict[str, Any]:
     """The options of `bigcell.plan` among what the command line gave; text is resolved with what `source` says."""
     from bigcell.api import open_volume
-    from bigcell.engine.options import Options
+    from bigcell.engine.planning.options import Options
 
     values = {name: given[name] for name in Options.__annotations__ if given.get(name) is not None}
     view = {name: values.pop(name) for name in ("channels", "region") if name in values}
@@ -202,7 +202,7 @@ def work(source: str | None, given: dict[str, Any]) -> dict[str, Any]:
 
 def changes(given: dict[str, Any]) -> dict[str, Any]:
     """The options of `bigcell.masks` among what the command line gave."""
-    from bigcell.engine.options import MaskOptions
+    from bigcell.engine.planning.options import MaskOptions
 
     values = {name: given[name] for name in MaskOptions.__annotations__ if given.get(name) is not None}
     if "block" in values:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 from bigcell.cli.ending import ENDING, NOTHING
 from bigcell.core.errors import BlockError
 from bigcell.core.words import command, duration, short, word
-from bigcell.engine.events import Event, RunStarted, StageFinished, StageStarted, TaskDone, TaskFailed
+from bigcell.engine.runtime.events import Event, RunStarted, StageFinished, StageStarted, TaskDone, TaskFailed
 
 if TYPE_CHECKING:
-    from bigcell.engine.run import Result
+    from bigcell.engine.pipeline.stage_runner import Result
 
 EVERY = 5.0  # seconds between two lines of a log
 WORTH_A_LINE = 1.0  # seconds that a stage must take to be told of in a log
@@ -165,7 +165,7 @@ def resumable(store: str | None, labels: str | None, work: str | None) -> Iterat
 
 def _planned(store: str | None, labels: str | None, work: str | None) -> RunStarted | None:
     """The run of these words, if there is one that has not yet told of itself."""
-    from bigcell.engine.work_folder import PLAN_FILE, only_unfinished, work_folder
+    from bigcell.engine.runs.work_folder import PLAN_FILE, only_unfinished, work_folder
 
     if store is None:
         return None

@@ -23,6 +23,6 @@ def report(
     A finished run has one beside its labels (report.html). Of a run that goes on, or has stopped, it tells how far it
     was.
     """
-    from bigcell.engine.retell import make_report
+    from bigcell.engine.runs.rebuild_report import make_report
 
     print(make_report(output, labels, work, file))

@@ -78,7 +78,7 @@ def segment(
     """
     arguments = o.work(image, locals())
     from bigcell import api
-    from bigcell.engine.evaluate_output import check_file
+    from bigcell.evaluation.output import check_file
 
     store = output or image or flows
     if picture is not None and "://" in str(store):

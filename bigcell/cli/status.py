@@ -12,7 +12,7 @@ from bigcell.cli import options as o
 from bigcell.core.words import command, duration, size, word
 
 if TYPE_CHECKING:
-    from bigcell.engine.status import Status
+    from bigcell.engine.runtime.status import Status
 
 
 def status(
@@ -22,7 +22,7 @@ def status(
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.", show_default=False)] = False,
 ) -> None:
     """Tell how far a run is: stage, tasks, rate, time left, failures, memory. The run does not notice."""
-    from bigcell.engine.look import read_status
+    from bigcell.engine.runs.find_run import read_status
 
     found = read_status(output, labels, work)
     if json:
@@ -35,7 +35,7 @@ def status(
 
 def lines(found: Status, output: str, now: float, work: str | None = None) -> Iterator[tuple[str, str]]:
     """Names and values, a line each."""
-    from bigcell.engine.events import region_text
+    from bigcell.engine.runtime.events import region_text
 
     yield "run", f"{found.labels} in {output}: {found.state}"
     if found.state == "finished":

@@ -61,7 +61,7 @@ def synthetic(
 
 def check(extent: tuple[int, int, int], seed: int) -> None:
     """Raise SettingsError for an extent that this machine has no memory for, or a seed that is none."""
-    from bigcell.engine.machine import free_memory
+    from bigcell.engine.runtime.machine import free_memory
 
     if min(extent) < 1:
         raise SettingsError(f"--extent {extent}: wanted three sizes z,y,x from 1, as in 64,256,256")

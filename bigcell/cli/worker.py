@@ -57,7 +57,7 @@ def tell_plan(plan: Path, store: str, labels: str, work: str | None) -> None:
 
 def _keep_to_own_cores(workers: int) -> None:
     """Said before the numerical libraries are loaded, which would take all cores of a machine that jobs share."""
-    from bigcell.engine.executors import thread_environment
+    from bigcell.engine.runtime.executors import thread_environment
 
     for name, value in thread_environment(max(1, workers)).items():
         os.environ.setdefault(name, value)

@@ -1,7 +1,7 @@
 """Workers without a scheduler: each drives the same run, does what it can claim, and learns the rest from the journal.
 
-All that passes between them passes through the work folder: claims (`bigcell.engine.claims`), the journal, and a log of
-tasks that were set aside.
+All that passes between them passes through the work folder: claims (`bigcell.engine.runtime.leases`), the journal, and
+a log of tasks that were set aside.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 
 from bigcell.core.errors import BlockError, PlanError
 from bigcell.core.volume import Volume
-from bigcell.engine.claims import Claims, Membership, Share
-from bigcell.engine.ended import discard
-from bigcell.engine.events import Listener, ignore
-from bigcell.engine.executors import Executor, ProcessExecutor, SerialExecutor
-from bigcell.engine.failures import FAILED, Attempt, Note, Task, survive, tells_of_sickness
-from bigcell.engine.items import Pending
-from bigcell.engine.output import Outcome, execute, result_of
-from bigcell.engine.run import Result
+from bigcell.engine.pipeline.failures import FAILED, Attempt, Note, Task, survive, tells_of_sickness
+from bigcell.engine.pipeline.lazy_tasks import Pending
+from bigcell.engine.pipeline.stage_runner import Result
+from bigcell.engine.runs.ended import discard
+from bigcell.engine.runs.run_folder import Outcome, execute, result_of
+from bigcell.engine.runtime.events import Listener, ignore
+from bigcell.engine.runtime.executors import Executor, ProcessExecutor, SerialExecutor
+from bigcell.engine.runtime.leases import Claims, Membership, Share
 from bigcell.io.scratch import DiskScratch
 from bigcell.provenance.journal import whole_lines
 

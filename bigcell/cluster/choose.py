@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bigcell.core.errors import SettingsError
-from bigcell.engine.executors import Executor, ProcessExecutor, SerialExecutor
+from bigcell.engine.runtime.executors import Executor, ProcessExecutor, SerialExecutor
 
 HERE = ("serial", "processes", "local")
 QUEUES = ("slurm", "lsf", "sge", "pbs")

@@ -23,9 +23,9 @@ from bigcell.cluster.elsewhere import warn_if_open
 from bigcell.cluster.watching import watch
 from bigcell.core.errors import BlockError, PlanError
 from bigcell.core.interrupts import shielded
-from bigcell.engine.allocation import THRIFT
-from bigcell.engine.bunches import Bunches, Carried, Done
-from bigcell.engine.executors import MOST_DEATHS, WorkersLostError, thread_environment
+from bigcell.engine.runtime.batching import Bunches, Carried, Done
+from bigcell.engine.runtime.executors import MOST_DEATHS, WorkersLostError, thread_environment
+from bigcell.engine.runtime.malloc import THRIFT
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

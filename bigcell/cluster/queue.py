@@ -29,8 +29,8 @@ from bigcell.cluster.dask import QUIET, DaskExecutor, start_workers
 from bigcell.cluster.site import Allocation, Site
 from bigcell.core.errors import PlanError
 from bigcell.core.interrupts import shielded
-from bigcell.engine.allocation import THRIFT
-from bigcell.engine.executors import THREAD_VARIABLES
+from bigcell.engine.runtime.executors import THREAD_VARIABLES
+from bigcell.engine.runtime.malloc import THRIFT
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bigcell.engine import failures
-from bigcell.engine.events import Event, TaskDone
-from bigcell.engine.executors import SerialExecutor
-from bigcell.engine.job import Job
-from bigcell.engine.steps import perform
+from bigcell.engine.pipeline import failures
+from bigcell.engine.runtime.events import Event, TaskDone
+from bigcell.engine.runtime.executors import SerialExecutor
+from bigcell.engine.tasks.job import Job
+from bigcell.engine.tasks.steps import perform
 
 
 @dataclass

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from bigcell.core.volume import ArrayVolume
-from bigcell.engine.events import Listener, ignore
-from bigcell.engine.job import Job
-from bigcell.engine.memory import MemoryLabels
-from bigcell.engine.request import Request, make_plan
-from bigcell.engine.run import Run, segment_volume
+from bigcell.engine.pipeline.in_memory import MemoryLabels
+from bigcell.engine.pipeline.stage_runner import Run, segment_volume
+from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.runtime.events import Listener, ignore
+from bigcell.engine.tasks.job import Job
 from bigcell.io.scratch import DiskScratch
 
 NOTES: dict[str, dict[str, Any]] = {
@@ -25,7 +25,7 @@ NOTES: dict[str, dict[str, Any]] = {
     "number": {"count": 1, "small": 0},
     "apply": {"labelled": 1, "sha256": "ab" * 32},
 }
-"""What steps that do nothing say they did; to be put in the place of those in `bigcell.engine.steps.STEPS`."""
+"""What steps that do nothing say they did; to be put in the place of those in `bigcell.engine.tasks.steps.STEPS`."""
 
 
 def drive_blocks(side: int, folder: Path, listener: Listener = ignore) -> Run:

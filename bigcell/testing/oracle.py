@@ -13,12 +13,12 @@ from bigcell.core.axes import Spacing
 from bigcell.core.volume import Array, ArrayVolume, Volume
 from bigcell.dynamics.settings import DynamicsSettings
 from bigcell.dynamics.window import integer_flows
-from bigcell.engine.events import Event, StageFinished
-from bigcell.engine.job import Job
-from bigcell.engine.memory import MemoryLabels
-from bigcell.engine.plan import Plan
-from bigcell.engine.run import Run, segment_volume
-from bigcell.engine.settings import RunSettings
+from bigcell.engine.pipeline.in_memory import MemoryLabels
+from bigcell.engine.pipeline.stage_runner import Run, segment_volume
+from bigcell.engine.planning.plan import Plan
+from bigcell.engine.planning.settings import RunSettings
+from bigcell.engine.runtime.events import Event, StageFinished
+from bigcell.engine.tasks.job import Job
 from bigcell.io.scratch import DiskScratch
 from bigcell.preprocess.normalize import NormalizeSettings
 from bigcell.testing.flows import FlowLattice

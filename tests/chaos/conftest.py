@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from bigcell.engine.steps import STEPS
+from bigcell.engine.tasks.steps import STEPS
 from bigcell.io.scratch import DiskScratch
 from bigcell.provenance.journal import Journal
 

@@ -12,7 +12,7 @@ from collections import Counter
 import psutil
 
 import bigcell
-from bigcell.engine.events import Event, StageStarted, TaskDone
+from bigcell.engine.runtime.events import Event, StageStarted, TaskDone
 
 
 def main() -> None:

@@ -203,7 +203,7 @@ def main() -> None:
     bigcell.segment(flows=lattice.read(Box.of(lattice.extent)), block=BLOCK)  # compiles
     if name == "kept":  # loaded, and not used: the threads that it starts would not be there after a fork
         importlib.import_module("torch").set_num_threads(1)
-        importlib.import_module("bigcell.engine.network_steps")
+        importlib.import_module("bigcell.engine.tasks.predict")
     checked(forked(scenario.prepare, told))
     shutil.move(folder / "now", folder / "before")
     shutil.copytree(folder / "before", folder / "now")

@@ -10,7 +10,7 @@ import pytest
 
 import bigcell
 from bigcell.core.box import Box
-from bigcell.engine.events import Event, TaskDone
+from bigcell.engine.runtime.events import Event, TaskDone
 from bigcell.io.images import write_image
 from bigcell.synthetic import sample_volume
 from bigcell.testing.files import tree_of

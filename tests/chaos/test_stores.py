@@ -21,7 +21,7 @@ import pytest
 
 import bigcell
 from bigcell.core.box import Box
-from bigcell.engine.events import Event, TaskDone
+from bigcell.engine.runtime.events import Event, TaskDone
 from bigcell.testing.files import tree_of
 from bigcell.testing.flows import FlowLattice
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 import bigcell.api
 from bigcell.cli.app import app, explain
 from bigcell.core.errors import BlockError
-from bigcell.engine.events import Listener, RunStarted
+from bigcell.engine.runtime.events import Listener, RunStarted
 from bigcell.io.open import read_info
 
 VERBS = ["inspect", "convert", "plan", "segment", "view", "status", "resume", "rerun"]

@@ -18,7 +18,7 @@ import pytest
 
 import bigcell
 from bigcell.cli.ending import Ending
-from bigcell.engine.look import read_status
+from bigcell.engine.runs.find_run import read_status
 from bigcell.testing.files import files_of
 
 SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
@@ -144,7 +144,7 @@ def test_what_does_not_end_is_ended(tmp_path: Path, flow_store: Path, grace: flo
     """After the grace time, or by a second signal."""
     out, there = tmp_path / "o.zarr", tmp_path / "there"
     words = ("segment", "--flows", flow_store, "--output", out, "--workers", "1", "--work", tmp_path / "w k")
-    with program("bigcell.engine.failures", "perform", there, grace, *words, first=STUCK) as running:
+    with program("bigcell.engine.pipeline.failures", "perform", there, grace, *words, first=STUCK) as running:
         until(there.exists, running)
         running.send_signal(signal.SIGTERM)
         if grace > 1:

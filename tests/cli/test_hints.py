@@ -14,9 +14,9 @@ from bigcell.cli.view import tunnel
 from bigcell.cli.worker import tell_plan
 from bigcell.core.errors import BlockError, InputError
 from bigcell.core.words import command
-from bigcell.engine.events import RunStarted
-from bigcell.engine.run import Result
-from bigcell.engine.status import Status
+from bigcell.engine.pipeline.stage_runner import Result
+from bigcell.engine.runtime.events import RunStarted
+from bigcell.engine.runtime.status import Status
 from bigcell.io.location import open_group
 
 HOSTILE = "/data/a $(touch x) 'b' `c`; d.zarr"

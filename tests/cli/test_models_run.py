@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 import bigcell
 from bigcell.cli.app import app
-from bigcell.engine.ended import read_record
+from bigcell.engine.runs.ended import read_record
 from bigcell.io.open import read_info
 from bigcell.networks.cpnet import CPnet
 from bigcell.networks.dino_vit import CellposeDINO, DinoSizes

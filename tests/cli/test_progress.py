@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import count
 
 from bigcell.cli.progress import Progress
-from bigcell.engine.events import Notice, StageFinished, StageStarted, TaskDone
+from bigcell.engine.runtime.events import Notice, StageFinished, StageStarted, TaskDone
 
 
 class Terminal(io.StringIO):

@@ -16,8 +16,8 @@ import bigcell
 from bigcell import api
 from bigcell.core.box import Box
 from bigcell.core.errors import BlockError, InputError, OutputError
-from bigcell.engine import failures
-from bigcell.engine.look import read_status
+from bigcell.engine.pipeline import failures
+from bigcell.engine.runs.find_run import read_status
 from bigcell.io import chunks
 from bigcell.testing.disturbed import Stopping
 from bigcell.testing.files import files_of

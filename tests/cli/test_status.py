@@ -18,10 +18,10 @@ import bigcell
 from bigcell.cli.app import app
 from bigcell.cli.status import lines
 from bigcell.core.errors import OutputError
-from bigcell.engine.events import StageFinished, StageStarted, TaskDone, TaskFailed, ignore
-from bigcell.engine.look import read_status
-from bigcell.engine.status import STATUS_FILE, Status, StatusFile
-from bigcell.engine.steps import STEPS
+from bigcell.engine.runs.find_run import read_status
+from bigcell.engine.runtime.events import StageFinished, StageStarted, TaskDone, TaskFailed, ignore
+from bigcell.engine.runtime.status import STATUS_FILE, Status, StatusFile
+from bigcell.engine.tasks.steps import STEPS
 
 
 def call(*words: object) -> tuple[int, str, str]:
@@ -40,7 +40,8 @@ def tasks_done(out: Path) -> int:
 def test_a_run_is_watched_from_its_first_task_to_a_kill_and_to_its_end(tmp_path: Path, flow_store: Path) -> None:
     out = tmp_path / "out.zarr"
     code = (
-        "import bigcell, sys, time; from bigcell.engine import status; from bigcell.testing.disturbed import AtTask; "
+        "import bigcell, sys, time; from bigcell.engine.runtime import status; "
+        "from bigcell.testing.disturbed import AtTask; "
         "status.EVERY = 0; wait = AtTask(5, lambda: time.sleep(600)); "
         "bigcell.segment(flows=sys.argv[1], output=sys.argv[2], block=(9, 20, 23), workers=1, listener=wait)"
     )

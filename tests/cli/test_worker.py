@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from bigcell.cli.app import app
 from bigcell.cli.status import lines
-from bigcell.engine import failures
-from bigcell.engine.executors import THREAD_VARIABLES
-from bigcell.engine.status import Status
-from bigcell.engine.steps import STEPS
+from bigcell.engine.pipeline import failures
+from bigcell.engine.runtime.executors import THREAD_VARIABLES
+from bigcell.engine.runtime.status import Status
+from bigcell.engine.tasks.steps import STEPS
 
 
 @pytest.fixture(autouse=True)

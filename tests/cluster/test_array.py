@@ -21,11 +21,12 @@ import bigcell
 from bigcell import api
 from bigcell.core.box import Box
 from bigcell.core.errors import BlockError, OutputError, PlanError, SettingsError
-from bigcell.engine import claims, failures
-from bigcell.engine.claims import members
-from bigcell.engine.events import Event, Notice, TaskDone, TaskFailed
-from bigcell.engine.look import find_run, read_status
-from bigcell.engine.steps import STEPS
+from bigcell.engine.pipeline import failures
+from bigcell.engine.runs.find_run import find_run, read_status
+from bigcell.engine.runtime import leases
+from bigcell.engine.runtime.events import Event, Notice, TaskDone, TaskFailed
+from bigcell.engine.runtime.leases import members
+from bigcell.engine.tasks.steps import STEPS
 from bigcell.io.scratch import DiskScratch
 from bigcell.provenance.journal import Journal
 from bigcell.testing.files import files_of
@@ -104,7 +105,7 @@ def out(flow_store: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads that look at one another every moment."""
-    monkeypatch.setattr(claims, "LOOK", 0.0)
+    monkeypatch.setattr(leases, "LOOK", 0.0)
     monkeypatch.setattr("bigcell.cluster.array.LATE", 0.1)
     monkeypatch.setattr(failures, "WAIT", 0.0)
 
@@ -297,7 +298,7 @@ def test_one_that_is_cut_off_while_it_publishes(
         raise KeyError("killed")
 
     with monkeypatch.context() as patched:
-        patched.setattr("bigcell.engine.output.publish", killed)
+        patched.setattr("bigcell.engine.runs.run_folder.publish", killed)
         with pytest.raises(KeyError, match="killed"):
             api.worker(out, index=0, of=2)
     assert read_status(out).workers["ended"] > 0
@@ -310,14 +311,14 @@ def test_one_that_is_cut_off_while_it_publishes(
 def test_a_run_that_ends_while_a_worker_comes_is_not_begun_again(
     out: Path, plain: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    join = claims.Membership.join
+    join = leases.Membership.join
 
-    def late(work: Path, share: claims.Share) -> claims.Membership:
-        monkeypatch.setattr(claims.Membership, "join", join)
+    def late(work: Path, share: leases.Share) -> leases.Membership:
+        monkeypatch.setattr(leases.Membership, "join", join)
         api.worker(out, index=1, of=2)
         return join(work, share)
 
-    monkeypatch.setattr(claims.Membership, "join", late)
+    monkeypatch.setattr(leases.Membership, "join", late)
     seen = list[Event]()
     result = api.worker(out, index=0, of=2, listener=seen.append)
     assert seen == []

@@ -18,7 +18,7 @@ import bigcell
 from bigcell import api
 from bigcell.cluster.dask import DaskExecutor, start_workers
 from bigcell.cluster.devices import visible_gpus
-from bigcell.engine.executors import WorkersLostError
+from bigcell.engine.runtime.executors import WorkersLostError
 from bigcell.io.images import write_image
 from bigcell.synthetic import sample_volume
 
@@ -79,7 +79,7 @@ def test_everything_listens_on_loopback(pair: DaskExecutor) -> None:
 
 def models_read(_: int) -> tuple[int, int]:
     """How often this worker has read a model, and asked for one."""
-    from bigcell.engine.network_steps import loaded_model
+    from bigcell.engine.tasks.predict import loaded_model
 
     found = loaded_model.cache_info()
     return found.misses, found.misses + found.hits

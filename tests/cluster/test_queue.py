@@ -25,7 +25,7 @@ from bigcell.cluster.preload import own_device
 from bigcell.cluster.queue import CLUSTERS, NETWORK_STAGES, QueueExecutor, _last_words, job_arguments
 from bigcell.cluster.site import Allocation, Site
 from bigcell.core.errors import SettingsError
-from bigcell.engine.steps import STEPS
+from bigcell.engine.tasks.steps import STEPS
 
 LOOPBACK = next(n for n, found in psutil.net_if_addrs().items() if any(a.address == "127.0.0.1" for a in found))
 GPU = Allocation(

@@ -14,7 +14,7 @@ import pytest
 
 import bigcell
 from bigcell import api
-from bigcell.engine.look import read_status
+from bigcell.engine.runs.find_run import read_status
 from bigcell.testing.files import files_of
 
 pytestmark = pytest.mark.slurm

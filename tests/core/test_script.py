@@ -78,7 +78,7 @@ def test_dasks_workers_are_told_the_same_as_long_as_they_live(monkeypatch: pytes
 
 
 SCRIPT = """
-    from bigcell.engine.executors import ProcessExecutor
+    from bigcell.engine.runtime.executors import ProcessExecutor
 
     class Own:  # known to this script alone
         def __call__(self, number):

@@ -19,8 +19,8 @@ from bigcell.cli.app import app, explain
 from bigcell.core.cellpose_words import SEGMENT, TRAIN
 from bigcell.core.errors import SettingsError
 from bigcell.core.unknown import cellpose_answer, flag
-from bigcell.engine.inputs import RUN
-from bigcell.engine.options import Options
+from bigcell.engine.planning.options import Options
+from bigcell.engine.runs.inputs import RUN
 from bigcell.training.settings import TrainingSettings
 from bigcell.training.verb import VERB
 

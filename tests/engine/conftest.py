@@ -10,13 +10,13 @@ import pytest
 
 from bigcell.core.box import Box
 from bigcell.core.volume import ArrayVolume
-from bigcell.engine.events import Notice
-from bigcell.engine.job import Job
-from bigcell.engine.memory import MemoryLabels
-from bigcell.engine.number_steps import load_rows
-from bigcell.engine.object_steps import save_pieces
-from bigcell.engine.plan import Plan
-from bigcell.engine.run import Run, check_objects, fill_holes, number_objects, write_labels
+from bigcell.engine.pipeline.in_memory import MemoryLabels
+from bigcell.engine.pipeline.stage_runner import Run, check_objects, fill_holes, number_objects, write_labels
+from bigcell.engine.planning.plan import Plan
+from bigcell.engine.runtime.events import Notice
+from bigcell.engine.tasks.assign_ids import load_rows
+from bigcell.engine.tasks.job import Job
+from bigcell.engine.tasks.objects import save_pieces
 from bigcell.io.images import write_image
 from bigcell.io.scratch import MemoryScratch
 from bigcell.stitch.pieces import Pieces

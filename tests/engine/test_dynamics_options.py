@@ -20,9 +20,9 @@ from bigcell.core.errors import SettingsError
 from bigcell.core.volume import ArrayVolume
 from bigcell.dynamics.masks import masks_from_flows
 from bigcell.dynamics.settings import DynamicsSettings, Sampling
-from bigcell.engine.memory import segment_in_memory
-from bigcell.engine.plan import Plan
-from bigcell.engine.settings import RunSettings
+from bigcell.engine.pipeline.in_memory import segment_in_memory
+from bigcell.engine.planning.plan import Plan
+from bigcell.engine.planning.settings import RunSettings
 from bigcell.testing.flows import FlowLattice
 
 Zyx = tuple[int, int, int]

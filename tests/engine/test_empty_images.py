@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 import bigcell
 from bigcell.cli.app import app
 from bigcell.core.errors import InputError, SettingsError
-from bigcell.engine.diameter import find_diameter
-from bigcell.engine.events import Notice
-from bigcell.engine.memory import segment_in_memory
-from bigcell.engine.request import Request, make_plan
+from bigcell.engine.pipeline.diameter import find_diameter
+from bigcell.engine.pipeline.in_memory import segment_in_memory
+from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.runtime.events import Notice
 from bigcell.io.arrays import as_volume
 from bigcell.io.tables import COLUMNS, read_objects
 

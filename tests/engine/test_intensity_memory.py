@@ -10,10 +10,10 @@ import pytest
 
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
-from bigcell.engine.intensity_steps import statistics
-from bigcell.engine.job import Job
-from bigcell.engine.plan import Plan
-from bigcell.engine.settings import RunSettings
+from bigcell.engine.planning.plan import Plan
+from bigcell.engine.planning.settings import RunSettings
+from bigcell.engine.tasks.intensity import statistics
+from bigcell.engine.tasks.job import Job
 from bigcell.io.scratch import MemoryScratch
 from bigcell.preprocess.cost import pass_bytes
 from bigcell.preprocess.normalize import NormalizeSettings

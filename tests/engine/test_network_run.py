@@ -13,8 +13,8 @@ import bigcell
 from bigcell.core.axes import Spacing
 from bigcell.core.errors import InputError, ModelError, SettingsError
 from bigcell.core.volume import ArrayVolume
-from bigcell.engine.ended import read_record
-from bigcell.engine.plan import Plan
+from bigcell.engine.planning.plan import Plan
+from bigcell.engine.runs.ended import read_record
 from bigcell.metrics.matching import compare
 from bigcell.networks.cpnet import CPnet
 from bigcell.synthetic import sample_volume

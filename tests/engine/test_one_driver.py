@@ -14,9 +14,9 @@ import pytest
 import bigcell
 from bigcell import api
 from bigcell.core.errors import OutputError, PlanError
-from bigcell.engine.events import Event, Notice, TaskDone
-from bigcell.engine.look import read_status
-from bigcell.engine.work_folder import work_folder
+from bigcell.engine.runs.find_run import read_status
+from bigcell.engine.runs.work_folder import work_folder
+from bigcell.engine.runtime.events import Event, Notice, TaskDone
 from bigcell.io.folders import MARK
 from bigcell.io.images import write_image
 from bigcell.io.scratch import DiskScratch

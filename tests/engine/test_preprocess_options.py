@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 import bigcell
 from bigcell.cli.app import app
 from bigcell.core.errors import InputError, SettingsError
-from bigcell.engine.events import Notice, TaskDone
-from bigcell.engine.intensity_options import intensity_settings
-from bigcell.engine.plan import Plan
+from bigcell.engine.planning.intensity_options import intensity_settings
+from bigcell.engine.planning.plan import Plan
+from bigcell.engine.runtime.events import Notice, TaskDone
 from bigcell.preprocess.normalize import NormalizeSettings
 from bigcell.synthetic import sample_volume
 

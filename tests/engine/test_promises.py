@@ -11,9 +11,9 @@ import pytest
 
 import bigcell
 from bigcell import api
-from bigcell.engine.budget import estimate
-from bigcell.engine.ended import read_record
-from bigcell.engine.plan import Plan
+from bigcell.engine.planning.budget import estimate
+from bigcell.engine.planning.plan import Plan
+from bigcell.engine.runs.ended import read_record
 from bigcell.io.images import write_image
 from bigcell.synthetic import sample_volume
 from bigcell.testing.disturbed import Stopping

@@ -12,11 +12,11 @@ import pytest
 
 import bigcell
 from bigcell import api
-from bigcell.engine import account
-from bigcell.engine.ended import read_record
-from bigcell.engine.events import Event, Notice
-from bigcell.engine.look import read_status
+from bigcell.engine.runs.ended import read_record
+from bigcell.engine.runs.find_run import read_status
+from bigcell.engine.runtime.events import Event, Notice
 from bigcell.provenance.record import versions
+from bigcell.report import statistics
 from bigcell.report.page import facts_in
 from bigcell.testing.disturbed import Stopping
 from bigcell.testing.files import files_of
@@ -35,7 +35,7 @@ def name(patch: pytest.MonkeyPatch) -> None:
 
 
 def packages(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(account, "versions", lambda: {**versions(), "torch": "1.0"})
+    patch.setattr(statistics, "versions", lambda: {**versions(), "torch": "1.0"})
 
 
 @pytest.mark.parametrize("change", [clock, name, packages])

@@ -15,9 +15,9 @@ from bigcell.core.box import Box
 from bigcell.core.volume import ArrayVolume
 from bigcell.dynamics.settings import DynamicsSettings
 from bigcell.dynamics.window import integer_flows, label_window
-from bigcell.engine.memory import segment_in_memory
-from bigcell.engine.plan import Plan
-from bigcell.engine.settings import RunSettings
+from bigcell.engine.pipeline.in_memory import segment_in_memory
+from bigcell.engine.planning.plan import Plan
+from bigcell.engine.planning.settings import RunSettings
 from bigcell.stitch.clean import CleanSettings
 from bigcell.stitch.number import SizeSettings
 from bigcell.testing.flows import FlowLattice
@@ -88,7 +88,7 @@ def test_one_long_channel_of_flow_crosses_many_blocks() -> None:
 
 @pytest.mark.parametrize("block", [(16, 16, 16), (30, 8, 40)])
 def test_order_of_tasks_does_not_matter(block: Zyx, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bigcell.engine import executors
+    from bigcell.engine.runtime import executors
 
     flows = FlowLattice((24, 40, 40), diameter=10, noise=0.6).read(Box.of((24, 40, 40)))
     plain = labels_of(flows, block)
@@ -117,7 +117,7 @@ def test_nothing_found_is_not_an_error() -> None:
 
 def test_the_plan_id_ignores_costs_but_no_setting() -> None:
     plan = plan_of((8, 8, 8), (4, 4, 4))
-    from bigcell.engine.budget import estimate
+    from bigcell.engine.planning.budget import estimate
 
     assert replace(plan, budget=estimate(plan)).id == plan.id
     assert plan_of((8, 8, 8), (4, 4, 4), min_size=3).id != plan.id

@@ -22,8 +22,8 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import ChunkError, InputError, SettingsError
 from bigcell.core.volume import Volume
-from bigcell.engine.evaluate_inputs import open_labels
-from bigcell.engine.find_foreground import open_foreground
+from bigcell.engine.planning.foreground_mask import open_foreground
+from bigcell.evaluation.inputs import open_labels
 from bigcell.io.arrays import FLOWS, LazyVolume, as_volume, check_sendable
 from bigcell.io.convert import open_pixels
 

@@ -215,7 +215,7 @@ def test_a_million_files_are_a_thousand_looks(make_store, monkeypatch):
 
 def test_arrays_in_memory_have_none():
     from bigcell.core.volume import ArrayVolume
-    from bigcell.engine.source_sample import sample_inputs
+    from bigcell.engine.runs.source_sample import sample_inputs
 
     assert sample_inputs(ArrayVolume(np.zeros((4, 4, 4))), None) == {}
 

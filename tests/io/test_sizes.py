@@ -13,10 +13,10 @@ from bigcell.cli.inspect import describe
 from bigcell.core.axes import NO_SIZE, Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
-from bigcell.engine.evaluate import ball_of
-from bigcell.engine.evaluate_inputs import open_labels
-from bigcell.engine.plan import Plan
-from bigcell.engine.request import Request, make_plan
+from bigcell.engine.planning.plan import Plan
+from bigcell.engine.planning.request import Request, make_plan
+from bigcell.evaluation.evaluate import ball_of
+from bigcell.evaluation.inputs import open_labels
 from bigcell.io.convert import convert
 from bigcell.io.labelled import write_labels
 from bigcell.io.open import open_image, read_info

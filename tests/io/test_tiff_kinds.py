@@ -13,7 +13,7 @@ import tifffile
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
-from bigcell.engine.evaluate_inputs import open_labels
+from bigcell.evaluation.inputs import open_labels
 from bigcell.io.convert import convert, open_pixels
 from bigcell.io.open import open_image
 

@@ -9,12 +9,12 @@ import pytest
 
 from bigcell.core.axes import Spacing
 from bigcell.core.volume import ArrayVolume
-from bigcell.engine.intensity_options import intensity_settings
-from bigcell.engine.intensity_steps import network_image
-from bigcell.engine.job import Job
-from bigcell.engine.plan import Plan
-from bigcell.engine.run import Run, measure
-from bigcell.engine.settings import RunSettings
+from bigcell.engine.pipeline.stage_runner import Run, measure
+from bigcell.engine.planning.intensity_options import intensity_settings
+from bigcell.engine.planning.plan import Plan
+from bigcell.engine.planning.settings import RunSettings
+from bigcell.engine.tasks.intensity import network_image
+from bigcell.engine.tasks.job import Job
 from bigcell.io.scratch import MemoryScratch
 from scripts.parity.cases import OPTIONS
 from scripts.parity.shapes import image

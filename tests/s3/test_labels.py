@@ -12,9 +12,9 @@ import bigcell
 from bigcell.cli.app import app
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, OutputError
-from bigcell.engine import output
-from bigcell.engine.ended import read_record
-from bigcell.engine.work_folder import work_folder
+from bigcell.engine.runs import run_folder
+from bigcell.engine.runs.ended import read_record
+from bigcell.engine.runs.work_folder import work_folder
 from bigcell.io.location import read_bytes
 from bigcell.io.open import open_image, read_info
 from bigcell.io.remote import fetch, keys_below, upload
@@ -100,7 +100,7 @@ def test_labels_are_replaced_in_one_step(flow_store, bucket, here, copy_up, monk
     upload(b"a longer table's", f"{before.path}/objects.parquet/part-00001.parquet")
     upload(b"a table as it was once", f"{before.path}/objects.parquet")
     with monkeypatch.context() as patched:
-        patched.setattr(output, "publish", _fail)
+        patched.setattr(run_folder, "publish", _fail)
         with pytest.raises(RuntimeError, match="cut off"):
             bigcell.segment(flows=url, output=place, overwrite=True, min_size=900, workers=1, **BLOCK)
     assert np.array_equal(open_image(before.path).read(WHOLE), old)
@@ -127,7 +127,7 @@ def test_a_run_that_is_cut_off_leaves_nothing_that_looks_like_labels(
     url, place = copy_up(flow_store, f"{bucket}/f.zarr"), f"{bucket}/l.zarr"
     local = bigcell.segment(flows=flow_store, output=tmp_path / "l.zarr", workers=1, **BLOCK)
     with monkeypatch.context() as patched:
-        patched.setattr(output, "publish", _fail)
+        patched.setattr(run_folder, "publish", _fail)
         with pytest.raises(RuntimeError, match="cut off"):
             bigcell.segment(flows=url, output=place, workers=1, **BLOCK)
     assert any(key.startswith("labels/cells/0/") for key in keys_below(place))  # chunks are there

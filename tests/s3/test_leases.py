@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bigcell.engine.status import is_known_dead, this_process
+from bigcell.engine.runtime.status import is_known_dead, this_process
 from bigcell.io import leases
 from bigcell.io.documents import change_document, read_json, to_bytes
 from bigcell.io.leases import lease_is_there, leased

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import robustness
-from bigcell.engine.run import Result
+from bigcell.engine.pipeline.stage_runner import Result
 from bigcell.synthetic import look_of, tissue_of
 
 PLAIN = robustness.Trial(look_of("nuclei"), tissue_of("nuclei"), planes=False)

@@ -6,7 +6,7 @@ import json
 import sys
 
 import bigcell
-from bigcell.engine.events import Event, TaskDone
+from bigcell.engine.runtime.events import Event, TaskDone
 
 
 def main() -> None:

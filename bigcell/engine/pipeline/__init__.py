@@ -1,0 +1,1 @@
+"""In which order tasks run, and what happens when one fails."""

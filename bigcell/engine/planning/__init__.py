@@ -1,0 +1,1 @@
+"""What is asked for becomes a plan; no task runs."""

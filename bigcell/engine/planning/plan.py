@@ -1,0 +1,185 @@
+"""Plan: what would be done and what it would cost, as data. Printable, JSON, and what resume reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from math import prod
+from typing import Any
+
+from bigcell.core.axes import Spacing
+from bigcell.core.errors import InputError, SettingsError
+from bigcell.core.settings import from_document
+from bigcell.core.words import shape
+from bigcell.engine.planning.budget import Budget
+from bigcell.engine.planning.foreground import ForegroundNote
+from bigcell.engine.planning.settings import RunSettings, output_chunks
+from bigcell.flows.settings import NetworkCost
+from bigcell.preprocess.rescale import GridPair
+from bigcell.provenance.fingerprint import fingerprint
+from bigcell.tiling.grid import BlockGrid
+from bigcell.tiling.lattice import Lattice
+
+Zyx = tuple[int, int, int]
+MAX_VOXELS = 2**62
+MOST = 10_000_000
+"""Blocks, files of labels, tiles along an axis, and thousands of them in all: a driver holds something for each."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run over one volume. `model` is empty when `flows` come from elsewhere.
+
+    `model_ortho` is the network of the views zx and zy, empty for one that sees all. `notes` are sentences for the user
+    about what was decided on the way here, `network` what a network takes of a worker's memory.
+
+    `image` and `flows` identify the inputs, `model_diameter` is the size of a cell on the network's grid in voxels,
+    `model_kind` the family that the checkpoint was recognised as.
+    `engine` is the version of the algorithm: runs of different versions are not mixed. `foreground`: where there may be
+    cells (None: everywhere).
+    """
+
+    extent: Zyx
+    spacing: Spacing
+    channels: tuple[str, ...]
+    dtype: str
+    settings: RunSettings
+    model: str = ""
+    model_sha256: str = ""
+    model_diameter: float = 0.0
+    model_kind: str = ""
+    model_ortho: str = ""
+    model_ortho_sha256: str = ""
+    notes: tuple[str, ...] = ()
+    network: NetworkCost = field(default_factory=NetworkCost)
+    image: dict[str, Any] = field(default_factory=dict)
+    flows: dict[str, Any] = field(default_factory=dict)
+    keep_flows: bool = False
+    engine: int = 2
+    foreground: ForegroundNote | None = None
+    budget: Budget | None = None
+
+    def __post_init__(self) -> None:
+        z, y, x = self.extent
+        if min(self.extent) < 1:
+            raise InputError(f"the volume has extent {self.extent}, so it holds no voxel; choose a region with some")
+        if z * y * x > MAX_VOXELS:
+            raise InputError(f"the volume has {z * y * x:.3g} voxels; at most {MAX_VOXELS:.3g} can be numbered")
+        if self.model and self.settings.diameter is None:
+            raise SettingsError("a plan with a model needs a diameter; give the typical cell diameter in voxels")
+        self._check_size()
+
+    def _check_size(self) -> None:
+        """Refuse more tasks than any run could see the end of, before anything is made for each."""
+        block = shape(self.grid.shape)
+        _check_count(len(self.grid), f"blocks of {block}", "larger blocks (--block), a coarser level or a region")
+        _, shard = output_chunks(self.extent)
+        files = prod(-(-n // s) for n, s in zip(self.extent, shard, strict=True))
+        _check_count(files, f"files of labels, of {shape(shard)}", "a coarser level (--level) or a region (--region)")
+        if self.model:
+            for count in (*self.lattice.counts, prod(self.lattice.counts) // 1000):
+                _check_count(count, "places of the network's tiles", "a larger diameter, or a region (--region)")
+
+    @cached_property
+    def grid(self) -> BlockGrid:
+        """The blocks of work."""
+        block = tuple(min(b, n) for b, n in zip(self.settings.block, self.extent, strict=True))
+        return BlockGrid(self.extent, block)
+
+    @cached_property
+    def grids(self) -> GridPair:
+        """The volume's grid and the network's."""
+        if not self.model or self.settings.diameter is None:
+            return GridPair(self.extent, self.extent)
+        x = self.model_diameter / self.settings.diameter
+        z = 1.0 if self.is_planar else x * self.settings.anisotropy
+        factors = (z, x * self.spacing.over_x("y"), x)
+        plain = self.settings.tiles.layout == "cellpose"
+        return GridPair.scaled(self.extent, factors, plain=plain, planar=self.is_planar)
+
+    @cached_property
+    def lattice(self) -> Lattice:
+        """The network's tiles."""
+        return Lattice(self.grids.network, self.settings.tiles, (0,) if self.is_planar else self.settings.flows.shown)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the volume is a single plane."""
+        return self.extent[0] == 1
+
+    @property
+    def is_planar(self) -> bool:
+        """Whether the planes of a stack are segmented each on its own."""
+        return self.settings.dynamics.planar and not self.is_flat
+
+    @property
+    def is_solid(self) -> bool:
+        """Whether objects are those of a stack, and not of its planes."""
+        return not (self.is_flat or self.is_planar)
+
+    @property
+    def links(self) -> bool:
+        """Whether the objects of planes are linked to objects of the stack."""
+        return self.is_planar and self.settings.stitch_threshold > 0
+
+    @property
+    def flow_threshold(self) -> float:
+        """Objects with a larger flow error are dropped; 0 for no check."""
+        clean = self.settings.clean
+        return clean.flow_threshold_3d if self.is_solid else clean.flow_threshold
+
+    @property
+    def sound(self) -> str:
+        """The scratch entries that hold the objects that stay, before their holes are filled."""
+        return "checked" if self.flow_threshold else "objects"
+
+    @property
+    def final(self) -> str:
+        """The scratch entries that hold the objects that stay, as they will be."""
+        return "filled" if self.settings.clean.fill_holes else self.sound
+
+    @property
+    def share(self) -> float:
+        """The part of the blocks that is worked on: those without foreground are skipped."""
+        return 1.0 if self.foreground is None else min(1.0, self.foreground.blocks / len(self.grid))
+
+    @property
+    def tile_share(self) -> float:
+        """The part of the network's tiles that is run."""
+        return 1.0 if self.foreground is None else min(1.0, self.foreground.tiles / self.lattice.tiles)
+
+    @property
+    def voxels(self) -> int:
+        z, y, x = self.extent
+        return z * y * x
+
+    @cached_property
+    def id(self) -> str:
+        """Equal for plans that give the same labels in the same blocks; costs do not count."""
+        values = self.to_json()
+        del values["budget"], values["notes"], values["network"], values["model_kind"]
+        del values["spacing"]["sources"], values["spacing"]["backward"]
+        if self.foreground is None:  # plans of before there was such a thing keep their id
+            del values["foreground"]
+        if len(set(self.spacing.units)) == 1:  # so do those of one unit
+            del values["spacing"]["units"]
+        return fingerprint(values)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Plan:
+        return from_document(cls, values)
+
+    def __str__(self) -> str:
+        from bigcell.engine.planning.plan_table import plan_table
+
+        return plan_table(self)
+
+
+def _check_count(count: int, what: str, instead: str) -> None:
+    if count > MOST:
+        found = f"{count:,}" if count < 10**18 else "more than 10^18"
+        raise InputError(f"the volume makes {found} {what}, wanted at most {MOST:,}: choose {instead}")

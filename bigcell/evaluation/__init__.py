@@ -1,0 +1,1 @@
+"""Two label volumes of any size, compared block by block."""
