@@ -12,6 +12,7 @@ from bigcell.cluster.array import work_in_array
 from bigcell.cluster.choose import HERE, check_cluster, check_queue, check_watched, choose_executor
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError, PlanError, SettingsError
+from bigcell.engine.pipeline.diameter import plan_request
 from bigcell.engine.pipeline.in_memory import segment_in_memory
 from bigcell.engine.pipeline.stage_runner import Result
 from bigcell.engine.pipeline.time_estimate import expected_seconds
@@ -20,7 +21,7 @@ from bigcell.engine.planning.disk_cost import stage_bytes
 from bigcell.engine.planning.foreground_mask import with_foreground
 from bigcell.engine.planning.options import MaskOptions, Options, Source
 from bigcell.engine.planning.plan import Plan
-from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.planning.request import Request
 from bigcell.engine.planning.resources import check_room, usable_workers
 from bigcell.engine.runs.ended import ended, read_record
 from bigcell.engine.runs.find_run import find_run
@@ -331,7 +332,7 @@ def _planned(
     inputs: Inputs, request: Request, workers: int | None, keep: bool = False
 ) -> tuple[Plan, int, Foreground | None]:
     """The plan, how many workers, and the foreground, if one is asked for."""
-    first, foreground = replace(make_plan(request, inputs.image, inputs.given), keep_flows=keep), None
+    first, foreground = replace(plan_request(request, inputs.image, inputs.given), keep_flows=keep), None
     if inputs.foreground is not None:
         first, foreground = with_foreground(first, inputs.image, inputs.given, inputs.foreground)
     count = usable_workers(first, workers)

@@ -66,6 +66,18 @@ class _Look:
         return round(float(np.median(self.sizes)), 2)
 
 
+def plan_request(request: Request, image: Volume | None, given: Volume | None) -> Plan:
+    """As `make_plan`; a diameter of "auto" is found first, once all else that is asked for was checked."""
+    if request.diameter != "auto" or image is None or given is not None:
+        return make_plan(request, image, given)
+    from bigcell.networks.registry import load_model  # torch only where a network is asked for
+
+    make_plan(replace(request, diameter=None), image, None)
+    estimate = estimate_for(request, image, load_model(request.model))
+    plan = make_plan(replace(request, diameter=estimate.diameter), image, None)
+    return replace(plan, notes=(estimate.found, *plan.notes))
+
+
 def estimate_for(request: Request, image: Volume, model: Any) -> Estimate:
     """The diameter for running `request`, whose model is `model`, on `image`.
 

@@ -15,7 +15,6 @@ from bigcell.engine.tasks.intensity import (
     has_levels_by_plane,
     plane_tiles,
     regions_of,
-    seen_channels,
     seen_dtype,
     totals,
 )
@@ -61,7 +60,7 @@ def settle_contrast(job: Job, stage: Stage) -> list[str]:
 
 def _counted_levels(job: Job, stage: Stage) -> Iterator[tuple[Levels, list[str]]]:
     """Levels (regions, 1, 1) float32 of each channel from counts, and what there is to say."""
-    plan, names, blocks = job.plan, seen_channels(job.plan), _blocks(job)
+    plan, names, blocks = job.plan, job.plan.seen_channels, _blocks(job)
     stage("statistics", ((k,) for k in blocks), [job.grid.core(k).size for k in blocks])
     searches = [first_search(job)] * len(names)
     ends = _joined_ends(job, blocks, len(names), len(searches[0].ranks))
@@ -141,7 +140,7 @@ def _tile_levels(job: Job, stage: Stage) -> Iterator[tuple[Levels, list[str]]]:
     tiles, settings = plane_tiles(job.plan), job.plan.settings.normalize
     groups = [tiles.group(k) for k in range(len(tiles))]
     stage("statistics", ((k,) for k in range(len(tiles))), [tiles.voxels(group).size for group in groups])
-    for c, name in enumerate(seen_channels(job.plan)):
+    for c, name in enumerate(job.plan.seen_channels):
         table = np.empty((4, job.plan.extent[0], *tiles.counts), np.float32)
         for k, group in enumerate(groups):
             table[(slice(None), *group.slices)] = job.scratch.load(f"statistics/{k}")[f"tiles{c}"]

@@ -104,6 +104,11 @@ class Plan:
         return Lattice(self.grids.network, self.settings.tiles, (0,) if self.is_planar else self.settings.flows.shown)
 
     @property
+    def seen_channels(self) -> tuple[str, ...]:
+        """The channels that are normalised, by name."""
+        return (GREY,) if self.settings.normalize.grey else self.channels
+
+    @property
     def is_flat(self) -> bool:
         """Whether the volume is a single plane."""
         return self.extent[0] == 1

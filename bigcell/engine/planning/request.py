@@ -17,7 +17,6 @@ from bigcell.engine.planning.budget import estimate
 from bigcell.engine.planning.flow_options import check_ortho, flow_settings, tile_settings
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.settings import RunSettings, default_block
-from bigcell.engine.tasks.intensity import seen_channels
 from bigcell.flows.settings import Choice, Combine
 from bigcell.io.flows import HOLDS
 from bigcell.preprocess.normalize import NormalizeSettings, fixed_levels
@@ -89,7 +88,10 @@ class Request:
 
 
 def make_plan(request: Request, image: Volume | None, given: Volume | None, workers: int = 1) -> Plan:
-    """The plan for segmenting `image`, or for following the flows `given` instead of a network's."""
+    """The plan for segmenting `image`, or for following the flows `given` instead of a network's.
+
+    The diameter is a number here, or the model's own; `bigcell.engine.pipeline.diameter.plan_request` knows "auto".
+    """
     volume = given if given is not None else image
     if volume is None:
         raise InputError("neither an image nor flows were given; give one of them")
@@ -118,18 +120,17 @@ def make_plan(request: Request, image: Volume | None, given: Volume | None, work
     notes = size_notes(spacing) if plan.is_solid and request.anisotropy is None else ()
     plan = replace(plan, image=_identity(image), flows=_identity(given), notes=notes)
     if given is None:
-        assert image is not None
-        plan = _with_model(plan, request, image)
+        plan = _with_model(plan, request)
     return replace(plan, budget=estimate(plan, workers=workers))
 
 
-def _with_model(plan: Plan, request: Request, image: Volume) -> Plan:
+def _with_model(plan: Plan, request: Request) -> Plan:
     from bigcell.flows.cost import network_cost
     from bigcell.flows.runner import choose_device, settle_precision  # torch only where a network is asked for
     from bigcell.networks.registry import load_model
 
     model = load_model(request.model)
-    names = seen_channels(plan)
+    names = plan.seen_channels
     if len(names) > model.channels:
         raise InputError(
             f"the image has {len(names)} channels ({', '.join(names)}), model {request.model!r} takes "
@@ -137,7 +138,7 @@ def _with_model(plan: Plan, request: Request, image: Volume) -> Plan:
             "the mean of all"
         )
     fixed_levels(request.normalize, names)
-    diameter, found = _diameter(request, plan.spacing, image, model)
+    diameter = model.diameter if request.diameter is None else voxels(request.diameter, plan.spacing)
     niter = request.niter if request.niter is not None else max(DEFAULT_NITER, round(DEFAULT_NITER * diameter / 30))
     halo = max(8, round(diameter / 2))
     dynamics = replace(plan.settings.dynamics, niter=niter, halo=halo)
@@ -157,7 +158,7 @@ def _with_model(plan: Plan, request: Request, image: Volume) -> Plan:
     cost = network_cost(model.network, precision, choose_device().type)
     if plan.model_ortho:
         cost = replace(cost, held=2 * cost.held)
-    plan = replace(plan, notes=(*plan.notes, *found, *notes), network=cost, settings=settings, model_kind=model.kind)
+    plan = replace(plan, notes=(*plan.notes, *notes), network=cost, settings=settings, model_kind=model.kind)
     plan = replace(plan, model=request.model, model_sha256=model.sha256, model_diameter=model.diameter)
     return replace(plan, notes=(*plan.notes, *grid_notes(plan)))
 
@@ -196,18 +197,6 @@ def _intensities(request: Request, extent: tuple[int, int, int]) -> NormalizeSet
     if apart and request.normalize.by in ("volume", "tile"):
         return replace(request.normalize, norm3D=False)
     return request.normalize
-
-
-def _diameter(request: Request, spacing: Spacing, image: Volume, model: Any) -> tuple[float, tuple[str, ...]]:
-    """The diameter in voxels along x, and what there is to say of how it was found."""
-    if request.diameter is None:
-        return model.diameter, ()
-    if request.diameter != "auto":
-        return voxels(request.diameter, spacing), ()
-    from bigcell.engine.pipeline.diameter import estimate_for
-
-    estimate = estimate_for(request, image, model)
-    return estimate.diameter, (estimate.found,)
 
 
 def _is_planar(request: Request, extent: tuple[int, int, int]) -> bool:

@@ -23,11 +23,6 @@ SLAB = 64
 """Planes whose levels make one entry of the scratch."""
 
 
-def seen_channels(plan: Plan) -> tuple[str, ...]:
-    """The channels that are normalised, by name."""
-    return (GREY,) if plan.settings.normalize.grey else plan.channels
-
-
 def seen_dtype(plan: Plan) -> np.dtype[Any]:
     """The dtype of what `seen` gives."""
     s = plan.settings.normalize
@@ -93,7 +88,7 @@ def load_levels(job: Job, box: Box) -> LevelMap | None:
     """The levels that the planes of `box` need; None if intensities are left as they are."""
     settings = job.plan.settings.normalize
     if settings.by in ("nothing", "lowhigh"):
-        return fixed_levels(settings, seen_channels(job.plan))
+        return fixed_levels(settings, job.plan.seen_channels)
     slabs = range(box.start[0] // SLAB, -(-box.stop[0] // SLAB)) if has_levels_by_plane(job.plan) else range(1)
     maps = []
     for slab in slabs:

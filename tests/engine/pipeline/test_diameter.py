@@ -91,7 +91,7 @@ def test_cyto_finds_the_diameter(diameter: float, extent: tuple[int, int, int]) 
     planes = [np.bincount(plane[plane > 0])[1:] for plane in made.labels[:: max(1, extent[0] // 3)]]
     areas = np.concatenate([a[a > 0] for a in planes])
     truth = np.median(2 * np.sqrt(areas / np.pi))
-    plan = make_plan(Request(model="cyto", diameter="auto"), made.volume, None)
+    plan = plan_request(Request(model="cyto", diameter="auto"), made.volume, None)
     assert plan.settings.diameter == pytest.approx(truth, rel=0.15)
     assert f"diameter {plan.settings.diameter:g} voxels: the median of" in str(plan)
 
@@ -120,7 +120,7 @@ def test_a_size_model_begins_the_search(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(here, "find_diameter", watched)
     made = sample_volume((1, 110, 120), diameter=18, seed=3)
-    plan = make_plan(Request(model="cyto", diameter="auto"), made.volume, None)
+    plan = plan_request(Request(model="cyto", diameter="auto"), made.volume, None)
     assert seen == [pytest.approx(20.0)]
     assert any("size model" in note for note in plan.notes)
 
