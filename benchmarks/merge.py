@@ -27,8 +27,10 @@ from bigcell.core.box import Box
 from bigcell.dynamics.settings import GROW_STEPS
 from bigcell.engine.pipeline.displacement_bounds import Reach
 from bigcell.engine.pipeline.lazy_tasks import Items
-from bigcell.engine.pipeline.stage_runner import Run, number_objects, write_table
-from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.pipeline.segment import number_objects, write_table
+from bigcell.engine.pipeline.stage_runner import Run
+from bigcell.engine.planning.build import make_plan
+from bigcell.engine.planning.request import Request
 from bigcell.engine.tasks.job import Job
 from bigcell.engine.tasks.objects import save_pieces
 from bigcell.engine.tasks.steps import peak_bytes

@@ -15,7 +15,7 @@ from dataclasses import replace
 from math import prod
 from pathlib import Path
 
-from bigcell.engine.planning.budget import estimate
+from bigcell.engine.planning.memory_cost import estimate
 from bigcell.engine.tasks.steps import STEPS
 from bigcell.testing.flows import FlowLattice
 from bigcell.testing.oracle import oracle_plan, predict_lattice, run_on_disk

@@ -16,9 +16,9 @@ from bigcell.engine.pipeline.diameter import plan_request
 from bigcell.engine.pipeline.in_memory import segment_in_memory
 from bigcell.engine.pipeline.stage_runner import Result
 from bigcell.engine.pipeline.time_estimate import expected_seconds
-from bigcell.engine.planning.budget import estimate
 from bigcell.engine.planning.disk_cost import stage_bytes
 from bigcell.engine.planning.foreground_mask import with_foreground
+from bigcell.engine.planning.memory_cost import estimate
 from bigcell.engine.planning.options import MaskOptions, Options, Source
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.request import Request

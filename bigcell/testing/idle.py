@@ -9,8 +9,10 @@ import numpy as np
 
 from bigcell.core.volume import ArrayVolume
 from bigcell.engine.pipeline.in_memory import MemoryLabels
-from bigcell.engine.pipeline.stage_runner import Run, segment_volume
-from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.pipeline.segment import segment_volume
+from bigcell.engine.pipeline.stage_runner import Run
+from bigcell.engine.planning.build import make_plan
+from bigcell.engine.planning.request import Request
 from bigcell.engine.runtime.events import Listener, ignore
 from bigcell.engine.tasks.job import Job
 from bigcell.io.scratch import DiskScratch

@@ -14,7 +14,8 @@ from bigcell.core.volume import Array, ArrayVolume, Volume
 from bigcell.dynamics.settings import DynamicsSettings
 from bigcell.dynamics.window import integer_flows
 from bigcell.engine.pipeline.in_memory import MemoryLabels
-from bigcell.engine.pipeline.stage_runner import Run, segment_volume
+from bigcell.engine.pipeline.segment import segment_volume
+from bigcell.engine.pipeline.stage_runner import Run
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.settings import RunSettings
 from bigcell.engine.runtime.events import Event, StageFinished

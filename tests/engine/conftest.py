@@ -11,7 +11,8 @@ import pytest
 from bigcell.core.box import Box
 from bigcell.core.volume import ArrayVolume
 from bigcell.engine.pipeline.in_memory import MemoryLabels
-from bigcell.engine.pipeline.stage_runner import Run, check_objects, fill_holes, number_objects, write_labels
+from bigcell.engine.pipeline.segment import check_objects, fill_holes, number_objects, write_labels
+from bigcell.engine.pipeline.stage_runner import Run
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.runtime.events import Notice
 from bigcell.engine.tasks.assign_ids import load_rows

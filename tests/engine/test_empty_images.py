@@ -18,7 +18,8 @@ from bigcell.cli.app import app
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.engine.pipeline.diameter import find_diameter
 from bigcell.engine.pipeline.in_memory import segment_in_memory
-from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.planning.build import make_plan
+from bigcell.engine.planning.request import Request
 from bigcell.engine.runtime.events import Notice
 from bigcell.io.arrays import as_volume
 from bigcell.io.tables import COLUMNS, read_objects

@@ -13,8 +13,9 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
+from bigcell.engine.planning.build import make_plan
 from bigcell.engine.planning.plan import Plan
-from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.planning.request import Request
 from bigcell.tiling.grid import BlockGrid
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import bigcell
 from bigcell import api
-from bigcell.engine.planning.budget import estimate
+from bigcell.engine.planning.memory_cost import estimate
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.runs.ended import read_record
 from bigcell.io.images import write_image

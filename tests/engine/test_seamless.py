@@ -117,7 +117,7 @@ def test_nothing_found_is_not_an_error() -> None:
 
 def test_the_plan_id_ignores_costs_but_no_setting() -> None:
     plan = plan_of((8, 8, 8), (4, 4, 4))
-    from bigcell.engine.planning.budget import estimate
+    from bigcell.engine.planning.memory_cost import estimate
 
     assert replace(plan, budget=estimate(plan)).id == plan.id
     assert plan_of((8, 8, 8), (4, 4, 4), min_size=3).id != plan.id

@@ -12,9 +12,10 @@ from torch import nn
 import bigcell
 from bigcell.core.axes import Spacing
 from bigcell.core.volume import ArrayVolume
+from bigcell.engine.planning.build import make_plan
 from bigcell.engine.planning.flow_options import tile_settings
 from bigcell.engine.planning.plan import Plan
-from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.planning.request import Request
 from bigcell.networks.dino_vit import VIT_B, CellposeDINO, DinoSizes
 from bigcell.networks.sam_vit import CellposeSAM, SamSizes
 from bigcell.synthetic import sample_volume

@@ -13,8 +13,9 @@ from bigcell.cli.inspect import describe
 from bigcell.core.axes import NO_SIZE, Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
+from bigcell.engine.planning.build import make_plan
 from bigcell.engine.planning.plan import Plan
-from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.planning.request import Request
 from bigcell.evaluation.evaluate import ball_of
 from bigcell.evaluation.inputs import open_labels
 from bigcell.io.convert import convert

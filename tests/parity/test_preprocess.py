@@ -9,7 +9,8 @@ import pytest
 
 from bigcell.core.axes import Spacing
 from bigcell.core.volume import ArrayVolume
-from bigcell.engine.pipeline.stage_runner import Run, measure
+from bigcell.engine.pipeline.segment import measure
+from bigcell.engine.pipeline.stage_runner import Run
 from bigcell.engine.planning.intensity_options import intensity_settings
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.settings import RunSettings

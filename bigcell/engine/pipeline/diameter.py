@@ -19,9 +19,11 @@ from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, ArrayVolume, Volume
 from bigcell.engine.pipeline.in_memory import segment_in_memory
-from bigcell.engine.pipeline.stage_runner import Run, measure
+from bigcell.engine.pipeline.segment import measure
+from bigcell.engine.pipeline.stage_runner import Run
+from bigcell.engine.planning.build import make_plan
 from bigcell.engine.planning.plan import Plan
-from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.planning.request import Request
 from bigcell.engine.tasks.intensity import network_image
 from bigcell.engine.tasks.job import Job
 from bigcell.io.scratch import MemoryScratch

@@ -9,8 +9,9 @@ import numpy as np
 
 from bigcell.core.box import Box
 from bigcell.core.volume import Array, Volume
-from bigcell.engine.pipeline.stage_runner import Result, Run, segment_volume
-from bigcell.engine.planning.foreground import ENTRY
+from bigcell.engine.pipeline.segment import segment_volume
+from bigcell.engine.pipeline.stage_runner import Result, Run
+from bigcell.engine.planning.foreground_note import ENTRY
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.runtime.events import Listener, ignore
 from bigcell.engine.tasks.assign_ids import part_columns

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from bigcell.core.volume import Array
 from bigcell.engine.pipeline.displacement_bounds import Reach
 from bigcell.engine.pipeline.failures import Failures
 from bigcell.engine.pipeline.lazy_tasks import Items
+from bigcell.engine.pipeline.stage_runner import Note, Run, Take
 from bigcell.engine.pipeline.stage_tasks import (
     Mail,
     Returns,
@@ -32,11 +33,6 @@ from bigcell.engine.pipeline.stage_tasks import (
 )
 from bigcell.engine.planning.slab_schedule import LONGEST, Layout, Part, Wave, cube_layer
 from bigcell.engine.runtime.events import Notice, ignore
-
-if TYPE_CHECKING:
-    from bigcell.engine.pipeline.stage_runner import Run, Take
-
-Note = dict[str, Any]
 
 
 @runtime_checkable

@@ -10,15 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, prod
-from typing import TYPE_CHECKING
 
 from bigcell.core.box import Box
+from bigcell.engine.planning.plan import Plan
+from bigcell.engine.planning.slab_schedule import Layout, Wave
 from bigcell.io.flows import FlowStore
 from bigcell.tiling.blend import FLOW_BITS
-
-if TYPE_CHECKING:
-    from bigcell.engine.planning.plan import Plan
-    from bigcell.engine.planning.slab_schedule import Wave
 
 FLOWS = 5.5
 """Bytes for the flows of a voxel of the network's grid."""
@@ -66,8 +63,6 @@ def stage_bytes(plan: Plan) -> int:
 
 def slab_bytes(plan: Plan, layers: int) -> int:
     """The most scratch at any time in slabs of so many layers: the order of the run, gone through with numbers."""
-    from bigcell.engine.planning.slab_schedule import Layout, Wave
-
     axis, extent = plan.grid.layer_axis, [1, 1, 1]
     extent[axis] = plan.extent[axis]
     shard = FlowStore.at(".", plan.extent).grid.shard

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bigcell.core.errors import ModelError, SettingsError
+from bigcell.engine.planning.request import Request
 from bigcell.flows.settings import FlowSettings
 from bigcell.tiling.lattice import TileSettings
-
-if TYPE_CHECKING:
-    from bigcell.engine.planning.request import Request
 
 OVERLAP = {"even": 0.15, "cellpose": 0.1}
 """The least overlap of tiles when none is asked for; Cellpose's own is a tenth."""

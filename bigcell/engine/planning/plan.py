@@ -11,11 +11,14 @@ from typing import Any
 from bigcell.core.axes import Spacing
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.settings import from_document
-from bigcell.core.words import shape
+from bigcell.core.words import duration, shape, size
 from bigcell.engine.planning.budget import Budget
-from bigcell.engine.planning.foreground import ForegroundNote
-from bigcell.engine.planning.settings import RunSettings, output_chunks
+from bigcell.engine.planning.foreground_note import ForegroundNote
+from bigcell.engine.planning.limits import check_counts
+from bigcell.engine.planning.settings import RunSettings
 from bigcell.flows.settings import NetworkCost
+from bigcell.preprocess.channels import GREY
+from bigcell.preprocess.normalize import describe
 from bigcell.preprocess.rescale import GridPair
 from bigcell.provenance.fingerprint import fingerprint
 from bigcell.tiling.grid import BlockGrid
@@ -23,8 +26,6 @@ from bigcell.tiling.lattice import Lattice
 
 Zyx = tuple[int, int, int]
 MAX_VOXELS = 2**62
-MOST = 10_000_000
-"""Blocks, files of labels, tiles along an axis, and thousands of them in all: a driver holds something for each."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,7 @@ class Plan:
             raise InputError(f"the volume has {z * y * x:.3g} voxels; at most {MAX_VOXELS:.3g} can be numbered")
         if self.model and self.settings.diameter is None:
             raise SettingsError("a plan with a model needs a diameter; give the typical cell diameter in voxels")
-        self._check_size()
-
-    def _check_size(self) -> None:
-        """Refuse more tasks than any run could see the end of, before anything is made for each."""
-        block = shape(self.grid.shape)
-        _check_count(len(self.grid), f"blocks of {block}", "larger blocks (--block), a coarser level or a region")
-        _, shard = output_chunks(self.extent)
-        files = prod(-(-n // s) for n, s in zip(self.extent, shard, strict=True))
-        _check_count(files, f"files of labels, of {shape(shard)}", "a coarser level (--level) or a region (--region)")
-        if self.model:
-            for count in (*self.lattice.counts, prod(self.lattice.counts) // 1000):
-                _check_count(count, "places of the network's tiles", "a larger diameter, or a region (--region)")
+        check_counts(self.grid, self.lattice if self.model else None)
 
     @cached_property
     def grid(self) -> BlockGrid:
@@ -179,12 +169,74 @@ class Plan:
         return from_document(cls, values)
 
     def __str__(self) -> str:
-        from bigcell.engine.planning.plan_table import plan_table
-
         return plan_table(self)
 
 
-def _check_count(count: int, what: str, instead: str) -> None:
-    if count > MOST:
-        found = f"{count:,}" if count < 10**18 else "more than 10^18"
-        raise InputError(f"the volume makes {found} {what}, wanted at most {MOST:,}: choose {instead}")
+def skipped_notice(plan: Plan) -> str:
+    """What to tell of what is skipped."""
+    note = plan.foreground
+    assert note is not None
+    tiles = f", and {plan.lattice.tiles - note.tiles} of {plan.lattice.tiles} network tiles," if plan.model else ""
+    return (
+        f"{len(plan.grid) - note.blocks} of {len(plan.grid)} blocks{tiles} have to do with no foreground and are "
+        f"skipped; {note.voxels / plan.voxels:.1%} of the volume is foreground"
+    )
+
+
+def plan_table(plan: Plan) -> str:
+    """What would be done and what it would cost, a line each."""
+    s, b = plan.settings, plan.budget
+    rows = [
+        ("volume", f"{shape(plan.extent)} voxels (z, y, x), {plan.dtype}, channels {', '.join(plan.channels)}"),
+        ("voxel", plan.spacing.described()),
+        ("blocks", f"{len(plan.grid)} of {shape(plan.grid.shape)}"),
+    ]
+    if plan.foreground is not None:
+        rows.append(("foreground", skipped_notice(plan)))
+    if plan.model:
+        lattice = plan.lattice
+        seen = [lattice.input_voxels(v) for v in lattice.views]
+        grid = ", ".join(f"{n / prod(lattice.extent):.2f}" for n in seen)
+        volume = ", ".join(f"{n / plan.voxels:.2f}" for n in seen)
+        rows += [
+            (
+                "model",
+                f"{plan.model} ({plan.model_kind}, {plan.model_sha256[:12]}), cells of {plan.model_diameter:g} voxels",
+            ),
+            ("diameter", f"{s.diameter:g} voxels along x, anisotropy {s.anisotropy:g}"),
+            ("intensities", describe(s.normalize)),
+            ("network", f"grid {shape(plan.grids.network)}, {lattice.tiles} tiles in {len(lattice.cubes)} tasks"),
+            ("", f"{s.flows.precision}, {_views(plan)}"),
+            ("", f"input voxels per voxel of its grid, each view: {grid} (of the volume: {volume})"),
+        ]
+    else:
+        rows.append(("flows", str(plan.flows.get("source", "given"))))
+    rows += [("", note) for note in plan.notes]
+    if b is not None:
+        rows += [
+            ("memory", f"{size(b.worker)} a worker, {size(b.driver)} the driver, {b.workers} workers"),
+            ("disk", f"about {size(b.scratch)} scratch at any time, {size(b.output)} labels, {b.files} files"),
+        ]
+        if b.slab:
+            layers = f"{b.slab} layers" if b.slab > 1 else "a layer"
+            every = size(b.stagewise)
+            rows.append(("", f"{layers} of blocks at a time; stage after stage, as in jobs of a queue, about {every}"))
+        rows += [("time", f"about {duration(b.seconds)}")] if b.seconds else []
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def _views(plan: Plan) -> str:
+    """How outputs become flows."""
+    s, many = plan.settings, len(plan.lattice.views) > 1
+    said = "views averaged" if s.flows.views == "average" else "views summed"
+    said = said if many else "one view"
+    if many and len(set(s.flows.view_weights)) > 1:
+        said += " with weights " + ", ".join(f"{w:g}" for w in s.flows.view_weights)
+    if s.flows.augment:
+        said += ", tiles mirrored by turns" if s.tiles.mirrored else ", every tile in 4 flips"
+    if s.tiles.layout == "cellpose":
+        said += ", tiles as Cellpose lays them"
+    if any(s.flows.smooth):
+        said += f", smoothed by {', '.join(f'{v:g}' for v in s.flows.smooth)} voxels"
+    return f"{said}, zx and zy by {plan.model_ortho}" if plan.model_ortho else said

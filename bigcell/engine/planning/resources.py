@@ -9,7 +9,7 @@ from pathlib import Path
 from bigcell.core.errors import PlanError, SettingsError
 from bigcell.core.settings import check_type
 from bigcell.core.words import shape, size
-from bigcell.engine.planning.budget import estimate
+from bigcell.engine.planning.memory_cost import estimate
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.runtime.machine import cores, free_memory
 

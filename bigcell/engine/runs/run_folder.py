@@ -19,9 +19,10 @@ from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputErro
 from bigcell.core.settings import from_document
 from bigcell.core.volume import Volume
 from bigcell.core.words import command
-from bigcell.engine.pipeline.stage_runner import Result, Run, make_kept, segment_volume, write_table
+from bigcell.engine.pipeline.segment import make_kept, segment_volume, write_table
+from bigcell.engine.pipeline.stage_runner import Result, Run
 from bigcell.engine.planning.bad_chunks import bad_chunks
-from bigcell.engine.planning.foreground import ENTRY
+from bigcell.engine.planning.foreground_note import ENTRY
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.settings import output_chunks
 from bigcell.engine.runs.ended import RECORD_FILE, discard, finished, read_record

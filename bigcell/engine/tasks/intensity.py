@@ -12,7 +12,7 @@ from bigcell.core.volume import Array
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.tasks.job import Job
 from bigcell.preprocess import statistics as stats
-from bigcell.preprocess.channels import GREY, first_bad, grey
+from bigcell.preprocess.channels import first_bad, grey
 from bigcell.preprocess.levels import LevelMap, join
 from bigcell.preprocess.local import PlaneTiles, measure_tiles
 from bigcell.preprocess.normalize import fixed_levels, normalize

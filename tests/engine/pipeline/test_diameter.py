@@ -13,8 +13,9 @@ from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.volume import Array, ArrayVolume
 from bigcell.engine.pipeline import diameter as here
-from bigcell.engine.pipeline.diameter import PLANES, find_diameter, sample_planes
-from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.pipeline.diameter import PLANES, find_diameter, plan_request, sample_planes
+from bigcell.engine.planning.build import make_plan
+from bigcell.engine.planning.request import Request
 from bigcell.flows.style import plane_styles
 from bigcell.networks.registry import load_model
 from bigcell.networks.size import SizeModel, estimate_diameter

@@ -21,7 +21,8 @@ from bigcell.core.box import Box
 from bigcell.core.errors import BlockError, ChunkError, InputError, ModelError, OutputError
 from bigcell.core.volume import ArrayVolume
 from bigcell.engine.pipeline import failures
-from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.planning.build import make_plan
+from bigcell.engine.planning.request import Request
 from bigcell.engine.runs.find_run import read_status
 from bigcell.engine.runtime.events import Event, Notice, StageStarted, TaskDone, TaskFailed
 from bigcell.engine.runtime.executors import ProcessExecutor, WorkersLostError

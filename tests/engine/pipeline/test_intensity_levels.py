@@ -11,7 +11,8 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import ArrayVolume
-from bigcell.engine.pipeline.stage_runner import Run, measure
+from bigcell.engine.pipeline.segment import measure
+from bigcell.engine.pipeline.stage_runner import Run
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.settings import RunSettings
 from bigcell.engine.runtime.events import Notice

@@ -24,9 +24,9 @@ from bigcell.dynamics.settings import DynamicsSettings
 from bigcell.engine.pipeline.in_memory import segment_in_memory
 from bigcell.engine.pipeline.slabs import slab_layers
 from bigcell.engine.pipeline.stage_runner import Run
-from bigcell.engine.planning import budget
-from bigcell.engine.planning.budget import estimate
+from bigcell.engine.planning import memory_cost
 from bigcell.engine.planning.disk_cost import stage_bytes
+from bigcell.engine.planning.memory_cost import estimate
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.settings import RunSettings
 from bigcell.engine.runtime.events import Event, StageFinished, StageStarted, TaskDone, TaskFailed
@@ -49,7 +49,7 @@ LONG = FlowLattice((1200, 16, 24), diameter=12, noise=0.4, seed=5)
 @pytest.fixture
 def slabs(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Has plans take so many layers of blocks at a time, 0 for stage after stage."""
-    return lambda layers: monkeypatch.setattr(budget, "choose_order", lambda plan, workers: (layers, 0))
+    return lambda layers: monkeypatch.setattr(memory_cost, "choose_order", lambda plan, workers: (layers, 0))
 
 
 def in_order(plan: Plan, slab: int) -> Plan:

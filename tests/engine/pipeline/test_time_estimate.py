@@ -7,7 +7,8 @@ import numpy as np
 from bigcell.core.axes import Spacing
 from bigcell.core.volume import ArrayVolume
 from bigcell.engine.pipeline.time_estimate import expected_seconds
-from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.planning.build import make_plan
+from bigcell.engine.planning.request import Request
 
 
 def test_more_voxels_take_longer_and_a_network_longer_still() -> None:

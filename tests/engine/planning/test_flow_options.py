@@ -16,8 +16,9 @@ from bigcell.cli.app import app
 from bigcell.core.axes import Spacing
 from bigcell.core.errors import ModelError, SettingsError
 from bigcell.core.volume import ArrayVolume
+from bigcell.engine.planning.build import make_plan
 from bigcell.engine.planning.plan import Plan
-from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.planning.request import Request
 from bigcell.engine.runs.ended import read_record
 from bigcell.engine.tasks.predict import loaded_model
 from bigcell.networks.registry import BUNDLED, load_model

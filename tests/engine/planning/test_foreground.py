@@ -19,11 +19,14 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import PlanError
 from bigcell.core.volume import ArrayVolume
-from bigcell.engine.pipeline.stage_runner import Run, measure
-from bigcell.engine.planning import budget, foreground_mask
-from bigcell.engine.planning.foreground import ENTRY, is_lively
+from bigcell.engine.pipeline.segment import measure
+from bigcell.engine.pipeline.stage_runner import Run
+from bigcell.engine.planning import foreground_mask, memory_cost
+from bigcell.engine.planning.build import make_plan
+from bigcell.engine.planning.foreground import is_lively
+from bigcell.engine.planning.foreground_note import ENTRY
 from bigcell.engine.planning.plan import Plan
-from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.planning.request import Request
 from bigcell.engine.runs.ended import read_record
 from bigcell.engine.runtime.events import Notice
 from bigcell.engine.tasks.job import Job
@@ -105,7 +108,7 @@ def test_labels_are_those_of_the_plain_masked_run(
     flows, mask = lattice_flows(extent, seed), coarse_mask(extent, seed, share)
     whole = bigcell.segment(flows=plainly_masked(flows, mask), **option)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(budget, "choose_order", lambda plan, workers: (layers, 0))
+        patch.setattr(memory_cost, "choose_order", lambda plan, workers: (layers, 0))
         found = bigcell.segment(flows=flows, foreground=mask, block=block, **option)
     assert found.objects == whole.objects
     assert np.array_equal(found.labels, whole.labels)

@@ -19,9 +19,10 @@ from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.engine.pipeline import time_estimate
 from bigcell.engine.planning import foreground_mask
+from bigcell.engine.planning.build import make_plan
 from bigcell.engine.planning.foreground_mask import with_foreground
 from bigcell.engine.planning.plan import Plan
-from bigcell.engine.planning.request import Request, make_plan
+from bigcell.engine.planning.request import Request
 from bigcell.io.images import write_image
 from bigcell.preprocess.normalize import NormalizeSettings
 

@@ -8,7 +8,8 @@ import pytest
 from bigcell.core.axes import Spacing
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.volume import ArrayVolume
-from bigcell.engine.planning.request import Request, make_plan, voxels
+from bigcell.engine.planning.build import make_plan, voxels
+from bigcell.engine.planning.request import Request
 
 IMAGE = ArrayVolume(np.zeros((20, 100, 100), np.uint16), Spacing(2.0, 0.5, 0.5))
 
