@@ -38,10 +38,10 @@ from bigcell.evaluation.inputs import open_compared, open_labels
 from bigcell.io.arrays import check_sendable
 from bigcell.io.convert import convert
 from bigcell.io.flows import check_flows_place
-from bigcell.io.location import absolute, without_credentials
 from bigcell.io.open import open_image
 from bigcell.io.publish import has_name
 from bigcell.io.targets import check_target
+from bigcell.io.urls import absolute, without_credentials
 from bigcell.metrics.scores import THRESHOLDS
 from bigcell.preprocess.foreground import Foreground
 

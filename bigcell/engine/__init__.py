@@ -1,1 +1,1 @@
-"""Turns the crank: a plan, steps that each do one block, and the loop that runs them and can be resumed."""
+"""Plans a run, does it task by task, and takes it up again after any end."""

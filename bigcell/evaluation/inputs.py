@@ -15,10 +15,11 @@ from bigcell.core.volume import ArrayVolume, Volume
 from bigcell.core.words import shape
 from bigcell.io.arrays import ArraySource, LazyVolume, as_volume, is_volume
 from bigcell.io.convert import open_pixels
-from bigcell.io.location import absolute, group_is_there, is_url, joined, without_credentials
+from bigcell.io.location import group_is_there
 from bigcell.io.open import ZarrVolume, open_image, read_info
 from bigcell.io.planes import PlanesVolume
 from bigcell.io.tiff import TiffVolume
+from bigcell.io.urls import absolute, is_url, joined, without_credentials
 from bigcell.tiling.grid import BlockGrid
 
 Zyx = tuple[int, int, int]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bigcell.core.errors import ChunkError
-from bigcell.io.location import is_url, without_credentials
+from bigcell.io.urls import is_url, without_credentials
 from bigcell.io.zipped import ReadZip, split_zip, zip_store
 
 EDGE = 2**16

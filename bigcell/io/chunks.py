@@ -14,8 +14,8 @@ from bigcell.core.axes import ZYX
 from bigcell.core.box import Box
 from bigcell.core.errors import ChunkError
 from bigcell.core.volume import Array
-from bigcell.io.location import without_credentials
 from bigcell.io.open import ZarrVolume, fill_value
+from bigcell.io.urls import without_credentials
 
 TRIES = 3
 """How often a chunk is tried before it counts as bad."""

@@ -19,11 +19,12 @@ from bigcell.core.volume import Array, Volume
 from bigcell.io.arrays import ArraySource, as_volumes
 from bigcell.io.images import write_image
 from bigcell.io.layout import Zyx
-from bigcell.io.location import CONVERTIBLE, absolute, how_to_make_zarr, is_url, without_credentials
+from bigcell.io.location import CONVERTIBLE, how_to_make_zarr
 from bigcell.io.open import open_image, read_info
 from bigcell.io.packing import VERSION, is_zip_place, write_zip
 from bigcell.io.planes import PICTURES, TIFF, open_folder, open_npy, open_picture
 from bigcell.io.tiff import open_tiff
+from bigcell.io.urls import absolute, is_url, without_credentials
 from bigcell.io.zipped import split_zip
 
 log = logging.getLogger(__name__)

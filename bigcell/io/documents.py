@@ -15,8 +15,8 @@ from typing import Any
 
 from bigcell.core.documents import parse_object
 from bigcell.core.errors import InputError, OutputError
-from bigcell.io.location import is_url, joined, without_credentials
 from bigcell.io.locks import locked
+from bigcell.io.urls import is_url, joined, without_credentials
 from bigcell.io.whole import whole_file
 
 LOCK = "labels/.bigcell.lock"

@@ -30,8 +30,9 @@ from bigcell.io.layout import (
     multiscale_attributes,
     units_of,
 )
-from bigcell.io.location import absolute, attributes_of, group_is_there, is_url, open_group
+from bigcell.io.location import attributes_of, group_is_there, open_group
 from bigcell.io.sparse import OURS
+from bigcell.io.urls import absolute, is_url
 
 AXES = ("c", "z", "y", "x")
 CHANNELS = ("dz", "dy", "dx", "cellprob")

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from bigcell.core.errors import OutputError
 from bigcell.core.paths import LONGEST
-from bigcell.io.location import absolute, group_is_there, is_url, without_credentials
+from bigcell.io.location import group_is_there
+from bigcell.io.urls import absolute, is_url, without_credentials
 
 MARK = ".complete"
 """The hidden file that goes with a store from being whole until everything about its name is settled."""

@@ -13,9 +13,10 @@ import zarr
 from zarr.codecs import BloscCodec, ZstdCodec
 
 from bigcell.core.axes import NO_SIZE, UM, ZYX, Spacing
-from bigcell.io.location import joined, open_store
+from bigcell.io.location import open_store
 from bigcell.io.ngff06 import as_newer, is_06
 from bigcell.io.sparse import OURS
+from bigcell.io.urls import joined
 
 Zyx = tuple[int, int, int]
 VERSIONS = ("0.4", "0.5", "0.6")

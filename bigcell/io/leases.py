@@ -17,8 +17,9 @@ from threading import Event, Thread
 from typing import Any
 
 from bigcell.core.errors import OutputError
-from bigcell.io.location import is_url, joined, read_bytes
+from bigcell.io.location import read_bytes
 from bigcell.io.locks import HeldError, locked
+from bigcell.io.urls import is_url, joined
 
 BEAT = 30.0
 """Seconds between two times that a lease in an object store is written."""

@@ -11,8 +11,9 @@ import numpy as np
 import zarr
 
 from bigcell.core.errors import InputError
-from bigcell.io.location import metadata_of, without_credentials
+from bigcell.io.location import metadata_of
 from bigcell.io.ngff import LevelInfo
+from bigcell.io.urls import without_credentials
 
 CHUNK_BYTES = 2**32
 """No chunk this large is believed: to read one voxel the whole of it would be held in memory."""

@@ -14,8 +14,9 @@ from bigcell.core.documents import is_number
 from bigcell.core.errors import InputError
 from bigcell.core.names import is_below, is_part
 from bigcell.core.units import um_per
-from bigcell.io.location import ome_of, without_credentials
+from bigcell.io.location import ome_of
 from bigcell.io.ngff06 import as_older, is_06
+from bigcell.io.urls import without_credentials
 
 AXES = "tczyx"
 MOST_LEVELS = 64

@@ -20,20 +20,11 @@ from bigcell.core.volume import Array
 from bigcell.core.words import command
 from bigcell.io.ahead import read_ahead
 from bigcell.io.levels import checked_levels
-from bigcell.io.location import (
-    absolute,
-    attributes_of,
-    group_is_there,
-    is_url,
-    joined,
-    metadata_digest,
-    ome_of,
-    open_group,
-    without_credentials,
-)
+from bigcell.io.location import attributes_of, group_is_there, metadata_digest, ome_of, open_group
 from bigcell.io.ngff import ImageInfo, channel_names, contrast_windows, parse_multiscale, sizes_from
 from bigcell.io.roots import kind_of, why_not_one
 from bigcell.io.sparse import filled_by_setting, with_missing
+from bigcell.io.urls import absolute, is_url, joined, without_credentials
 
 
 @dataclass(frozen=True)

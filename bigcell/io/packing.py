@@ -10,7 +10,7 @@ from shutil import copyfileobj
 
 from bigcell.core.errors import OutputError
 from bigcell.io.folders import building_place, remove_tree
-from bigcell.io.location import without_credentials
+from bigcell.io.urls import without_credentials
 from bigcell.io.whole import whole_file
 from bigcell.io.zipped import ENDINGS
 

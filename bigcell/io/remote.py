@@ -21,7 +21,7 @@ from zarr.storage import ObjectStore
 
 from bigcell.core.errors import InputError
 from bigcell.io.credentials import authorization, s3_options
-from bigcell.io.location import without_credentials
+from bigcell.io.urls import without_credentials
 
 WRITABLE = ("s3", "gs")
 SCHEMES = (*WRITABLE, "http", "https")

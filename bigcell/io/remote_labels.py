@@ -19,16 +19,7 @@ import zarr
 
 from bigcell.core.errors import InputError, OutputError
 from bigcell.core.words import command
-from bigcell.io.location import (
-    attributes_of,
-    group_is_there,
-    joined,
-    ome_of,
-    open_group,
-    open_store,
-    read_bytes,
-    without_credentials,
-)
+from bigcell.io.location import attributes_of, group_is_there, ome_of, open_group, open_store, read_bytes
 from bigcell.io.remote import (
     WRITABLE,
     anything_below,
@@ -37,6 +28,7 @@ from bigcell.io.remote import (
     remove_below,
     upload,
 )
+from bigcell.io.urls import joined, without_credentials
 
 PUBLISHING = "publishing"
 """An attribute of the group being built: what stands at the final place may be of this run."""

@@ -18,8 +18,9 @@ from bigcell.core.errors import InputError
 from bigcell.core.words import command
 from bigcell.io.documents import change_document, to_bytes
 from bigcell.io.layout import Place, dataset_metadata
-from bigcell.io.location import attributes_of, is_url, open_group
+from bigcell.io.location import attributes_of, open_group
 from bigcell.io.ngff import parse_multiscale
+from bigcell.io.urls import is_url
 from bigcell.io.zipped import split_zip
 
 RECORD = "record.json"

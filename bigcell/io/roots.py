@@ -9,7 +9,8 @@ from typing import Any
 from bigcell.core.errors import InputError
 from bigcell.core.names import is_below, is_part
 from bigcell.core.words import command
-from bigcell.io.location import attributes_of, joined, ome_of, open_group, without_credentials
+from bigcell.io.location import attributes_of, ome_of, open_group
+from bigcell.io.urls import joined, without_credentials
 
 SHOWN = 8
 """Images that a sentence names."""

@@ -15,8 +15,9 @@ from zarr.core.buffer import Buffer
 from zarr.storage import WrapperStore
 
 from bigcell.io.documents import change_document, read_json, to_bytes
-from bigcell.io.location import attributes_of, joined, open_group, open_store
+from bigcell.io.location import attributes_of, open_group, open_store
 from bigcell.io.targets import MARK, LabelTarget
+from bigcell.io.urls import joined
 
 GROUP: dict[str, Any] = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
 

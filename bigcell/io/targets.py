@@ -13,8 +13,9 @@ from bigcell.core.names import composed, is_letter
 from bigcell.io.documents import LOCK
 from bigcell.io.folders import building_place
 from bigcell.io.leases import is_lease
-from bigcell.io.location import absolute, attributes_of, is_url, joined, open_group
+from bigcell.io.location import attributes_of, open_group
 from bigcell.io.open import ZarrVolume
+from bigcell.io.urls import absolute, is_url, joined
 from bigcell.io.whole import coming
 from bigcell.io.zipped import split_zip
 

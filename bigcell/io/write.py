@@ -31,7 +31,7 @@ from bigcell.io.layout import (
     reduced_place,
     units_of,
 )
-from bigcell.io.location import group_is_there, is_url, open_store
+from bigcell.io.location import group_is_there, open_store
 from bigcell.io.ngff import ImageInfo
 from bigcell.io.open import ZarrVolume
 from bigcell.io.pyramid import level_factors
@@ -39,6 +39,7 @@ from bigcell.io.remote import explain, is_remote_error
 from bigcell.io.sparse import OURS
 from bigcell.io.store_metadata import make_root
 from bigcell.io.targets import LabelTarget, final_path
+from bigcell.io.urls import is_url
 
 CHUNK: Zyx = (64, 64, 64)
 SHARD: Zyx = (256, 256, 256)

@@ -13,13 +13,13 @@ import zipfile
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
 
 from zarr.abc.store import ByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import ZipStore
 
 from bigcell.core.errors import InputError
+from bigcell.io.urls import is_url, without_credentials
 
 ENDINGS = (".ozx", ".zip")
 """How the names of zipped stores end."""
@@ -38,7 +38,7 @@ def split_zip(source: str) -> tuple[str, str] | None:
     """
     if not any(ending in source.lower() for ending in ENDINGS):
         return None
-    far = "://" in source
+    far = is_url(source)
     parts = source.split("/")
     for k in range(4 if far else 1, len(parts) + 1):
         archive = "/".join(parts[:k])
@@ -72,7 +72,8 @@ def zip_store(archive: str, *, patient: bool = True) -> ReadZip:
         return _opened(archive, _stamp(archive), patient)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
         raise InputError(
-            f"{_shown(archive)} cannot be read as a zip ({str(error)[:200]}); make it again with `bigcell convert`"
+            f"{without_credentials(archive)} cannot be read as a zip ({str(error)[:200]}); make it again with "
+            "`bigcell convert`"
         ) from error
 
 
@@ -136,18 +137,20 @@ class ReadZip(ZipStore):
     __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
-        return f"zip://{_shown(self.archive)}"
+        return f"zip://{without_credentials(self.archive)}"
 
 
 def _checked(entry: zipfile.ZipInfo, archive: str) -> zipfile.ZipInfo:
     document = entry.filename.rpartition("/")[2] in DOCUMENTS
     if entry.file_size > (LARGEST_DOCUMENT if document else LARGEST_FILE):
         raise InputError(
-            f"{entry.filename} in {_shown(archive)} has {entry.file_size} bytes, more than any file of an image; do "
-            "not trust it"
+            f"{entry.filename} in {without_credentials(archive)} has {entry.file_size} bytes, more than any file of an "
+            "image; do not trust it"
         )
     if entry.flag_bits & 1:
-        raise InputError(f"{_shown(archive)} is encrypted, wanted a plain zip; make it again without a password")
+        raise InputError(
+            f"{without_credentials(archive)} is encrypted, wanted a plain zip; make it again without a password"
+        )
     return entry
 
 
@@ -161,7 +164,7 @@ def _opened(archive: str, stamp: str, patient: bool) -> ReadZip:
 
 
 def _stamp(archive: str) -> str:
-    if "://" in archive:
+    if is_url(archive):
         from bigcell.io.remote import modified
 
         return str(modified(archive))
@@ -171,7 +174,7 @@ def _stamp(archive: str) -> str:
 
 def _file(archive: str, *, patient: bool) -> Any:
     """The archive as an open file, whose parts are asked for when they are read."""
-    if "://" not in archive:
+    if not is_url(archive):
         return archive
     import obstore
 
@@ -203,8 +206,3 @@ class _Raw(io.RawIOBase):
         held = bytes(self._reader.read(len(buffer)))
         buffer[: len(held)] = held
         return len(held)
-
-
-def _shown(archive: str) -> str:
-    parts = urlsplit(archive)
-    return archive if not parts.netloc else archive.replace(parts.netloc, parts.netloc.rpartition("@")[2])

@@ -18,9 +18,9 @@ from bigcell.core.words import duration, shape, size
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.runtime.events import region_text
 from bigcell.engine.runtime.status import Status
-from bigcell.io.location import without_credentials
 from bigcell.io.scratch import Scratch
 from bigcell.io.tables import read_parts
+from bigcell.io.urls import without_credentials
 from bigcell.io.whole import whole_file
 from bigcell.networks.catalogue import CATALOGUE
 from bigcell.report.facts import Facts, Histogram, Stage

@@ -29,7 +29,8 @@ from bigcell.core.documents import is_number
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.paths import local_path
 from bigcell.core.settings import from_dict
-from bigcell.io.location import absolute, group_is_there, is_url
+from bigcell.io.location import group_is_there
+from bigcell.io.urls import absolute, is_url
 from bigcell.training.images import ImageSource, check_images
 from bigcell.training.pairs import KINDS, find_pairs
 from bigcell.training.source import Source

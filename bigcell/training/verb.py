@@ -15,7 +15,7 @@ from bigcell.core.paths import local_path
 from bigcell.core.settings import check_type, from_dict, from_document
 from bigcell.core.unknown import refuse_unknown
 from bigcell.core.words import command as said
-from bigcell.io.location import absolute
+from bigcell.io.urls import absolute
 from bigcell.training.card import short_name
 from bigcell.training.datafile import read_sources
 from bigcell.training.events import Event, Listener, Said, ignore

@@ -11,8 +11,8 @@ import numpy as np
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Volume
-from bigcell.io.location import is_url, joined, without_credentials
 from bigcell.io.open import open_image, read_info
+from bigcell.io.urls import is_url, joined, without_credentials
 from bigcell.io.zipped import split_zip
 from bigcell.training.augment import Augmentation
 from bigcell.training.channels import choose_channels

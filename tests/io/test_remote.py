@@ -17,8 +17,9 @@ from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.io import remote
 from bigcell.io.credentials import bucket_region, s3_options
-from bigcell.io.location import joined, read_bytes
+from bigcell.io.location import read_bytes
 from bigcell.io.open import open_image, read_info
+from bigcell.io.urls import joined
 
 REFUSAL = "<Error><Code>InvalidAccessKeyId</Code><AWSAccessKeyId>AKIAEXAMPLE</AWSAccessKeyId></Error>"
 

@@ -1,4 +1,4 @@
-"""The loop: stage after stage, task after task, skipping what the journal says is done."""
+"""One stage of a run at a time: task after task, skipping what the journal says is done."""
 
 from __future__ import annotations
 

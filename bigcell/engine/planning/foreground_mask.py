@@ -18,8 +18,8 @@ from bigcell.core.words import shape
 from bigcell.engine.planning.foreground import note_of
 from bigcell.engine.planning.plan import Plan
 from bigcell.io.arrays import as_volume
-from bigcell.io.location import without_credentials
 from bigcell.io.open import ZarrVolume, open_image, read_info
+from bigcell.io.urls import without_credentials
 from bigcell.preprocess.channels import grey
 from bigcell.preprocess.foreground import Foreground, Span, cell_counts, cell_side, grown, occupied, span
 

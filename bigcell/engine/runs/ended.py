@@ -15,8 +15,9 @@ from bigcell.engine.runtime.events import Listener, Notice
 from bigcell.io.flows import holds_flows
 from bigcell.io.folders import unmark
 from bigcell.io.leases import lease_is_there
-from bigcell.io.location import absolute, group_is_there, is_url, joined, read_bytes
+from bigcell.io.location import group_is_there, read_bytes
 from bigcell.io.targets import label_name
+from bigcell.io.urls import absolute, is_url, joined
 from bigcell.provenance.record import RunRecord
 
 RECORD_FILE = "record.json"

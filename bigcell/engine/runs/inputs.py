@@ -19,8 +19,8 @@ from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.request import Request
 from bigcell.engine.runs.saved_flows import is_kept, revive_view
 from bigcell.io.arrays import FLOWS, as_volume
-from bigcell.io.location import without_credentials
 from bigcell.io.open import ZarrVolume, open_image
+from bigcell.io.urls import without_credentials
 from bigcell.preprocess.channels import GREY
 from bigcell.preprocess.foreground import Foreground
 from bigcell.provenance.fingerprint import difference

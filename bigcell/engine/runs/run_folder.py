@@ -46,12 +46,12 @@ from bigcell.engine.tasks.job import Job
 from bigcell.engine.tasks.stores import is_made, make_store
 from bigcell.io.flows import FlowStore, are_flows_of, check_flows_place, publish_flows
 from bigcell.io.folders import remove_tree, unmark
-from bigcell.io.location import joined
 from bigcell.io.open import ZarrVolume
 from bigcell.io.publish import finish, has_name, publish
 from bigcell.io.scratch import DiskScratch
 from bigcell.io.tables import ObjectTable
 from bigcell.io.targets import LabelTarget, check_again, final_path, label_name
+from bigcell.io.urls import joined
 from bigcell.io.whole import whole_file
 from bigcell.io.write import LabelForm, LabelStore, create_labels, discard_labels, reopen_labels
 from bigcell.preprocess.foreground import Foreground

@@ -13,9 +13,9 @@ from bigcell.core.errors import PlanError
 from bigcell.core.volume import Volume
 from bigcell.engine.planning.bad_chunks import unread_chunks
 from bigcell.io.chunk_sample import ChunkSample, changes, holding, take_sample
-from bigcell.io.location import without_credentials
 from bigcell.io.open import ZarrVolume
 from bigcell.io.scratch import Scratch
+from bigcell.io.urls import without_credentials
 
 TOLD = 5
 """Changed files that an error lists."""

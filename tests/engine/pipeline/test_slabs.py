@@ -194,7 +194,7 @@ def test_interrupted_everywhere_and_taken_up_in_either_order(
         order = orders[turns % 2]
         with monkeypatch.context() as stopping:
             stopping.setattr(api, "choose_executor", lambda *_, **__: Stopping(total // 9))
-            stopping.setattr("bigcell.engine.pipeline.stage_runner.slab_layers", lambda run, order=order: order)
+            stopping.setattr("bigcell.engine.pipeline.segment.slab_layers", lambda run, order=order: order)
             try:
                 if turns == 0:
                     result = bigcell.segment(flows=tall, output=out, listener=watch, **WORDS)
