@@ -111,3 +111,32 @@ def _flood(room, first, solid):  # type: ignore[no-untyped-def]
                 if room[k, j, x] == 0 and (x == a or room[k, j, x - 1] != 0):
                     waiting[n, 0], waiting[n, 1], waiting[n, 2] = k, j, x
                     n += 1
+
+
+@njit(cache=True, nogil=True)
+def holes_of_objects(values, boxes, numbers, stays):  # type: ignore[no-untyped-def]
+    """What each object shuts in plane by plane: rows (n,), places (n, 3), and for which objects an other is in there.
+
+    Object `numbers[i]` of `values` (z, y, x) lies in ``boxes[i]`` (3, 2).
+    """
+    found = np.empty((256, 4), np.int64)
+    contested = np.zeros(len(numbers), np.bool_)
+    n = 0
+    for i in range(len(numbers)):
+        box = boxes[i]
+        crop = values[box[0, 0] : box[0, 1], box[1, 0] : box[1, 1], box[2, 0] : box[2, 1]]
+        inside = enclosed_planes(crop == numbers[i])
+        for z in range(crop.shape[0]):
+            for y in range(crop.shape[1]):
+                for x in range(crop.shape[2]):
+                    if not inside[z, y, x]:
+                        continue
+                    contested[i] |= stays[crop[z, y, x]]
+                    if n == len(found):
+                        longer = np.empty((2 * n, 4), np.int64)
+                        longer[:n] = found
+                        found = longer
+                    found[n, 0], found[n, 1] = i, z + box[0, 0]
+                    found[n, 2], found[n, 3] = y + box[1, 0], x + box[2, 0]
+                    n += 1
+    return found[:n, 0].copy(), found[:n, 1:].copy(), contested

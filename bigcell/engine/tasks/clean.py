@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
-from bigcell.dynamics.clean import enclosed_planes, holes
+from bigcell.dynamics.clean import holes, holes_of_objects
 from bigcell.engine.tasks.job import Job
 from bigcell.engine.tasks.label_windows import NamedLabels, Tables, plane_windows, whole_windows
 from bigcell.engine.tasks.objects import load_pieces, save_pieces
@@ -67,7 +66,7 @@ def _claimed(tables: Tables, objects: Pieces, window: Box) -> tuple[Array, Array
     stays = labels.kept(tables, tables.job.plan.sound)
     start, stop = np.array(window.start), np.array(window.stop)
     boxes = np.stack([np.maximum(objects.low, start) - start, np.minimum(objects.high, stop) - start], 2)
-    row, place, contested = _holes(labels.values, boxes, labels.numbers(objects.name), stays)
+    row, place, contested = holes_of_objects(labels.values, boxes, labels.numbers(objects.name), stays)
     free = ~contested[row]
     rows, places = [row[free]], [place[free]]
     for i in np.flatnonzero(contested):
@@ -84,35 +83,6 @@ def _contested(crop: Array, number: int, stays: Array) -> Array:
     for z in np.flatnonzero(inside.any((1, 2))):
         mine[z] = claims(np.where(stays[crop[z]], crop[z], 0), number, inside[z])
     return np.argwhere(mine)
-
-
-@njit(cache=True, nogil=True)
-def _holes(values, boxes, numbers, stays):  # type: ignore[no-untyped-def]
-    """What each object shuts in plane by plane: rows (n,), places (n, 3), and for which objects an other is in there.
-
-    Object `numbers[i]` of `values` (z, y, x) lies in ``boxes[i]`` (3, 2).
-    """
-    found = np.empty((256, 4), np.int64)
-    contested = np.zeros(len(numbers), np.bool_)
-    n = 0
-    for i in range(len(numbers)):
-        box = boxes[i]
-        crop = values[box[0, 0] : box[0, 1], box[1, 0] : box[1, 1], box[2, 0] : box[2, 1]]
-        inside = enclosed_planes(crop == numbers[i])
-        for z in range(crop.shape[0]):
-            for y in range(crop.shape[1]):
-                for x in range(crop.shape[2]):
-                    if not inside[z, y, x]:
-                        continue
-                    contested[i] |= stays[crop[z, y, x]]
-                    if n == len(found):
-                        longer = np.empty((2 * n, 4), np.int64)
-                        longer[:n] = found
-                        found = longer
-                    found[n, 0], found[n, 1] = i, z + box[0, 0]
-                    found[n, 2], found[n, 3] = y + box[1, 0], x + box[2, 0]
-                    n += 1
-    return found[:n, 0].copy(), found[:n, 1:].copy(), contested
 
 
 def _with_voxels(objects: Pieces, names: Array, place: Array) -> Pieces:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit
 
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
+from bigcell.dynamics.sink_lookup import renumber_into
 from bigcell.engine.tasks.job import Job
 from bigcell.stitch.pieces import Pieces, owners
 
@@ -59,7 +59,7 @@ class NamedLabels:
             part = core & box
             local = job.scratch.load_dense(f"labels/{block}", part.relative_to(core))
             numbers = np.concatenate([[0], np.searchsorted(names, held) + 1]).astype(np.int32)
-            _renumber(local, numbers, values[part.relative_to(box).slices])
+            renumber_into(values[part.relative_to(box).slices], local, numbers)
         return cls(names, values)
 
     def numbers(self, names: Array) -> Array:
@@ -82,14 +82,6 @@ class NamedLabels:
             which = np.flatnonzero(belong == owner)
             stay[which + 1] = np.isin(self.names[which], tables.names(f"{entry}/{owner}"))
         return stay
-
-
-@njit(cache=True, nogil=True)
-def _renumber(local, numbers, out):  # type: ignore[no-untyped-def]
-    for z in range(local.shape[0]):
-        for y in range(local.shape[1]):
-            for x in range(local.shape[2]):
-                out[z, y, x] = numbers[local[z, y, x]]
 
 
 def plane_windows(objects: Pieces, origin: int, flat: bool) -> Iterator[tuple[Array, Box]]:

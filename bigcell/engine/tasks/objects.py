@@ -8,10 +8,10 @@ import numpy as np
 
 from bigcell.core.lookup import Lookup
 from bigcell.dynamics.settings import SINK_HALO
+from bigcell.dynamics.sink_lookup import hash_table, name_ends, renumber_into
 from bigcell.dynamics.sinks import EndHistogram, map_sinks
 from bigcell.engine.tasks.follow import load_ends
 from bigcell.engine.tasks.job import Job
-from bigcell.engine.tasks.sink_lookup import hash_table, name_ends, renumber
 from bigcell.stitch.number import keep_sized
 from bigcell.stitch.pieces import FIELDS, OwnedPieces, Pieces
 
@@ -44,7 +44,7 @@ def name(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
     lost = name_ends(mask, moved, place, hash_table(known.key, number), local)
     pieces = Pieces.measure(local, sinks, core)
     there = pieces.voxels > 0
-    renumber(local, np.concatenate([[0], np.cumsum(there) * there]).astype(np.uint32))
+    renumber_into(local, local, np.concatenate([[0], np.cumsum(there) * there]).astype(np.uint32))
     job.scratch.save_dense(f"labels/{block}", local.astype(np.uint16) if there.sum() < 2**16 else local)
     save_pieces(job, f"pieces/{block}", pieces.take(there))
     return {"pieces": int(there.sum()), "lost": int(lost)}

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bigcell.core.lookup import Lookup
+from bigcell.dynamics.sink_lookup import hash_table, name_ends, renumber_into
 from bigcell.engine.tasks.follow import end_positions
-from bigcell.engine.tasks.sink_lookup import hash_table, name_ends, renumber
 
 
 @given(seed=st.integers(0, 10**6), known=st.integers(0, 300), share=st.floats(0, 1))
@@ -40,5 +40,5 @@ def test_far_positions_that_share_a_slot_are_told_apart() -> None:
 
 def test_renumbering_is_by_place() -> None:
     local = np.array([[[0, 2, 1]]], np.uint32)
-    renumber(local, np.array([0, 7, 9], np.uint32))
+    renumber_into(local, local, np.array([0, 7, 9], np.uint32))
     assert local.tolist() == [[[0, 9, 7]]]
