@@ -91,7 +91,7 @@ def test_the_plan_knows_what_a_worker_holds(tmp_path: Path) -> None:
     assert need(wide) > need(small) > need(small, 192)
 
 
-@pytest.mark.slow
+@pytest.mark.scale
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("sizes", [DinoSizes(), VIT_B], ids=["cpdino", "cpdino-vitb"])
 def test_the_published_sizes_give_the_same_labels_for_any_blocks(sizes: DinoSizes, tmp_path: Path) -> None:

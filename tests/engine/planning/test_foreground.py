@@ -247,7 +247,7 @@ def test_an_interrupted_run_goes_on_without_the_mask(
         with pytest.raises(KeyboardInterrupt):
             bigcell.segment(output=tmp_path / "lost.zarr", **arguments)
     next(work.rglob(f"{ENTRY}.arrays")).unlink()
-    monkeypatch.setattr("bigcell.engine.planning.foreground._held", {})
+    monkeypatch.setattr("bigcell.engine.planning.foreground_note._held", {})
     with pytest.raises(PlanError, match="start over"):
         bigcell.resume(tmp_path / "lost.zarr", cluster="serial")
 
