@@ -16,7 +16,6 @@ from bigcell.engine.pipeline.diameter import plan_request
 from bigcell.engine.pipeline.in_memory import segment_in_memory
 from bigcell.engine.pipeline.stage_runner import Result
 from bigcell.engine.pipeline.time_estimate import expected_seconds
-from bigcell.engine.planning.disk_cost import stage_bytes
 from bigcell.engine.planning.foreground_mask import with_foreground
 from bigcell.engine.planning.memory_cost import estimate
 from bigcell.engine.planning.options import MaskOptions, Options, Source
@@ -154,7 +153,7 @@ def save_plan(
     planned, _, foreground = _planned(inputs, request, workers or 1, keep_flows is not None)
     assert planned.budget is not None
     if planned.budget.slab:  # workers of an array do a stage whole before the next one
-        planned = replace(planned, budget=replace(planned.budget, slab=0, scratch=stage_bytes(planned)))
+        planned = replace(planned, budget=replace(planned.budget, slab=0, scratch=planned.budget.stagewise))
     check_room(planned, work_folder(store, labels, work))
     kept = absolute(keep_flows) if keep_flows is not None else ""
     sample = sample_inputs(inputs.image, inputs.given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -56,21 +56,22 @@ def _level(
 
 
 def _opened(group: zarr.Group, path: str, shown: str) -> zarr.Array[Any]:
-    _check_grid(group, path, shown)
     try:
         array = group[path]
     except KeyError as error:
         raise InputError(f"{shown} is named in the metadata but is not there; the copy may be incomplete") from error
     except Exception as error:  # hostile metadata makes zarr raise anything
+        _check_grid(metadata_of(group, path), shown)
         raise InputError(f"{shown} cannot be opened ({str(error)[:200]}); the file may be damaged") from error
     if not isinstance(array, zarr.Array):
         raise InputError(f"{shown} is a group, wanted an array; repair the metadata")
+    _check_grid(array.metadata.to_dict(), shown)
     return array
 
 
-def _check_grid(group: zarr.Group, path: str, shown: str) -> None:
+def _check_grid(metadata: Mapping[str, Any], shown: str) -> None:
     """Refuse chunks of several sizes, which zarr reads on request since 3.2, and all other grids."""
-    grid = metadata_of(group, path).get("chunk_grid", {"name": "regular"})
+    grid = metadata.get("chunk_grid", {"name": "regular"})
     name = grid.get("name") if isinstance(grid, dict) else grid
     if name == "regular":
         return
