@@ -94,7 +94,7 @@ def _stores(folder: Path) -> None:
     `whole`: the labels that these flows give in one piece."""
     import bigcell
     from bigcell.core.volume import ArrayVolume
-    from bigcell.io.images import write_image
+    from bigcell.io.ngff.write_image import write_image
 
     flows, logit, labels = (np.load(folder / f"{n}.npy", mmap_mode="r") for n in ("flows", "logit", "labels"))
     _save(folder, "whole", bigcell.masks_from_flows(flows, logit))

@@ -19,7 +19,7 @@ import numpy as np
 
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
-from bigcell.io.images import write_image
+from bigcell.io.ngff.write_image import write_image
 from bigcell.testing.flows import FlowLattice
 
 Zyx = tuple[int, int, int]

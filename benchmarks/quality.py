@@ -22,7 +22,7 @@ import bigcell
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
-from bigcell.io.images import write_image
+from bigcell.io.ngff.write_image import write_image
 from bigcell.metrics.matching import Matching, compare, pooled
 
 HEAD = "| set | model | images | cells | found | precision | recall | F1 | AP | mean IoU |\n" + "|---" * 10 + "|"

@@ -30,7 +30,7 @@ import numpy as np
 import bigcell
 from bigcell.core.box import Box
 from bigcell.engine.tasks.steps import STEPS, peak_bytes
-from bigcell.io.open import open_image
+from bigcell.io.ngff.image import open_image
 from bigcell.metrics.matching import compare
 from bigcell.testing.flows import FlowLattice
 from bigcell.testing.idle import NOTES, drive_blocks

@@ -21,7 +21,7 @@ from scale import as_zyx
 
 import bigcell
 from bigcell.core.box import Box
-from bigcell.io.images import write_image
+from bigcell.io.ngff.write_image import write_image
 from bigcell.synthetic import sample_volume
 
 DIAMETER = 20.0

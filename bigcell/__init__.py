@@ -32,7 +32,7 @@ _HOME = {
     "rerun": "bigcell.api",
     "resume": "bigcell.api",
     "segment": "bigcell.api",
-    "train": "bigcell.training.verb",
+    "train": "bigcell.training.train",
     "view": "bigcell.viewers.neuroglancer",
 }
 
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from bigcell.engine.planning.plan import Plan
     from bigcell.flows.from_labels import flows_from_labels
     from bigcell.stitch.planes import link_planes
-    from bigcell.training.verb import train
+    from bigcell.training.train import train
     from bigcell.viewers.neuroglancer import view
 
 

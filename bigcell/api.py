@@ -34,13 +34,13 @@ from bigcell.engine.runtime.leases import Share
 from bigcell.evaluation.evaluate import EvaluateSettings, Evaluation, compare_volumes, useful_workers
 from bigcell.evaluation.inputs import Source as LabelSource
 from bigcell.evaluation.inputs import open_compared, open_labels
-from bigcell.io.arrays import check_sendable
-from bigcell.io.convert import convert
-from bigcell.io.flows import check_flows_place
-from bigcell.io.open import open_image
-from bigcell.io.publish import has_name
-from bigcell.io.targets import check_target
-from bigcell.io.urls import absolute, without_credentials
+from bigcell.io.formats.arrays import check_sendable
+from bigcell.io.formats.convert import convert
+from bigcell.io.labels.destination import check_target
+from bigcell.io.labels.publish import has_name
+from bigcell.io.ngff.flow_store import check_flows_place
+from bigcell.io.ngff.image import open_image
+from bigcell.io.stores.urls import absolute, without_credentials
 from bigcell.metrics.scores import THRESHOLDS
 from bigcell.preprocess.foreground import Foreground
 

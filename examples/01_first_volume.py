@@ -17,7 +17,7 @@ import numpy as np
 import bigcell
 from bigcell.cli.progress import Progress
 from bigcell.core.box import Box
-from bigcell.io.images import write_image
+from bigcell.io.ngff.write_image import write_image
 from bigcell.metrics.matching import compare
 from bigcell.synthetic import look_of, sample_volume, tissue_of
 from bigcell.viewers.figures import slices_figure

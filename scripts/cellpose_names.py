@@ -2,7 +2,8 @@
 
     python scripts/cellpose_names.py 2.3.2 3.1.1.3 4.2.1.1
 
-The packages are downloaded and parsed; nothing of them is installed or run. tests/core/test_unknown.py reads the file.
+The packages are downloaded and parsed; nothing of them is installed or run.
+tests/core/test_unknown_options.py reads the file.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def exported(folder: Path, out: Path) -> None:
     """A small network that was trained and exported by bigcell, and what Cellpose 3.1 makes of an image with it."""
     from safetensors.numpy import load_file
 
-    from bigcell.training.export import export_model
+    from bigcell.training.output.export import export_model
 
     sys.path.insert(0, str(ROOT))
     from scripts.parity.cases import every

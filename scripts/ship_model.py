@@ -16,10 +16,10 @@ from pathlib import Path
 from safetensors import safe_open
 
 from bigcell.networks.cache import sha256_of
-from bigcell.training.card import KEY, card_text
-from bigcell.training.history import METRICS
-from bigcell.training.result import MODEL
-from bigcell.training.state import save_tensors
+from bigcell.training.loop.state import save_tensors
+from bigcell.training.output.card import KEY, card_text
+from bigcell.training.output.history import METRICS
+from bigcell.training.output.result import MODEL
 
 WEIGHTS = Path(__file__).parents[1] / "bigcell" / "networks" / "weights"
 

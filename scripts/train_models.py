@@ -19,10 +19,10 @@ from pathlib import Path
 import torch
 
 import bigcell
-from bigcell.io.images import write_image
-from bigcell.io.labelled import write_labels
+from bigcell.io.labels.write_labels import write_labels
+from bigcell.io.ngff.write_image import write_image
 from bigcell.synthetic.random import random_sample
-from bigcell.training.events import Event
+from bigcell.training.loop.events import Event
 
 Entry = dict[str, object]
 SYNTHETIC = {  # kind of image: how many, and its part of the crops

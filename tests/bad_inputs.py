@@ -472,8 +472,8 @@ def make_inputs() -> None:
     from bigcell import api
     from bigcell.core.box import Box
     from bigcell.core.volume import ArrayVolume
-    from bigcell.io.images import write_image
-    from bigcell.io.labelled import write_labels
+    from bigcell.io.labels.write_labels import write_labels
+    from bigcell.io.ngff.write_image import write_image
     from bigcell.testing.flows import FlowLattice
 
     lattice = FlowLattice((8, 24, 24), diameter=10)

@@ -14,10 +14,10 @@ from PIL import Image
 
 from bigcell.core.errors import InputError
 from bigcell.core.units import um_per
-from bigcell.io.convert import open_pixels
+from bigcell.io.formats.convert import open_pixels
 from tests.io.conftest import StoreMaker
+from tests.io.formats.test_tiff_kinds import PLANE, RGBA, STACK, write_set
 from tests.io.test_sizes import sized
-from tests.io.test_tiff_kinds import PLANE, RGBA, STACK, write_set
 
 PAGE = (Path(__file__).parent.parent / "docs" / "formats.md").read_text()
 COLOURS = np.stack([STACK // 2] * 3, -1).astype(np.uint8)

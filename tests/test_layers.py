@@ -90,12 +90,34 @@ def test_imports_point_down(module: str) -> None:
             assert here.partition(".")[0] in ONLY_IN[package], f"{module} imports {package}"
 
 
-def test_no_files_import_each_other_in_a_circle() -> None:
-    left = dict(OURS)
-    while free := [name for name, needs in left.items() if not needs & set(left)]:
+def circle(needs: dict[str, set[str]]) -> list[str]:
+    """What is left of `needs` once everything that stands on firm ground is taken away."""
+    left = dict(needs)
+    while free := [name for name, below in left.items() if not below & set(left)]:
         for name in free:
             del left[name]
-    assert not left, f"these files are in a circle, or need one: {sorted(left)}"
+    return sorted(left)
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert not circle(OURS), "these files are in a circle, or need one"
+
+
+def folder(name: str) -> str:
+    """The inner room of a module, as ``bigcell.io.ngff``; a file that lies in none is one by itself."""
+    return name.rpartition(".")[0] if name.count(".") > 2 else name
+
+
+def test_no_inner_rooms_import_each_other_in_a_circle() -> None:
+    needs: dict[str, set[str]] = {}
+    for name, below in OURS.items():
+        needs.setdefault(folder(name), set()).update({folder(n) for n in below} - {folder(name)})
+    assert not circle(needs), "these rooms are in a circle, or need one"
+
+
+def test_no_folder_holds_more_than_twenty_files() -> None:
+    folders = [path.parent for name, path in MODULES.items() if not name.endswith("__init__")]
+    assert {f"{path.relative_to(ROOT)}": folders.count(path) for path in set(folders) if folders.count(path) > 20} == {}
 
 
 def test_every_folder_stands_on_a_shelf_and_every_shelf_has_one() -> None:

@@ -34,7 +34,7 @@ from bigcell.cli.train import train
 from bigcell.cli.view import view
 from bigcell.cli.worker import worker
 from bigcell.core.errors import BigcellError, BlockError
-from bigcell.core.unknown import cellpose_answer, flag
+from bigcell.core.unknown_options import cellpose_answer, flag
 
 REFUSED = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EROFS}
 """How a file system says that a path will not do."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from bigcell.io.ngff import ImageInfo
+    from bigcell.io.ngff.metadata import ImageInfo
 
 
 def inspect(
@@ -22,10 +22,10 @@ def inspect(
     """
     from bigcell.api import open_volume
     from bigcell.core.errors import InputError
-    from bigcell.io.location import attributes_of, open_group
-    from bigcell.io.rewritten import how_to_mend, is_rewritten, mend
-    from bigcell.io.roots import images_of, kind_of
-    from bigcell.io.urls import absolute, joined, without_credentials
+    from bigcell.io.labels.rewritten import how_to_mend, is_rewritten, mend
+    from bigcell.io.ngff.roots import images_of, kind_of
+    from bigcell.io.stores.location import attributes_of, open_group
+    from bigcell.io.stores.urls import absolute, joined, without_credentials
 
     place = absolute(image)
     if repair:
@@ -41,7 +41,7 @@ def inspect(
 
 def describe(info: ImageInfo) -> str:
     """An image in a few lines."""
-    from bigcell.io.urls import without_credentials
+    from bigcell.io.stores.urls import without_credentials
 
     space, rows = info.spacing(), [("image", without_credentials(info.source))]
     rows.append(("format", f"OME-Zarr {info.version}, zarr {info.zarr_format}, {info.levels[0].dtype}"))
@@ -60,8 +60,8 @@ def describe(info: ImageInfo) -> str:
 def _labels(info: ImageInfo, name: str) -> str:
     """A name, with the number of objects where a run record tells it."""
     from bigcell.engine.runs.ended import finished
-    from bigcell.io.rewritten import how_to_mend, is_rewritten
-    from bigcell.io.urls import joined
+    from bigcell.io.labels.rewritten import how_to_mend, is_rewritten
+    from bigcell.io.stores.urls import joined
 
     if is_rewritten(place := joined(info.source, "labels", name)):
         return f"{name}: {how_to_mend(place)}"

@@ -11,7 +11,7 @@ import typer
 
 from bigcell.cli.ending import ENDING
 from bigcell.core.errors import ModelError
-from bigcell.core.words import command
+from bigcell.core.format import command
 
 if TYPE_CHECKING:
     from bigcell.networks.catalogue import Entry
@@ -152,6 +152,6 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.", show_default=False)] = False,
 ) -> None:
     """Write a model as another package loads it; it gives the same numbers there."""
-    from bigcell.training.export import export_model
+    from bigcell.training.output.export import export_model
 
     print(export_model(model, out, form=form, overwrite=overwrite))

@@ -11,7 +11,7 @@ from bigcell.core.box import Box
 from bigcell.core.errors import SettingsError
 
 if TYPE_CHECKING:
-    from bigcell.io.ngff import ImageInfo
+    from bigcell.io.ngff.metadata import ImageInfo
 
 
 def _option(name: str, metavar: str | None, help: str, panel: str | None = None) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from bigcell.cli.ending import ENDING, NOTHING
 from bigcell.core.errors import BlockError
-from bigcell.core.words import command, duration, short, word
+from bigcell.core.format import command, duration, short, word
 from bigcell.engine.runtime.events import Event, RunStarted, StageFinished, StageStarted, TaskDone, TaskFailed
 
 if TYPE_CHECKING:

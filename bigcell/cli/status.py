@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bigcell.cli import options as o
-from bigcell.core.words import command, duration, size, word
+from bigcell.core.format import command, duration, size, word
 
 if TYPE_CHECKING:
     from bigcell.engine.runtime.status import Status

@@ -38,10 +38,10 @@ def synthetic(
     """
     size, voxel = o.three("--extent", extent), o.sizes("--spacing", spacing)
     check(size, seed)
-    from bigcell.io.folders import check_place
-    from bigcell.io.images import write_image
-    from bigcell.io.labelled import write_labels
-    from bigcell.io.targets import label_name
+    from bigcell.io.labels.destination import label_name
+    from bigcell.io.labels.write_labels import write_labels
+    from bigcell.io.ngff.write_image import write_image
+    from bigcell.io.stores.staged_folder import check_place
     from bigcell.synthetic import kinds, random_sample, sample_volume
 
     kinds.check_kind(kind)

@@ -12,11 +12,11 @@ import typer
 
 from bigcell.cli import options as o
 from bigcell.cli.ending import ENDING
-from bigcell.core.words import command, duration
+from bigcell.core.format import command, duration
 
 if TYPE_CHECKING:
-    from bigcell.training.events import Begun, Event, Looked
-    from bigcell.training.result import Trained
+    from bigcell.training.loop.events import Begun, Event, Looked
+    from bigcell.training.output.result import Trained
 
 
 def _option(name: str, metavar: str | None, help: str) -> Any:
@@ -97,7 +97,7 @@ def train(
     """
     given = locals()
     from bigcell.training.settings import TrainingSettings
-    from bigcell.training.verb import train as begin
+    from bigcell.training.train import train as begin
 
     names = [
         name
@@ -146,7 +146,7 @@ class Course:
         self._folder = ""
 
     def __call__(self, event: Event) -> None:
-        from bigcell.training import events
+        from bigcell.training.loop import events
 
         if isinstance(event, events.Begun):
             self._begin(event)
@@ -161,7 +161,7 @@ class Course:
 
     def how_to_go_on(self) -> str:
         """What is left of the training, and the command that goes on with it; "" of all processes but the first."""
-        from bigcell.training.state import CHECKPOINT
+        from bigcell.training.loop.state import CHECKPOINT
 
         if os.environ.get("RANK", "0") != "0":
             return ""

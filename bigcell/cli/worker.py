@@ -12,7 +12,7 @@ from bigcell.cli import options as o
 from bigcell.cli.ending import ENDING
 from bigcell.cli.progress import Progress, tell
 from bigcell.core.errors import BlockError
-from bigcell.core.words import command
+from bigcell.core.format import command
 
 
 def worker(

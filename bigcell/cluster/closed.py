@@ -14,7 +14,7 @@ from typing import Any
 from distributed import Nanny, Scheduler, SpecCluster, Worker
 from distributed.security import Security
 
-from bigcell.core.script import script_left_out
+from bigcell.core.processes.script import script_left_out
 
 PREFIX = "bigcell-"
 QUIETLY = 40  # errors only

@@ -22,7 +22,7 @@ from bigcell.cluster.devices import VISIBLE, visible_gpus
 from bigcell.cluster.elsewhere import warn_if_open
 from bigcell.cluster.watching import watch
 from bigcell.core.errors import BlockError, PlanError
-from bigcell.core.interrupts import shielded
+from bigcell.core.processes.interrupts import shielded
 from bigcell.engine.runtime.batching import Bunches, Carried, Done
 from bigcell.engine.runtime.executors import MOST_DEATHS, WorkersLostError, thread_environment
 from bigcell.engine.runtime.malloc import THRIFT

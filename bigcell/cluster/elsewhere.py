@@ -7,7 +7,7 @@ import re
 from urllib.parse import urlsplit
 
 from bigcell.core.errors import SettingsError
-from bigcell.io.urls import without_credentials
+from bigcell.io.stores.urls import without_credentials
 
 CERTIFICATES = "distributed.comm.tls.ca-file, distributed.comm.tls.client.cert and distributed.comm.tls.client.key"
 

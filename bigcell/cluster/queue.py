@@ -28,7 +28,7 @@ from bigcell.cluster.closed import ClosedScheduler
 from bigcell.cluster.dask import QUIET, DaskExecutor, start_workers
 from bigcell.cluster.site import Allocation, Site
 from bigcell.core.errors import PlanError
-from bigcell.core.interrupts import shielded
+from bigcell.core.processes.interrupts import shielded
 from bigcell.engine.runtime.executors import THREAD_VARIABLES
 from bigcell.engine.runtime.malloc import THRIFT
 

@@ -1,7 +1,7 @@
 """Every argument of Cellpose 2, 3 and 4 that goes by another name here, and what to write instead.
 
-A word in braces is an option of ours, which is spelled as whoever asks has to write it. tests/core/test_unknown.py
-holds this against the names in the released packages.
+A word in braces is an option of ours, which is spelled as whoever asks has to write it.
+tests/core/test_unknown_options.py holds this against the names in the released packages.
 """
 
 from __future__ import annotations

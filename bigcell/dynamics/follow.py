@@ -3,8 +3,8 @@
 Flows are int16 with `FLOW_BITS` fractional bits, displacements int32 with `POSITION_BITS`. Every operation is on
 integers, so the end of a path does not depend on the window it was followed in, the machine or the number of threads
 (method: Stringer et al. 2021, Nat. Methods 18:100, "Cellpose", Gradient flow tracking; integers, exact early stop and
-hand-over are ours). What one step does stands in `bigcell.dynamics.paths`; `bigcell.dynamics.lanes` does it for many
-particles at once, where it can.
+hand-over are ours). What one step does stands in `bigcell.dynamics.paths`; `bigcell.dynamics.simd_follow` does it for
+many particles at once, where it can.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from numba import get_num_threads, njit, prange
 
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
-from bigcell.dynamics.lanes import follow_lanes, lanes_can_follow
 from bigcell.dynamics.paths import (
     BACKGROUND,
     ESCAPED,
@@ -29,6 +28,7 @@ from bigcell.dynamics.paths import (
     path_centre,
 )
 from bigcell.dynamics.settings import DynamicsSettings, Sampling
+from bigcell.dynamics.simd_follow import follow_lanes, lanes_can_follow
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from bigcell.dynamics.settings import DynamicsSettings, Sampling
 from bigcell.dynamics.sinks import find_seeds, territories
 from bigcell.dynamics.window import logit_threshold
 from bigcell.flows.compare import flow_errors
-from bigcell.flows.heat import survey
+from bigcell.flows.heat_diffusion import survey
 from bigcell.stitch.clean import CLEAN_LIMIT, CleanSettings, claims, is_whole
 from bigcell.stitch.number import SizeSettings
 from bigcell.tiling.blend import FLOW_BITS, FLOW_LIMIT, LOGIT_BITS, LOGIT_LIMIT

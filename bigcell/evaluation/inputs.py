@@ -10,16 +10,16 @@ from pathlib import Path
 from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
+from bigcell.core.format import shape
 from bigcell.core.names import find_name
 from bigcell.core.volume import ArrayVolume, Volume
-from bigcell.core.words import shape
-from bigcell.io.arrays import ArraySource, LazyVolume, as_volume, is_volume
-from bigcell.io.convert import open_pixels
-from bigcell.io.location import group_is_there
-from bigcell.io.open import ZarrVolume, open_image, read_info
-from bigcell.io.planes import PlanesVolume
-from bigcell.io.tiff import TiffVolume
-from bigcell.io.urls import absolute, is_url, joined, without_credentials
+from bigcell.io.formats.arrays import ArraySource, LazyVolume, as_volume, is_volume
+from bigcell.io.formats.convert import open_pixels
+from bigcell.io.formats.pictures import PlanesVolume
+from bigcell.io.formats.tiff import TiffVolume
+from bigcell.io.ngff.image import ZarrVolume, open_image, read_info
+from bigcell.io.stores.location import group_is_there
+from bigcell.io.stores.urls import absolute, is_url, joined, without_credentials
 from bigcell.tiling.grid import BlockGrid
 
 Zyx = tuple[int, int, int]

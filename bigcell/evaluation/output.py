@@ -14,7 +14,7 @@ from bigcell.core.errors import OutputError
 from bigcell.core.paths import local_path
 from bigcell.evaluation.evaluate import Evaluation
 from bigcell.evaluation.inputs import shown
-from bigcell.io.whole import whole_file
+from bigcell.io.atomic import whole_file
 from bigcell.metrics.mistakes import USUAL, Mistake, MistakeSettings
 
 COLUMNS = (

@@ -15,7 +15,7 @@ from numba import njit, prange
 
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
-from bigcell.flows.heat import heated, survey
+from bigcell.flows.heat_diffusion import heated, survey
 
 
 def flow_error(mask: Array, flow: Array) -> float:
@@ -35,7 +35,7 @@ def flow_errors(labels: Array, flow: Array, table: Array | None = None) -> Array
     """The flow error of every label 1..n of `labels` (z, y, x), float64 (n,); NaN for a number that is not there.
 
     `flow` (3, z, y, x) as for `flow_error`. Labels that lie in one plane each are compared in their planes. `table`:
-    `bigcell.flows.heat.survey(labels)`, if it is known; a row of zeros leaves its label out.
+    `bigcell.flows.heat_diffusion.survey(labels)`, if it is known; a row of zeros leaves its label out.
     """
     if labels.ndim != 3 or labels.dtype.kind not in "iu" or flow.shape != (3, *labels.shape):
         raise InputError(

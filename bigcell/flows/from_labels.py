@@ -2,7 +2,7 @@
 
 Heat starts at a cell's centre, spreads inside the cell and is lost at its border; the flow is the direction in which
 the heat rises (Stringer et al. 2021, Nature Methods 18, 100-106, "Cellpose"). Every cell is alone in its own box, so
-what touches it changes nothing; Cellpose's own rules are here too, to compare with (`bigcell.flows.heat`).
+what touches it changes nothing; Cellpose's own rules are here too, to compare with (`bigcell.flows.heat_diffusion`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from bigcell.core.arrays import as_array
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.volume import Array
-from bigcell.flows.heat import flows_of_cells, survey
+from bigcell.flows.heat_diffusion import flows_of_cells, survey
 
 Gradient = Literal["own", "cellpose3", "cellpose4"]
 """Whose heat: ours, or that of a release of Cellpose."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from bigcell.core.errors import ModelError
+from bigcell.core.format import command
 from bigcell.core.paths import local_path
-from bigcell.core.words import command
 from bigcell.networks.catalogue import Entry, RemoteFile
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bigcell.core.errors import InputError, ModelError
-from bigcell.core.plain_pickle import as_array, read_plain_npy
+from bigcell.core.safe_pickle import as_array, read_plain_npy
 from bigcell.core.volume import Array
 
 SMALLEST = 5.0  # pixels; what Cellpose takes as the least

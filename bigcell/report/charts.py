@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from math import ceil, floor, log10
 
-from bigcell.core.words import duration, short, size
+from bigcell.core.format import duration, short, size
 from bigcell.report.facts import Histogram, Pause, Seams, Times
 
 STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800)

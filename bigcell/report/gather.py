@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from bigcell.core.words import duration, shape, size
+from bigcell.core.format import duration, shape, size
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.runtime.events import region_text
 from bigcell.engine.runtime.status import Status
+from bigcell.io.atomic import whole_file
 from bigcell.io.scratch import Scratch
+from bigcell.io.stores.urls import without_credentials
 from bigcell.io.tables import read_parts
-from bigcell.io.urls import without_credentials
-from bigcell.io.whole import whole_file
 from bigcell.networks.catalogue import CATALOGUE
 from bigcell.report.facts import Facts, Histogram, Stage
 from bigcell.report.page import render

@@ -8,7 +8,7 @@ from html import escape
 
 from bigcell.core.documents import parse_object
 from bigcell.core.errors import InputError, SettingsError
-from bigcell.core.words import duration, shape, short, size, word
+from bigcell.core.format import duration, shape, short, size, word
 from bigcell.report import charts
 from bigcell.report.facts import BlockMap, Facts, Stage, Times
 from bigcell.report.html import document, figures, heading, resource, section, table

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bigcell.core.documents import is_number, parse_object
-from bigcell.core.words import word
+from bigcell.core.format import word
 from bigcell.engine.pipeline.failures import TRIED
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.runtime.events import Listener, Notice, ignore

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from bigcell.core.volume import Array, ArrayVolume, Volume
 from bigcell.synthetic import sample_volume
-from bigcell.training.images import ImageSource, check_images
-from bigcell.training.stack import Reading
+from bigcell.training.data.images import ImageSource, check_images
+from bigcell.training.stacks.stack import Reading
 
 
 @dataclass(frozen=True)

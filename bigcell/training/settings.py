@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from bigcell.core.errors import SettingsError
 from bigcell.flows.settings import Choice
-from bigcell.training.augment import Augmentation
+from bigcell.training.crops.augment import Augmentation
 
 Optimizer = Literal["adamw", "sgd"]
 Decay = Literal["cosine", "cellpose"]

@@ -14,9 +14,9 @@ from urllib.parse import quote
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.volume import Volume
-from bigcell.io.ngff import ImageInfo
-from bigcell.io.open import ZarrVolume, read_info
-from bigcell.io.urls import is_url, without_credentials
+from bigcell.io.ngff.image import ZarrVolume, read_info
+from bigcell.io.ngff.metadata import ImageInfo
+from bigcell.io.stores.urls import is_url, without_credentials
 from bigcell.metrics.mistakes import Mistake
 from bigcell.viewers.neuroglancer import View, show
 from bigcell.viewers.shown import Found, Shown, contrast, find_shown

@@ -11,8 +11,8 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array
-from bigcell.io.ngff import ImageInfo
-from bigcell.io.open import ZarrVolume, open_image
+from bigcell.io.ngff.image import ZarrVolume, open_image
+from bigcell.io.ngff.metadata import ImageInfo
 from bigcell.viewers.panels import draw_planes, orthogonal
 from bigcell.viewers.shown import find_shown
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from bigcell.core.errors import InputError
-from bigcell.io.zipped import ReadZip, split_zip, zip_store
+from bigcell.io.stores.zip_store import ReadZip, split_zip, zip_store
 
 
 class Served(Protocol):

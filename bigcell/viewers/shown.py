@@ -16,11 +16,11 @@ from bigcell.core.errors import InputError
 from bigcell.core.names import find_name
 from bigcell.core.units import um_per
 from bigcell.core.volume import Array
-from bigcell.io.location import attributes_of, ome_of, open_group
-from bigcell.io.ngff import ImageInfo
-from bigcell.io.open import ZarrVolume, open_image, read_info
+from bigcell.io.ngff.image import ZarrVolume, open_image, read_info
+from bigcell.io.ngff.metadata import ImageInfo
+from bigcell.io.stores.location import attributes_of, ome_of, open_group
+from bigcell.io.stores.urls import is_url, without_credentials
 from bigcell.io.tables import find_object
-from bigcell.io.urls import is_url, without_credentials
 from bigcell.report.colours import window
 
 TABLE = "objects.parquet"

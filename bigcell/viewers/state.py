@@ -13,8 +13,8 @@ import numpy as np
 
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
-from bigcell.io.ngff import ImageInfo
-from bigcell.io.open import check_forward
+from bigcell.io.ngff.image import check_forward
+from bigcell.io.ngff.metadata import ImageInfo
 from bigcell.report.colours import channel_colours, hex_colour
 from bigcell.viewers.shown import SECONDS, Found, Shown, um_of
 

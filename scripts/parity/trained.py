@@ -28,8 +28,8 @@ def shown(image: np.ndarray) -> np.ndarray:
 def train(folder: Path) -> Path:
     """The network, trained from scratch; its file."""
     from bigcell.testing.labelled import synthetic_images
-    from bigcell.training.run import Data, carry_out
     from bigcell.training.settings import TrainingSettings
+    from bigcell.training.trainer import Data, carry_out
 
     settings = TrainingSettings(
         steps=STEPS, epoch=8 * STEPS, width=WIDTH, diameter=DIAMETER, crop=64, rate=1e-2, precision="float32",

@@ -33,8 +33,8 @@ import bigcell
 from bigcell import api
 from bigcell.core.box import Box
 from bigcell.core.errors import BigcellError
-from bigcell.io.images import write_image
-from bigcell.io.remote import connect, keys_below
+from bigcell.io.ngff.write_image import write_image
+from bigcell.io.stores.remote import connect, keys_below
 from bigcell.synthetic import sample_volume
 from bigcell.testing.files import content_of, tree_of
 from bigcell.testing.flows import FlowLattice

@@ -11,7 +11,7 @@ import pytest
 import bigcell
 from bigcell.core.box import Box
 from bigcell.engine.runtime.events import Event, TaskDone
-from bigcell.io.images import write_image
+from bigcell.io.ngff.write_image import write_image
 from bigcell.synthetic import sample_volume
 from bigcell.testing.files import tree_of
 from bigcell.testing.flows import FlowLattice

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 import bigcell
 from bigcell.cli.app import app
-from bigcell.io.location import CONVERTIBLE
-from bigcell.io.planes import PICTURES, TIFF
+from bigcell.io.formats.pictures import PICTURES, TIFF
+from bigcell.io.stores.location import CONVERTIBLE
 
 ROOT = Path(bigcell.__file__).parent
 DOORS = ("inspect", "plan", "segment", "view", "evaluate")

@@ -16,7 +16,7 @@ import bigcell.api
 from bigcell.cli.app import app, explain
 from bigcell.core.errors import BlockError
 from bigcell.engine.runtime.events import Listener, RunStarted
-from bigcell.io.open import read_info
+from bigcell.io.ngff.image import read_info
 
 VERBS = ["inspect", "convert", "plan", "segment", "view", "status", "resume", "rerun"]
 

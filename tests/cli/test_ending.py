@@ -170,7 +170,7 @@ def test_the_signal_that_came_first_is_named(monkeypatch: pytest.MonkeyPatch) ->
 VERBS = {
     "convert": ("bigcell.api", "convert", ("a.tif", "a.zarr"), "a.zarr is as it was; convert again"),
     "evaluate": ("bigcell.api", "evaluate", ("{flows}", "{flows}"), "nothing was written; evaluate again"),
-    "train": ("bigcell.training.verb", "train", ("a", "--out", "b"), "nothing was saved yet: begin again"),
+    "train": ("bigcell.training.train", "train", ("a", "--out", "b"), "nothing was saved yet: begin again"),
     "worker": (
         "bigcell.api", "worker", ("a b", "--index", "0", "--of", "2"),
         "others go on with what this worker leaves; to have it back: `bigcell worker 'a b' --index 0 --of 2`",

@@ -13,11 +13,11 @@ from bigcell.cli.status import lines
 from bigcell.cli.view import tunnel
 from bigcell.cli.worker import tell_plan
 from bigcell.core.errors import BlockError, InputError
-from bigcell.core.words import command
+from bigcell.core.format import command
 from bigcell.engine.pipeline.stage_runner import Result
 from bigcell.engine.runtime.events import RunStarted
 from bigcell.engine.runtime.status import Status
-from bigcell.io.location import open_group
+from bigcell.io.stores.location import open_group
 
 HOSTILE = "/data/a $(touch x) 'b' `c`; d.zarr"
 WORK = "/work place/$(touch y)"

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 import bigcell
 from bigcell.cli.app import app
 from bigcell.engine.runs.ended import read_record
-from bigcell.io.open import read_info
+from bigcell.io.ngff.image import read_info
 from bigcell.networks.cpnet import CPnet
 from bigcell.networks.dino_vit import CellposeDINO, DinoSizes
 from bigcell.networks.sam_vit import CellposeSAM, SamSizes

@@ -16,7 +16,7 @@ from bigcell import api
 from bigcell.cli.app import app
 from bigcell.core.box import Box
 from bigcell.engine.runs.find_run import read_status
-from bigcell.io.open import read_info
+from bigcell.io.ngff.image import read_info
 from bigcell.report.page import facts_in
 from bigcell.testing.disturbed import Stopping
 from bigcell.testing.files import files_of

@@ -18,7 +18,7 @@ from bigcell.core.box import Box
 from bigcell.core.errors import BlockError, InputError, OutputError
 from bigcell.engine.pipeline import failures
 from bigcell.engine.runs.find_run import read_status
-from bigcell.io import chunks
+from bigcell.io.ngff import unreadable_chunks
 from bigcell.testing.disturbed import Stopping
 from bigcell.testing.files import files_of
 from bigcell.testing.flows import FlowLattice
@@ -108,7 +108,7 @@ def test_voxels_that_may_not_be_read_are_named_and_can_be_allowed(
     monkeypatch: pytest.MonkeyPatch, place: Path, source: Path, plain: dict[str, bytes]
 ) -> None:
     monkeypatch.setattr(failures, "WAIT", 0.0)
-    monkeypatch.setattr(chunks, "WAIT", 0.0)
+    monkeypatch.setattr(unreadable_chunks, "WAIT", 0.0)
     chunk, out = source / "0/c/0/0/1/1", place / "theirs" / "out.zarr"
     chunk.chmod(0)
     with nobody(), pytest.raises(BlockError, match=r"chunk \(0, 0, 1, 1\) .* cannot be read.*Permission denied"):

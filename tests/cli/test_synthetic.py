@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from bigcell.cli.app import app
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
-from bigcell.io.open import open_image, read_info
+from bigcell.io.ngff.image import open_image, read_info
 
 
 def call(*words: object) -> Result:

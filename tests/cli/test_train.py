@@ -18,10 +18,10 @@ from bigcell.cli.train import Course
 from bigcell.networks.cpnet import CPnet
 from bigcell.networks.registry import load_model
 from bigcell.synthetic import sample_volume
-from bigcell.training.events import Begun, Looked, Said, Stepped
+from bigcell.training.loop.events import Begun, Looked, Said, Stepped
+from bigcell.training.loop.state import Row
 from bigcell.training.settings import TrainingSettings
-from bigcell.training.state import Row
-from bigcell.training.verb import Order, command
+from bigcell.training.train import Order, command
 
 QUICK = ("--steps", 4, "--epoch", 8, "--batch", 4, "--width", "4,8", "--diameter", 12, "--crop", 32, "--seed", 3)
 

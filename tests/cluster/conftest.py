@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bigcell.io.images import write_image
+from bigcell.io.ngff.write_image import write_image
 from bigcell.synthetic import sample_volume
 
 

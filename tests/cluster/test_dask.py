@@ -19,7 +19,7 @@ from bigcell import api
 from bigcell.cluster.dask import DaskExecutor, start_workers
 from bigcell.cluster.devices import visible_gpus
 from bigcell.engine.runtime.executors import WorkersLostError
-from bigcell.io.images import write_image
+from bigcell.io.ngff.write_image import write_image
 from bigcell.synthetic import sample_volume
 
 

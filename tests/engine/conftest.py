@@ -18,7 +18,7 @@ from bigcell.engine.runtime.events import Notice
 from bigcell.engine.tasks.assign_ids import load_rows
 from bigcell.engine.tasks.job import Job
 from bigcell.engine.tasks.objects import save_pieces
-from bigcell.io.images import write_image
+from bigcell.io.ngff.write_image import write_image
 from bigcell.io.scratch import MemoryScratch
 from bigcell.stitch.pieces import Pieces
 from bigcell.synthetic import sample_volume

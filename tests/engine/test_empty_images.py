@@ -21,7 +21,7 @@ from bigcell.engine.pipeline.in_memory import segment_in_memory
 from bigcell.engine.planning.build import make_plan
 from bigcell.engine.planning.request import Request
 from bigcell.engine.runtime.events import Notice
-from bigcell.io.arrays import as_volume
+from bigcell.io.formats.arrays import as_volume
 from bigcell.io.tables import COLUMNS, read_objects
 
 SHAPE = (2, 40, 44)

@@ -17,9 +17,9 @@ from bigcell.core.errors import OutputError, PlanError
 from bigcell.engine.runs.find_run import read_status
 from bigcell.engine.runs.work_folder import work_folder
 from bigcell.engine.runtime.events import Event, Notice, TaskDone
-from bigcell.io.folders import MARK
-from bigcell.io.images import write_image
+from bigcell.io.ngff.write_image import write_image
 from bigcell.io.scratch import DiskScratch
+from bigcell.io.stores.staged_folder import MARK
 from bigcell.synthetic import sample_volume
 from bigcell.testing.disturbed import Stopping
 from bigcell.testing.files import tree_of

@@ -14,7 +14,7 @@ from bigcell import api
 from bigcell.engine.planning.memory_cost import estimate
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.runs.ended import read_record
-from bigcell.io.images import write_image
+from bigcell.io.ngff.write_image import write_image
 from bigcell.synthetic import sample_volume
 from bigcell.testing.disturbed import Stopping
 from bigcell.testing.files import files_of

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.volume import Array
-from bigcell.flows import heat
+from bigcell.flows import heat_diffusion
 from bigcell.flows.from_labels import flows_from_labels, plane_flows, unit_flows
 
 
@@ -169,7 +169,7 @@ def test_voxel_by_voxel_gives_the_bits_of_the_flat_line(
     labels: Array, gradient: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in np.unique(labels[labels > 0]):
-        cell = heat.survey((labels == name).astype(np.int32))[1]
+        cell = heat_diffusion.survey((labels == name).astype(np.int32))[1]
         planar = labels.shape[0] == 1
         rule = (planar and gradient != "own", gradient == "cellpose4", gradient == "own")
         both = _both_ways(np.where(labels == name, 1, 0).astype(np.int32), cell, rule)
@@ -185,21 +185,21 @@ def _both_ways(labels: Array, row: Array, rule: tuple[bool, bool, bool]) -> list
     sz = sy * (labels.shape[1] + 2)
     flat = (place + np.array([kind == 7, 1, 1])) @ np.array([sz, sy, 1])
     weight = np.zeros(sz * (labels.shape[0] + 2 if kind == 7 else 1))
-    dense = heat._dense(flat, len(flat) // 2, 90, (sz, sy), kind, rule[2], weight)
-    return [dense, heat._sparse(flat, len(flat) // 2, 90, (sz, sy), kind, rule[2])]
+    dense = heat_diffusion._dense(flat, len(flat) // 2, 90, (sz, sy), kind, rule[2], weight)
+    return [dense, heat_diffusion._sparse(flat, len(flat) // 2, 90, (sz, sy), kind, rule[2])]
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_small_floats_do_for_small_cells(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = ellipsoids(seed)
     dense = labels.astype(np.int32)
-    table = heat.survey(dense)
+    table = heat_diffusion.survey(dense)
     for name in np.flatnonzero(table[:, 9])[1:]:
-        place, centre, _, rise = heat.heated(dense, name, 60, table[name], (False, False, True))
+        place, centre, _, rise = heat_diffusion.heated(dense, name, 60, table[name], (False, False, True))
         shape = table[name, 3:6] - table[name, :3] + 2
         strides = (int(shape[1] * shape[2]), int(shape[2]))
         flat = (place + 1) @ np.array([*strides, 1])
-        exact = heat._dense(flat, centre, 60, strides, 7, True, np.zeros(int(shape.prod())))[1]
+        exact = heat_diffusion._dense(flat, centre, 60, strides, 7, True, np.zeros(int(shape.prod())))[1]
         cosine = (rise * exact).sum(1) / np.maximum(np.sqrt((rise**2).sum(1) * (exact**2).sum(1)), 1e-300)
         away = np.arange(len(place)) != centre
         assert cosine[away].min() > np.cos(np.radians(0.1))

@@ -10,11 +10,11 @@ import pytest
 import zarr
 
 from bigcell.core.axes import Spacing
-from bigcell.io.images import write_image
-from bigcell.io.open import open_image
-from bigcell.io.publish import publish
-from bigcell.io.targets import check_target
-from bigcell.io.write import LabelForm, create_labels
+from bigcell.io.labels.destination import check_target
+from bigcell.io.labels.label_store import LabelForm, create_labels
+from bigcell.io.labels.publish import publish
+from bigcell.io.ngff.image import open_image
+from bigcell.io.ngff.write_image import write_image
 
 
 @pytest.fixture(params=["0.4", "0.5"])

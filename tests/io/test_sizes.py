@@ -18,10 +18,10 @@ from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.request import Request
 from bigcell.evaluation.evaluate import ball_of
 from bigcell.evaluation.inputs import open_labels
-from bigcell.io.convert import convert
-from bigcell.io.labelled import write_labels
-from bigcell.io.open import open_image, read_info
-from bigcell.io.pyramid import level_factors
+from bigcell.io.formats.convert import convert
+from bigcell.io.labels.write_labels import write_labels
+from bigcell.io.ngff.image import open_image, read_info
+from bigcell.io.ngff.pyramid import level_factors
 
 
 def sized(scales, units=None, **others):

@@ -15,7 +15,7 @@ import torch
 import bigcell
 from bigcell.metrics.matching import compare
 from bigcell.networks.registry import Model, load_model
-from bigcell.training.export import export_model
+from bigcell.training.output.export import export_model
 from scripts.parity.cases import every
 from scripts.parity.trained import DIAMETER, WIDTH, shown
 
@@ -73,7 +73,7 @@ def test_both_give_the_same_masks(fixture: dict[str, np.ndarray], exported: Path
 
 def test_both_give_the_same_numbers(fixture: dict[str, np.ndarray], exported: Path) -> None:
     from bigcell.flows.runner import Runner
-    from bigcell.training.validate import predict_plane
+    from bigcell.training.loop.validate import predict_plane
 
     network: Any = load_model(exported).network
     image = shown(fixture["image"])

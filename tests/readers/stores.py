@@ -14,12 +14,12 @@ import numpy as np
 import bigcell
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
-from bigcell.io.images import write_image
-from bigcell.io.open import open_image
-from bigcell.io.publish import publish
-from bigcell.io.pyramid import reduce_image, reduce_labels
-from bigcell.io.targets import check_target
-from bigcell.io.write import LabelForm, create_labels
+from bigcell.io.labels.destination import check_target
+from bigcell.io.labels.label_store import LabelForm, create_labels
+from bigcell.io.labels.publish import publish
+from bigcell.io.ngff.image import open_image
+from bigcell.io.ngff.pyramid import reduce_image, reduce_labels
+from bigcell.io.ngff.write_image import write_image
 
 SPACING, EXTENT, STEP = Spacing(2.0, 0.5, 0.25), (12, 40, 56), (1, 2, 2)
 CHANNELS = ("membrane", "nuclei")

@@ -11,7 +11,7 @@ import pytest
 
 import bigcell
 from bigcell.core.box import Box
-from bigcell.io.open import open_image, read_info
+from bigcell.io.ngff.image import open_image, read_info
 from tests.readers.conftest import needs
 from tests.readers.readers import HERE, HOME, READERS, Reader
 

@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from bigcell.io.remote import fetch, keys_below, upload
+from bigcell.io.stores.remote import fetch, keys_below, upload
 from bigcell.testing.flows import FlowLattice
 
 KEY, SECRET = "testkey", "testsecret"

@@ -9,9 +9,9 @@ import pytest
 import bigcell
 from bigcell import api
 from bigcell.core.errors import PlanError
-from bigcell.io.chunk_sample import changes, take_sample
-from bigcell.io.open import open_image
-from bigcell.io.remote import fetch, upload
+from bigcell.io.ngff.chunk_sample import changes, take_sample
+from bigcell.io.ngff.image import open_image
+from bigcell.io.stores.remote import fetch, upload
 from bigcell.testing.disturbed import Stopping
 from bigcell.testing.files import files_of
 

@@ -11,7 +11,7 @@ import pytest
 
 from bigcell.cli.app import app
 from bigcell.core.box import Box
-from bigcell.io.remote import fetch, keys_below
+from bigcell.io.stores.remote import fetch, keys_below
 
 MARKER = "mArKeR"
 BLOCK = ["--block", "20,36,24", "--workers", "1"]

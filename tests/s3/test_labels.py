@@ -15,9 +15,9 @@ from bigcell.core.errors import InputError, OutputError
 from bigcell.engine.runs import run_folder
 from bigcell.engine.runs.ended import read_record
 from bigcell.engine.runs.work_folder import work_folder
-from bigcell.io.location import read_bytes
-from bigcell.io.open import open_image, read_info
-from bigcell.io.remote import fetch, keys_below, upload
+from bigcell.io.ngff.image import open_image, read_info
+from bigcell.io.stores.location import read_bytes
+from bigcell.io.stores.remote import fetch, keys_below, upload
 from bigcell.report.page import facts_in
 
 BLOCK = {"block": (20, 36, 24)}
@@ -206,7 +206,7 @@ def test_places_where_labels_cannot_go(flow_store, bucket, here, copy_up):
 
 
 def test_a_server_that_goes_away_leaves_a_run_that_can_go_on(flow_store, bucket, here, copy_up, monkeypatch):
-    from bigcell.io import remote
+    from bigcell.io.stores import remote
 
     url, place = copy_up(flow_store, f"{bucket}/f.zarr"), f"{bucket}/l.zarr"
     volume = open_image(url)

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bigcell.engine.runtime.status import is_known_dead, this_process
-from bigcell.io import leases
-from bigcell.io.documents import change_document, read_json, to_bytes
-from bigcell.io.leases import lease_is_there, leased
-from bigcell.io.locks import HeldError
-from bigcell.io.remote import keys_below, upload
+from bigcell.io.stores import leases
+from bigcell.io.stores.leases import lease_is_there, leased
+from bigcell.io.stores.locks import HeldError
+from bigcell.io.stores.remote import keys_below, upload
+from bigcell.io.stores.shared_documents import change_document, read_json, to_bytes
 
 
 def mine(run="one"):

@@ -13,9 +13,9 @@ import pytest
 
 import bigcell
 from bigcell.core.box import Box
-from bigcell.io.location import read_bytes
-from bigcell.io.open import open_image
-from bigcell.io.remote import keys_below
+from bigcell.io.ngff.image import open_image
+from bigcell.io.stores.location import read_bytes
+from bigcell.io.stores.remote import keys_below
 
 pytestmark = pytest.mark.s3
 BLOCK = "10,18,22"

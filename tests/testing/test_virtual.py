@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import bigcell
 from bigcell.core.box import Box
-from bigcell.io.ngff import parse_multiscale
+from bigcell.io.ngff.metadata import parse_multiscale
 from bigcell.testing.flows import FlowLattice
 from bigcell.testing.virtual import LatticeImage, Source, VirtualStore, VirtualVolume
 

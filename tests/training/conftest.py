@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from skimage.io import imsave
 
-from bigcell.io.images import write_image
-from bigcell.io.labelled import write_labels
+from bigcell.io.labels.write_labels import write_labels
+from bigcell.io.ngff.write_image import write_image
 from bigcell.synthetic import sample_volume
 
 WritePairs = Callable[..., Path]

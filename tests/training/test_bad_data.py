@@ -11,9 +11,9 @@ import tifffile
 import zarr
 
 from bigcell.core.errors import InputError
-from bigcell.io.images import write_image
-from bigcell.training.datafile import DataFile, Entry, open_sources, read_sources
-from bigcell.training.split import SplitSettings
+from bigcell.io.ngff.write_image import write_image
+from bigcell.training.data.dataset_config import DataFile, Entry, open_sources, read_sources
+from bigcell.training.data.split import SplitSettings
 
 GOOD = np.kron(np.arange(1, 17).reshape(4, 4), np.pad(np.ones((8, 8), int), 2)).astype(np.uint16)
 IMAGE = np.random.default_rng(0).integers(0, 999, GOOD.shape).astype(np.uint16)

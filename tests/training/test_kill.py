@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from bigcell.training.state import load_state
+from bigcell.training.loop.state import load_state
 
 RUN = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
 from bigcell.testing.labelled import synthetic_images
-from bigcell.training.events import Stepped
-from bigcell.training.run import Data, carry_out
+from bigcell.training.loop.events import Stepped
+from bigcell.training.trainer import Data, carry_out
 from bigcell.training.settings import TrainingSettings
 
 folder, kill_at = sys.argv[1], int(sys.argv[2])

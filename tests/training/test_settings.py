@@ -9,7 +9,7 @@ import pytest
 
 from bigcell.core.errors import SettingsError
 from bigcell.core.settings import from_dict, to_dict
-from bigcell.training.augment import Augmentation
+from bigcell.training.crops.augment import Augmentation
 from bigcell.training.settings import TrainingSettings
 
 

@@ -14,9 +14,9 @@ from skimage.io import imsave
 from bigcell.networks.cache import sha256_of
 from bigcell.synthetic.random import random_sample
 from bigcell.testing.labelled import synthetic_images
-from bigcell.training.datafile import read_data_file, read_sources
-from bigcell.training.run import Data, carry_out
+from bigcell.training.data.dataset_config import read_data_file, read_sources
 from bigcell.training.settings import TrainingSettings
+from bigcell.training.trainer import Data, carry_out
 from scripts import train_models
 from scripts.ship_model import ship
 

@@ -11,7 +11,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from bigcell.io.open import open_image
+from bigcell.io.ngff.image import open_image
 from bigcell.metrics.mistakes import Mistake
 from bigcell.viewers.comparison import gather, open_links
 from bigcell.viewers.neuroglancer import view

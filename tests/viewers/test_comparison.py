@@ -13,7 +13,7 @@ import pytest
 import zarr
 
 from bigcell.core.errors import InputError, SettingsError
-from bigcell.io.open import open_image, read_info
+from bigcell.io.ngff.image import open_image, read_info
 from bigcell.metrics.mistakes import Mistake
 from bigcell.viewers.comparison import Links, around, gather, open_links, remote_links
 from bigcell.viewers.shown import Shown

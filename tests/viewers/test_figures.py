@@ -12,7 +12,7 @@ import pytest
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, OutputError
-from bigcell.io.open import ZarrVolume, open_image
+from bigcell.io.ngff.image import ZarrVolume, open_image
 from bigcell.report.colours import object_colours, outlines, resample, window
 from bigcell.viewers.figures import labels_on, slices_figure, store_figure
 from bigcell.viewers.panels import Plane, orthogonal

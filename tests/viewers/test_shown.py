@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from bigcell.cli.app import app
 from bigcell.core.errors import InputError
-from bigcell.io.open import read_info
+from bigcell.io.ngff.image import read_info
 from bigcell.viewers.shown import find_shown
 
 LABELS = np.pad(np.ones((2, 4, 4), np.uint32), 2)

@@ -24,7 +24,7 @@ from bigcell.engine.tasks import write_labels as label_tasks
 from bigcell.engine.tasks.assign_ids import table_parts
 from bigcell.engine.tasks.job import Labels
 from bigcell.engine.tasks.stores import is_made, make_store
-from bigcell.io.flows import FlowStore, create_flows
+from bigcell.io.ngff.flow_store import FlowStore, create_flows
 from bigcell.io.tables import ObjectTable
 from bigcell.stitch.clean import CLEAN_LIMIT
 from bigcell.tiling.grid import BlockGrid

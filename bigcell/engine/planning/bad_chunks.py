@@ -9,8 +9,8 @@ from bigcell.core.box import Box
 from bigcell.core.documents import parse_json
 from bigcell.core.errors import ChunkError
 from bigcell.core.volume import Array, Volume
-from bigcell.io.chunks import BadChunk, bad_chunk_error, read_around
-from bigcell.io.open import ZarrVolume
+from bigcell.io.ngff.image import ZarrVolume
+from bigcell.io.ngff.unreadable_chunks import BadChunk, bad_chunk_error, read_around
 from bigcell.io.scratch import Scratch
 
 OnBadChunk = Literal["fail", "fill"]

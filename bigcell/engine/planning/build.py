@@ -17,7 +17,7 @@ from bigcell.engine.planning.memory_cost import estimate
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.request import Request
 from bigcell.engine.planning.settings import RunSettings, default_block
-from bigcell.io.flows import HOLDS
+from bigcell.io.ngff.flow_store import HOLDS
 from bigcell.preprocess.normalize import NormalizeSettings, fixed_levels
 from bigcell.stitch.clean import CleanSettings
 from bigcell.stitch.number import SizeSettings

@@ -14,7 +14,7 @@ from math import ceil, prod
 from bigcell.core.box import Box
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.slab_schedule import Layout, Wave
-from bigcell.io.flows import FlowStore
+from bigcell.io.ngff.flow_store import FlowStore
 from bigcell.tiling.blend import FLOW_BITS
 
 FLOWS = 5.5

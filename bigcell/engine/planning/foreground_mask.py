@@ -13,13 +13,13 @@ import numpy as np
 
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
+from bigcell.core.format import shape
 from bigcell.core.volume import Array, Volume
-from bigcell.core.words import shape
 from bigcell.engine.planning.foreground import note_of
 from bigcell.engine.planning.plan import Plan
-from bigcell.io.arrays import as_volume
-from bigcell.io.open import ZarrVolume, open_image, read_info
-from bigcell.io.urls import without_credentials
+from bigcell.io.formats.arrays import as_volume
+from bigcell.io.ngff.image import ZarrVolume, open_image, read_info
+from bigcell.io.stores.urls import without_credentials
 from bigcell.preprocess.channels import grey
 from bigcell.preprocess.foreground import Foreground, Span, cell_counts, cell_side, grown, occupied, span
 

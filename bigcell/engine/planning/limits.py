@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from bigcell.core.errors import InputError
-from bigcell.core.words import shape
+from bigcell.core.format import shape
 from bigcell.engine.planning.settings import output_chunks
 from bigcell.tiling.grid import BlockGrid
 from bigcell.tiling.lattice import Lattice

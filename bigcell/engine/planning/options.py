@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from bigcell.core.box import Box
-from bigcell.io.arrays import ArraySource
+from bigcell.io.formats.arrays import ArraySource
 
 Source = str | Path | ArraySource
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from bigcell.core.axes import Spacing
 from bigcell.core.errors import InputError, SettingsError
+from bigcell.core.format import duration, shape, size
 from bigcell.core.settings import from_document
-from bigcell.core.words import duration, shape, size
 from bigcell.engine.planning.budget import Budget
 from bigcell.engine.planning.foreground_note import ForegroundNote
 from bigcell.engine.planning.limits import check_counts

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from bigcell.core.errors import PlanError, SettingsError
+from bigcell.core.format import shape, size
 from bigcell.core.settings import check_type
-from bigcell.core.words import shape, size
 from bigcell.engine.planning.memory_cost import estimate
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.runtime.machine import cores, free_memory

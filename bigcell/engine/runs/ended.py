@@ -12,12 +12,12 @@ from bigcell.engine.pipeline.stage_runner import Result
 from bigcell.engine.runs.single_driver import held_places
 from bigcell.engine.runs.work_folder import places_of, tidy, was_cut_off_at_start
 from bigcell.engine.runtime.events import Listener, Notice
-from bigcell.io.flows import holds_flows
-from bigcell.io.folders import unmark
-from bigcell.io.leases import lease_is_there
-from bigcell.io.location import group_is_there, read_bytes
-from bigcell.io.targets import label_name
-from bigcell.io.urls import absolute, is_url, joined
+from bigcell.io.labels.destination import label_name
+from bigcell.io.ngff.flow_store import holds_flows
+from bigcell.io.stores.leases import lease_is_there
+from bigcell.io.stores.location import group_is_there, read_bytes
+from bigcell.io.stores.staged_folder import unmark
+from bigcell.io.stores.urls import absolute, is_url, joined
 from bigcell.provenance.record import RunRecord
 
 RECORD_FILE = "record.json"

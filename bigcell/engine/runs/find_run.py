@@ -21,7 +21,7 @@ from bigcell.engine.runs.work_folder import (
 )
 from bigcell.engine.runtime.leases import Member, members
 from bigcell.engine.runtime.status import STATUS_FILE, Status, is_alive
-from bigcell.io.urls import is_url
+from bigcell.io.stores.urls import is_url
 
 
 def read_status(output: str | Path, labels: str | None = None, work: str | Path | None = None) -> Status:

@@ -10,7 +10,7 @@ from typing import Any
 from bigcell.core.box import Box
 from bigcell.core.errors import PlanError, SettingsError
 from bigcell.core.settings import check_type, from_document
-from bigcell.core.unknown import refuse_unknown
+from bigcell.core.unknown_options import refuse_unknown
 from bigcell.core.volume import Volume
 from bigcell.engine.planning.foreground_mask import open_foreground, reopen_foreground, with_foreground
 from bigcell.engine.planning.intensity_options import intensity_settings
@@ -18,9 +18,9 @@ from bigcell.engine.planning.options import Options, Source
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.request import Request
 from bigcell.engine.runs.saved_flows import is_kept, revive_view
-from bigcell.io.arrays import FLOWS, as_volume
-from bigcell.io.open import ZarrVolume, open_image
-from bigcell.io.urls import without_credentials
+from bigcell.io.formats.arrays import FLOWS, as_volume
+from bigcell.io.ngff.image import ZarrVolume, open_image
+from bigcell.io.stores.urls import without_credentials
 from bigcell.preprocess.channels import GREY
 from bigcell.preprocess.foreground import Foreground
 from bigcell.provenance.fingerprint import difference

@@ -16,10 +16,10 @@ from bigcell.engine.runs.run_folder import TABLE_FILE, Outcome
 from bigcell.engine.runs.saved_flows import revive_view
 from bigcell.engine.runs.work_folder import only_unfinished, work_folder
 from bigcell.engine.runtime.status import Status
-from bigcell.io.location import read_bytes
-from bigcell.io.open import open_image
+from bigcell.io.ngff.image import open_image
 from bigcell.io.scratch import DiskScratch
-from bigcell.io.urls import absolute, is_url, joined
+from bigcell.io.stores.location import read_bytes
+from bigcell.io.stores.urls import absolute, is_url, joined
 from bigcell.provenance.record import RunRecord, versions
 from bigcell.report.facts import Facts
 from bigcell.report.gather import REPORT_FILE, Sources, Subject, gather, write_report

@@ -16,9 +16,9 @@ from typing import Any
 
 from bigcell.core.documents import read_object
 from bigcell.core.errors import BigcellError, ChunkError, InputError, OutputError, PlanError
+from bigcell.core.format import command
 from bigcell.core.settings import from_document
 from bigcell.core.volume import Volume
-from bigcell.core.words import command
 from bigcell.engine.pipeline.segment import make_kept, segment_volume, write_table
 from bigcell.engine.pipeline.stage_runner import Result, Run
 from bigcell.engine.planning.bad_chunks import bad_chunks
@@ -44,16 +44,16 @@ from bigcell.engine.runtime.once import ALONE, Turns
 from bigcell.engine.runtime.status import StatusFile
 from bigcell.engine.tasks.job import Job
 from bigcell.engine.tasks.stores import is_made, make_store
-from bigcell.io.flows import FlowStore, are_flows_of, check_flows_place, publish_flows
-from bigcell.io.folders import remove_tree, unmark
-from bigcell.io.open import ZarrVolume
-from bigcell.io.publish import finish, has_name, publish
+from bigcell.io.atomic import whole_file
+from bigcell.io.labels.destination import LabelTarget, check_again, final_path, label_name
+from bigcell.io.labels.label_store import LabelForm, LabelStore, create_labels, discard_labels, reopen_labels
+from bigcell.io.labels.publish import finish, has_name, publish
+from bigcell.io.ngff.flow_store import FlowStore, are_flows_of, check_flows_place, publish_flows
+from bigcell.io.ngff.image import ZarrVolume
 from bigcell.io.scratch import DiskScratch
+from bigcell.io.stores.staged_folder import remove_tree, unmark
+from bigcell.io.stores.urls import joined
 from bigcell.io.tables import ObjectTable
-from bigcell.io.targets import LabelTarget, check_again, final_path, label_name
-from bigcell.io.urls import joined
-from bigcell.io.whole import whole_file
-from bigcell.io.write import LabelForm, LabelStore, create_labels, discard_labels, reopen_labels
 from bigcell.preprocess.foreground import Foreground
 from bigcell.provenance.record import RunRecord, host
 from bigcell.report.gather import REPORT_FILE, Sources, Subject, gather, write_report

@@ -10,8 +10,8 @@ from typing import Any
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.settings import from_document
-from bigcell.io.flows import HOLDS, flow_attributes
-from bigcell.io.open import read_info
+from bigcell.io.ngff.flow_store import HOLDS, flow_attributes
+from bigcell.io.ngff.image import read_info
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 from bigcell.core.errors import OutputError
 from bigcell.engine.runtime.status import is_known_dead, this_process
-from bigcell.io.leases import SILENCE, leased
-from bigcell.io.locks import HeldError
-from bigcell.io.urls import is_url
+from bigcell.io.stores.leases import SILENCE, leased
+from bigcell.io.stores.locks import HeldError
+from bigcell.io.stores.urls import is_url
 
 
 @contextmanager

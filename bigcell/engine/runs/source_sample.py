@@ -1,7 +1,7 @@
 """Whether the voxels of a run's inputs are still those that it began with: a sample of them lies beside its plan.
 
-`bigcell.io.chunk_sample` says what is looked at, and what is found out and what is not. The sample is no part of the
-plan or of a record: two copies of an image have one plan, and give one result.
+`bigcell.io.ngff.chunk_sample` says what is looked at, and what is found out and what is not. The sample is no part of
+the plan or of a record: two copies of an image have one plan, and give one result.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 from bigcell.core.errors import PlanError
 from bigcell.core.volume import Volume
 from bigcell.engine.planning.bad_chunks import unread_chunks
-from bigcell.io.chunk_sample import ChunkSample, changes, holding, take_sample
-from bigcell.io.open import ZarrVolume
+from bigcell.io.ngff.chunk_sample import ChunkSample, changes, holding, take_sample
+from bigcell.io.ngff.image import ZarrVolume
 from bigcell.io.scratch import Scratch
-from bigcell.io.urls import without_credentials
+from bigcell.io.stores.urls import without_credentials
 
 TOLD = 5
 """Changed files that an error lists."""

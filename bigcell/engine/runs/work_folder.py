@@ -19,10 +19,10 @@ from pathlib import Path
 
 from bigcell.core.errors import OutputError
 from bigcell.core.paths import local_path, resolved
-from bigcell.io.folders import remove_tree
+from bigcell.io.labels.destination import label_name
 from bigcell.io.scratch import DiskScratch
-from bigcell.io.targets import label_name
-from bigcell.io.urls import absolute, is_url
+from bigcell.io.stores.staged_folder import remove_tree
+from bigcell.io.stores.urls import absolute, is_url
 
 PLAN_FILE, STARTING_FILE, TIDYING_FILE = "plan.json", "starting.json", "tidying.json"
 PRIVATE = 0o700

@@ -14,9 +14,9 @@ from threading import Thread
 from typing import Any, Protocol, TypeVar
 
 from bigcell.core.errors import BlockError, SettingsError
-from bigcell.core.interrupts import shielded
-from bigcell.core.sending import dumps
-from bigcell.core.spawning import Spawning
+from bigcell.core.processes.interrupts import shielded
+from bigcell.core.processes.sending import dumps
+from bigcell.core.processes.spawning import Spawning
 from bigcell.engine.runtime.batching import Bunches, Carried, Done
 from bigcell.engine.runtime.machine import cores
 from bigcell.engine.runtime.malloc import THRIFT, hold_little

@@ -23,7 +23,7 @@ from typing import Any
 
 from bigcell.core.documents import parse_object
 from bigcell.core.errors import PlanError, SettingsError
-from bigcell.core.interrupts import shielded
+from bigcell.core.processes.interrupts import shielded
 from bigcell.engine.runtime.status import is_alive, this_process
 
 FOLDER = "array"

@@ -13,7 +13,7 @@ import numpy as np
 
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
-from bigcell.core.recent import Recent
+from bigcell.core.lru import Recent
 from bigcell.core.volume import Array, Volume
 from bigcell.dynamics.follow import flow_array
 from bigcell.dynamics.window import integer_flows_into
@@ -21,7 +21,7 @@ from bigcell.engine.planning.bad_chunks import read_sound
 from bigcell.engine.planning.foreground import NOTHING, clear_outside, foreground_parts, is_lively, lively, sees
 from bigcell.engine.planning.plan import Plan
 from bigcell.flows.smooth import smooth_flows, smoothing_window
-from bigcell.io.flows import FlowStore
+from bigcell.io.ngff.flow_store import FlowStore
 from bigcell.io.scratch import Scratch
 from bigcell.io.tables import ObjectTable
 from bigcell.preprocess.foreground import Foreground

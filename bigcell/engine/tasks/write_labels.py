@@ -14,7 +14,7 @@ from bigcell.core.box import Box
 from bigcell.core.lookup import Lookup
 from bigcell.core.volume import Array
 from bigcell.engine.tasks.job import Job, Labels
-from bigcell.io.pyramid import reduce_labels
+from bigcell.io.ngff.pyramid import reduce_labels
 from bigcell.stitch.pieces import owners
 from bigcell.tiling.grid import BlockGrid
 

@@ -28,7 +28,7 @@ from bigcell.engine.runtime.events import Event, Notice, StageStarted, TaskDone,
 from bigcell.engine.runtime.executors import ProcessExecutor, WorkersLostError
 from bigcell.engine.tasks.job import Job
 from bigcell.engine.tasks.steps import STEPS
-from bigcell.io.open import open_image
+from bigcell.io.ngff.image import open_image
 from bigcell.io.scratch import MemoryScratch
 from bigcell.testing.files import files_of
 from bigcell.testing.flows import FlowLattice
@@ -40,7 +40,7 @@ BLOCK = (18, 30, 34)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting between tries."""
     monkeypatch.setattr(failures, "WAIT", 0.0)
-    monkeypatch.setattr("bigcell.io.chunks.WAIT", 0.0)
+    monkeypatch.setattr("bigcell.io.ngff.unreadable_chunks.WAIT", 0.0)
 
 
 def fail_in(monkeypatch: pytest.MonkeyPatch, stage: str, errors: Iterator[Exception | None], block: int = 3) -> None:
@@ -298,7 +298,7 @@ def test_a_damaged_image_is_filled_in_every_step_that_reads_it(tmp_path: Path, s
 
 def test_a_chunk_that_comes_back_is_not_bad(monkeypatch: pytest.MonkeyPatch, flow_store: Path) -> None:
     """A store that fails one read in eight gives the same labels."""
-    from bigcell.io.open import ZarrVolume
+    from bigcell.io.ngff.image import ZarrVolume
 
     plain = bigcell.segment(flows=flow_store, block=BLOCK, cluster="serial")
     read, chance = ZarrVolume.read, np.random.default_rng(1)
@@ -363,7 +363,7 @@ def test_a_full_disk_is_a_clean_stop(
 
 
 def test_a_full_disk_while_flows_are_kept_is_a_clean_stop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from bigcell.io.images import write_image
+    from bigcell.io.ngff.write_image import write_image
     from bigcell.synthetic import sample_volume
 
     image = write_image(tmp_path / "image.zarr", sample_volume((8, 40, 40), diameter=14, seed=3).image)

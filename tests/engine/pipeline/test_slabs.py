@@ -32,7 +32,7 @@ from bigcell.engine.planning.settings import RunSettings
 from bigcell.engine.runtime.events import Event, StageFinished, StageStarted, TaskDone, TaskFailed
 from bigcell.engine.tasks.job import Job
 from bigcell.engine.tasks.steps import STEPS
-from bigcell.io.images import write_image
+from bigcell.io.ngff.write_image import write_image
 from bigcell.io.scratch import DiskScratch
 from bigcell.stitch.clean import CleanSettings
 from bigcell.synthetic import sample_volume

@@ -30,7 +30,7 @@ from bigcell.engine.planning.request import Request
 from bigcell.engine.runs.ended import read_record
 from bigcell.engine.runtime.events import Notice
 from bigcell.engine.tasks.job import Job
-from bigcell.io.images import write_image
+from bigcell.io.ngff.write_image import write_image
 from bigcell.io.scratch import MemoryScratch
 from bigcell.preprocess.foreground import Foreground
 from bigcell.preprocess.normalize import NormalizeSettings
@@ -214,7 +214,7 @@ def test_workers_see_the_same_foreground(
 
 
 def voxels_of(result: bigcell.Result) -> np.ndarray:
-    from bigcell.io.open import open_image
+    from bigcell.io.ngff.image import open_image
 
     volume = open_image(result.path or "")
     return volume.read(Box.of(volume.extent))[0]

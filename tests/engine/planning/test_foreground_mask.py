@@ -23,7 +23,7 @@ from bigcell.engine.planning.build import make_plan
 from bigcell.engine.planning.foreground_mask import with_foreground
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.request import Request
-from bigcell.io.images import write_image
+from bigcell.io.ngff.write_image import write_image
 from bigcell.preprocess.normalize import NormalizeSettings
 
 Zyx = tuple[int, int, int]

@@ -12,8 +12,8 @@ import zarr
 import bigcell
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, OutputError, SettingsError
-from bigcell.io.images import write_image
-from bigcell.io.open import open_image
+from bigcell.io.ngff.image import open_image
+from bigcell.io.ngff.write_image import write_image
 from bigcell.synthetic import sample_volume
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bigcell.core.recent import Recent
+from bigcell.core.lru import Recent
 from bigcell.engine.tasks.objects import load_pieces, reduce, save_pieces
 from bigcell.io.scratch import MemoryScratch
 from bigcell.stitch.number import SizeSettings

@@ -7,8 +7,8 @@ import pytest
 
 from bigcell.core.axes import Spacing
 from bigcell.engine.tasks.write_labels import levels_in_pass, regions
-from bigcell.io.targets import check_target
-from bigcell.io.write import LabelForm, create_labels
+from bigcell.io.labels.destination import check_target
+from bigcell.io.labels.label_store import LabelForm, create_labels
 
 
 @pytest.mark.parametrize("extent", [(700, 900, 600), (90, 700, 700), (1, 9000, 5000)])

@@ -1,0 +1,1 @@
+"""OME-Zarr images: metadata, levels, chunks, pyramids; read, written and sampled."""

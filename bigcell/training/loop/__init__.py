@@ -1,0 +1,1 @@
+"""One step of learning and all that goes round it: loss, optimiser, state, ranks, validation."""

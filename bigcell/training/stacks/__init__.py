@@ -1,0 +1,1 @@
+"""One labelled image: opened, measured, and seen as planes."""
