@@ -122,7 +122,7 @@ def segment(
     outcome = Outcome(
         planned, target, inputs.reopen, asdict(request), kept, str(work or ""), report, foreground, sample=sample
     )
-    with outcome.leased():
+    with outcome.leased(listener):
         outcome.save()
         return _run(outcome, inputs, count, cluster, listener, watched)
 
@@ -186,7 +186,7 @@ def worker(
     if not is_unfinished(folder):
         return ended(folder, store, name, listener)
     outcome = Outcome.load(folder, str(work or ""))
-    with outcome.leased(shared=True):
+    with outcome.leased(listener, shared=True):
         inputs, count = _taken_up(outcome, workers)
         return work_in_array(outcome, inputs.image, inputs.given, share, count, listener)
 
@@ -246,7 +246,7 @@ def resume(
     if not is_unfinished(folder):
         return ended(folder, output, name, listener)
     outcome = Outcome.load(folder, str(work or ""))
-    with outcome.leased(what="it cannot be resumed"):
+    with outcome.leased(listener, what="it cannot be resumed"):
         if not is_unfinished(folder):  # another driver ended it meanwhile
             return ended(folder, output, name, listener)
         inputs, count = _taken_up(outcome, workers)
@@ -279,7 +279,7 @@ def rerun(
     target = check_target(store, name, image=inputs.home, overwrite=overwrite)
     sample = sample_inputs(inputs.image, inputs.given)
     outcome = Outcome(planned, target, inputs.reopen, work_place=str(work or ""), foreground=foreground, sample=sample)
-    with outcome.leased():
+    with outcome.leased(listener):
         outcome.save()
         result = _run(outcome, inputs, usable_workers(planned, workers), cluster, listener)
     if result.counts["labels_sha256"] != old.result["labels_sha256"]:

@@ -14,9 +14,10 @@ import pytest
 import bigcell
 from bigcell import api
 from bigcell.core.errors import OutputError, PlanError
+from bigcell.engine.runs import run_folder
 from bigcell.engine.runs.find_run import read_status
 from bigcell.engine.runs.work_folder import work_folder
-from bigcell.engine.runtime.events import Event, Notice, TaskDone
+from bigcell.engine.runtime.events import Event, Listener, Notice, TaskDone
 from bigcell.io.ngff.write_image import write_image
 from bigcell.io.scratch import DiskScratch
 from bigcell.io.stores.staged_folder import MARK
@@ -98,6 +99,25 @@ def test_kept_flows_are_made_by_one_driver(tmp_path: Path) -> None:
             bigcell.segment(image, labels="other", **options)
 
     bigcell.segment(image, listener=tell_at_first_task(other), **options)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["image.zarr", "kept.zarr"]
+
+
+def test_the_folder_of_a_run_tells_of_kept_flows_until_their_lease_is_gone(tmp_path: Path, monkeypatch) -> None:
+    made = sample_volume((6, 32, 32), diameter=14, seed=3)
+    image = write_image(tmp_path / "image.zarr", made.image)
+    lease = tmp_path / ".kept.zarr.lease"
+
+    def cut(work: Path, listener: Listener) -> None:
+        assert work.is_dir()
+        assert not lease.exists()
+        lease.write_text("{}")  # as one who was killed a moment before leaves it
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run_folder, "discard", cut)
+        with pytest.raises(KeyboardInterrupt):
+            bigcell.segment(image, diameter=14, tile=48, cluster="serial", keep_flows=tmp_path / "kept.zarr")
+    bigcell.resume(image)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["image.zarr", "kept.zarr"]
 
 

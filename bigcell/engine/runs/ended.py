@@ -77,7 +77,7 @@ def _tidy_after(work: Path, home: str, listener: Listener) -> None:
         for place in [home, *kept]:
             if not is_url(place):
                 unmark(Path(place))
-        discard(work, listener)
+    discard(work, listener)  # the last thing that says which flows were kept
 
 
 def discard(work: Path, listener: Listener) -> None:

@@ -103,25 +103,34 @@ class Outcome:
         return self.work.resolve() == folder.resolve()
 
     @contextmanager
-    def leased(self, *, shared: bool = False, what: str = "it cannot be started over") -> Iterator[None]:
+    def leased(
+        self, listener: Listener = ignore, *, shared: bool = False, what: str = "it cannot be started over"
+    ) -> Iterator[None]:
         """Be the one that makes these labels, and the flows that are kept; or with `shared` one worker of an array.
+
+        The folder of a run that has ended meanwhile is removed when nothing but the labels is held any more: until
+        then it says which flows were kept, and a killed driver leaves no lease that nobody knows of.
 
         OutputError where another driver, on whatever machine, makes labels of that name now; PlanError, which says
         `what`, where workers of an array do.
         """
         if not shared and not is_ended(self.work):
             refuse_beside_workers(self.work, what)
-        with held_places(self._places(), self.target.home, {"run": self.run}, shared=shared):
-            yield
+        home, about = self.target.home, {"run": self.run}
+        with held_places(self._places(), home, about, shared=shared):
+            with held_places([self.kept] if self.kept else [], home, about, shared=shared):
+                yield
+            if is_ended(self.work):
+                discard(self.work, listener)
 
     def end(self) -> None:
         """Put down that the labels stand and are known: what is left is to be removed."""
         begin_tidying(self.work, [self.kept] if self.kept else [])
 
     def _places(self) -> list[str]:
-        """What must not be made by two drivers at the same time."""
-        work = [str(self.work)] if self.target.is_remote else []  # tells at once that a holder is dead
-        return [*work, self.target.home, *([self.kept] if self.kept else [])]
+        """The work folder of labels elsewhere, which tells at once that a holder is dead; and the labels."""
+        work = [str(self.work)] if self.target.is_remote else []
+        return [*work, self.target.home]
 
     def save(self) -> None:
         """Make the work folder, with the plan in it. Refuses one that holds another unfinished run."""
@@ -220,7 +229,7 @@ def execute(
     listener: Listener = ignore,
     turns: Turns = ALONE,
 ) -> Result:
-    """Run the plan, or what is left of it, publish the labels, and remove the work folder.
+    """Run the plan, or what is left of it, and publish the labels; `leased` then removes the work folder.
 
     Bad input found on the way leaves nothing behind; anything else leaves the work folder for `resume`. Other drivers
     may do the same at the same time, where `turns` says so.
@@ -248,7 +257,7 @@ def _execute(
     turns: Turns,
 ) -> Result:
     if has_name(outcome.target):  # the labels are there: an earlier driver was cut off in its last steps
-        turns.once("publish", lambda: not outcome.is_planned, lambda: _finish(outcome, status))
+        turns.once("publish", lambda: not outcome.is_planned, lambda: finish(outcome.target, then=outcome.end))
         return _made_by_others(outcome)
     begin_session(outcome.scratch, time.time(), status)
     kept = FlowStore.at(outcome.kept, outcome.plan.extent) if outcome.kept else None
@@ -282,7 +291,7 @@ def _made_by_others(outcome: Outcome) -> Result:
 def _publish(outcome: Outcome, run: Run, count: int, table: Path, status: StatusFile) -> Result:
     """The end of a run, whose labels and table are written: what only one driver may do, again if one was cut off."""
     if has_name(outcome.target):  # the worker whose turn it was died in the last steps
-        _finish(outcome, status)
+        finish(outcome.target, then=outcome.end)
         return _made_by_others(outcome)
     store, kept = run.job.labels, run.job.kept
     assert isinstance(store, LabelStore)
@@ -297,14 +306,7 @@ def _publish(outcome: Outcome, run: Run, count: int, table: Path, status: Status
     if outcome.report:
         files |= _report(outcome, run, record, status)
     path = publish(store, attributes={"bigcell": record.to_json()}, files=files, then=outcome.end)
-    discard(outcome.work, status)
     return Result(count, path=path, counts=record.result, stages=run.stages)
-
-
-def _finish(outcome: Outcome, status: StatusFile) -> None:
-    """The last steps of a run whose labels have their name."""
-    finish(outcome.target, then=outcome.end)
-    discard(outcome.work, status)
 
 
 def give_up(outcome: Outcome, run: Run, listener: Listener) -> None:
