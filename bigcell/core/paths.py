@@ -33,10 +33,14 @@ def local_path(given: str | Path) -> Path:
 
 def resolved(path: Path) -> Path:
     """`path` absolute and without links; InputError where links go round in a circle."""
+    text = f"{path} is a circle of links; give the file or folder itself"
     try:
-        return path.resolve()
-    except (OSError, RuntimeError) as error:  # the latter until Python 3.13
-        raise InputError(f"{path} is a circle of links; give the file or folder itself") from error
+        found = path.resolve()
+    except (OSError, RuntimeError) as error:  # the latter before Python 3.13
+        raise InputError(text) from error
+    if any(part.is_symlink() for part in (found, *found.parents)):  # Python 3.13 gives a circle back as it stands
+        raise InputError(text)
+    return found
 
 
 def _check(text: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bigcell.core.errors import InputError
-from bigcell.core.paths import local_path
+from bigcell.core.paths import local_path, resolved
 
 REFUSED = {
     "null byte": "brain\0.zarr",
@@ -38,3 +38,12 @@ def test_paths_of_all_kinds_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     assert local_path("./s3:/odd") == Path("s3:/odd")
     assert local_path("C:/data") == Path("C:/data")
     assert local_path(Path("é" * 127)) == Path("é" * 127)
+
+
+def test_a_circle_of_links_leads_nowhere(tmp_path: Path) -> None:
+    for name, other in (("a", "b"), ("b", "a"), ("dangling", "nothing")):
+        (tmp_path / name).symlink_to(tmp_path / other)
+    for path in (tmp_path / "a", tmp_path / "a" / "below" / "it"):
+        with pytest.raises(InputError, match="is a circle of links; give"):
+            resolved(path)
+    assert resolved(tmp_path / "dangling") == tmp_path.resolve() / "nothing"

@@ -12,7 +12,7 @@ import numpy as np
 from bigcell.engine.planning.budget import Budget
 from bigcell.engine.planning.disk_cost import choose_order, stage_bytes
 from bigcell.engine.planning.plan import Plan
-from bigcell.engine.runtime.machine import cores
+from bigcell.engine.runtime.machine import cores, torch_is_for_gpus
 from bigcell.engine.runtime.malloc import KEPT
 from bigcell.preprocess.cost import pass_bytes, table_bytes
 
@@ -25,6 +25,8 @@ BLOCK_NOTE = 1e3
 """What the driver and its scheduler hold on to for each block."""
 TORCH = 185 * MB
 """More, once torch is imported; what a network takes stands in the plan."""
+TORCH_FOR_GPUS = 480 * MB
+"""The same of a torch that is built for GPUs, used or not: its libraries are larger."""
 KEPT_FLOWS = 5.5
 """Bytes on disk for the flows of a voxel, where they are kept."""
 SLAB = 64
@@ -47,7 +49,7 @@ def estimate(plan: Plan, *, workers: int = 1) -> Budget:
     base = BASE
     if plan.model:
         peaks += [_predict_bytes(plan, max(1, cores() // workers)), _intensity_bytes(plan)]
-        base += TORCH + plan.network.held
+        base += (TORCH_FOR_GPUS if torch_is_for_gpus() else TORCH) + plan.network.held
     worker = int(base + max(peaks))
     driver = int(DRIVER + BLOCK_NOTE * len(plan.grid) + _intensity_tables(plan))
     slab, scratch = choose_order(plan, workers)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 
@@ -35,6 +38,24 @@ def free_memory(root: Path = ROOT, environment: Mapping[str, str] = os.environ) 
     if granted:
         left.append(granted - psutil.Process().memory_info().rss)
     return max(0, int(min(left)))
+
+
+@cache
+def torch_is_for_gpus() -> bool:
+    """Whether the torch that is installed is built for GPUs, by its own file of versions. Nothing is imported."""
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        return False
+    return is_for_gpus(_read(Path(spec.origin).with_name("version.py")))
+
+
+def is_for_gpus(version: str) -> bool:
+    """Whether torch's file of versions names a toolkit for GPUs.
+
+    >>> is_for_gpus("cuda: Optional[str] = '13.0'"), is_for_gpus("cuda: Optional[str] = None")
+    (True, False)
+    """
+    return re.search(r"^(cuda|hip|rocm|xpu)\b[^=\n]*= *['\"]", version, re.MULTILINE) is not None
 
 
 def _slurm_bytes(environment: Mapping[str, str]) -> int:

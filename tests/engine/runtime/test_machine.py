@@ -5,8 +5,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
-from bigcell.engine.runtime.machine import cores, free_memory
+from bigcell.engine.runtime.machine import cores, free_memory, torch_is_for_gpus
 
 GB = 1 << 30
 
@@ -97,3 +98,7 @@ def test_odd_files_limit_nothing(tmp_path: Path, text: str) -> None:
     root = write(tmp_path, files)
     assert cores(root, {"SLURM_CPUS_PER_TASK": "4(x2)"}) == 64
     assert free_memory(root, {}) == 500 * GB
+
+
+def test_what_torch_is_built_for_is_what_torch_says() -> None:
+    assert torch_is_for_gpus() == any((torch.version.cuda, torch.version.hip, torch.version.xpu))
