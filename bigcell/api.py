@@ -79,8 +79,9 @@ def segment(
 
     An OME-Zarr (path) gets ``labels/<labels>`` in its own store, or in a store of their own at `output` (a path, s3://
     or gs://), with an object table and a run record; an existing name is refused unless `overwrite`. An array of NumPy,
-    dask, zarr, xarray, torch or lists (docs/arrays.md), of axes (y, x), (z, y, x) or (channel, z, y, x) unless it or
-    `axes` names them, is read block by block, and `Result.labels` holds the labels, unless `output` is given.
+    dask, zarr, xarray, torch or lists (docs/reference/arrays.md), of axes (y, x), (z, y, x) or (channel, z, y, x)
+    unless it or `axes` names them, is read block by block, and `Result.labels` holds the labels, unless `output` is
+    given.
 
     `cluster`: "serial", "processes", "local" (dask on this machine; the default for more than one worker), a queue with
     its site file ("slurm:site.toml"; also lsf, sge, pbs) or the ``tcp://`` address of a dask scheduler. `workers`:

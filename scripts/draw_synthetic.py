@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/synthetic.md, each from the code that stands below it on the page.
+"""Draw the pictures of docs/howto/synthetic.md, each from the code that stands below it on the page.
 
     python scripts/draw_synthetic.py [--only cone]
 
@@ -22,7 +22,7 @@ from bigcell.report.png import png
 
 DOCS = Path(__file__).parents[1] / "docs"
 FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
-PICTURE = re.compile(r"!\[[^\]]*\]\(pictures/([\w-]+)\.png\)\s+```python\n(.*?)```", re.DOTALL)
+PICTURE = re.compile(r"!\[[^\]]*\]\(../pictures/([\w-]+)\.png\)\s+```python\n(.*?)```", re.DOTALL)
 GREYS = 16
 """Levels of brightness in a picture: enough for an eye, and a third of the bytes of 256."""
 
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only pictures whose name has this in it")
     given = parser.parse_args()
     (DOCS / "pictures").mkdir(exist_ok=True)
-    for name, code in examples((DOCS / "synthetic.md").read_text()).items():
+    for name, code in examples((DOCS / "howto" / "synthetic.md").read_text()).items():
         if given.only in name:
             path = DOCS / "pictures" / f"{name}.png"
             path.write_bytes(png(picture(*run(code))))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGE = (ROOT / "docs" / "failures.md").read_text()
+PAGE = (ROOT / "docs" / "explanation" / "failures.md").read_text()
 NUMBERED = re.split(r"^(\d+)\. ", PAGE.partition("\n## ")[0], flags=re.MULTILINE)[1:]
 ENTRIES = dict(zip(NUMBERED[::2], NUMBERED[1::2], strict=True))
 

@@ -19,7 +19,7 @@ from tests.io.conftest import StoreMaker
 from tests.io.formats.test_tiff_kinds import PLANE, RGBA, STACK, write_set
 from tests.io.test_sizes import sized
 
-PAGE = (Path(__file__).parent.parent / "docs" / "formats.md").read_text()
+PAGE = (Path(__file__).parent.parent / "docs" / "reference" / "formats.md").read_text()
 COLOURS = np.stack([STACK // 2] * 3, -1).astype(np.uint8)
 
 

@@ -70,7 +70,7 @@ def evaluate(
     """Compare labels with the truth, block by block: a table of scores.
 
     Precision, recall, F1, average precision and panoptic quality at IoU thresholds; aggregated Jaccard, SEG, split and
-    merged cells, variation of information, Rand, sizes, boundaries. docs/evaluate.md defines them.
+    merged cells, variation of information, Rand, sizes, boundaries. docs/howto/evaluate.md defines them.
     """
     from bigcell import api
     from bigcell.evaluation.inputs import open_labels

@@ -93,10 +93,11 @@ SEGMENT = {
 }
 """Of segmenting, and of all verbs but training."""
 
-_DATA = "the first argument, DATA: a folder of images with their labels, an OME-Zarr, or a TOML file (docs/training.md)"
+_PAGE = "(docs/howto/training.md)"
+_DATA = f"the first argument, DATA: a folder of images with their labels, an OME-Zarr, or a TOML file {_PAGE}"
 _NAMES = _DATA + "; labels are found by the ends of their names"
-_FILE = "a TOML file as DATA, which names the {} (docs/training.md)"
-_VALIDATION = "a TOML file as DATA, which says what is for validation and how much of each source (docs/training.md)"
+_FILE = "a TOML file as DATA, which names the {} " + _PAGE
+_VALIDATION = f"a TOML file as DATA, which says what is for validation and how much of each source {_PAGE}"
 _SIZE = _LEAVE + "`bigcell segment --diameter auto` needs no model of sizes"
 _CROPS = _LEAVE + "crops of DATA are drawn anew in every epoch, scaled to {diameter}"
 
@@ -144,7 +145,7 @@ TRAIN = {
     **dict.fromkeys(("chan", "chan2", "rgb", "all_channels"), _FILE.format("channels to learn from")),
     **dict.fromkeys(("channel_axis", "z_axis"), _FILE.format("axes of files")),
     **dict.fromkeys(("normalize", "no_norm", "norm_percentile"), _LEAVE + "each image is scaled by its percentiles"),
-    "invert": "a TOML file as DATA, in which a source is invertible (docs/training.md)",
+    "invert": f"a TOML file as DATA, in which a source is invertible {_PAGE}",
     "compute_flows": _LEAVE + "flows are always made of the labels",
     "rescale": _CROPS,
     "scale_range": _CROPS,

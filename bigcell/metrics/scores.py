@@ -42,7 +42,7 @@ class Sizes:
 @dataclass(frozen=True)
 class Scores:
     """How well a labelling agrees with the truth. Higher is better, but for `split`, `merged`, variation of information
-    and size errors. docs/evaluate.md defines each.
+    and size errors. docs/howto/evaluate.md defines each.
 
     `at`: matching at each IoU threshold, ascending. `split`, `merged`: true cells in several pieces, cells found that
     hold several. `voi` counts all voxels, `voi_cells` those in true cells, and so does `rand`.

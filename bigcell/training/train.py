@@ -68,8 +68,8 @@ def train(
     """Train a network on the labelled images of `data`, and leave it as ``model.safetensors`` in the folder `out`.
 
     `data`: a folder of images with labels as Cellpose has them, an OME-Zarr with labels, or a TOML file that names
-    several (docs/training.md). `model`: what to begin with, a name or a path; without it a network is trained from
-    scratch. `settings`: those of `bigcell.training.settings.TrainingSettings`.
+    several (docs/howto/training.md). `model`: what to begin with, a name or a path; without it a network is trained
+    from scratch. `settings`: those of `bigcell.training.settings.TrainingSettings`.
 
     `resume`: the folder of a training that stopped; it goes on as if it had not, and takes nothing else. With `add` a
     new training begins with its weights, and with corrections (labels made better by hand, with their images) that give

@@ -1,4 +1,4 @@
-"""The table of docs/readers.md, from what the readers said."""
+"""The table of docs/reference/readers.md, from what the readers said."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from tests.readers.readers import READERS, Reader, silent, wrong
 from tests.readers.stores import FACTS, FORMS, KINDS, Store
 
-PAGE = Path(__file__).parents[2] / "docs" / "readers.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "readers.md"
 BEGIN, END = "<!-- made by ./scripts/readers --write -->", "<!-- end -->"
 Said = Mapping[tuple[str, str], Mapping[str, Any]]
 Stores = Mapping[tuple[str, str], Store]

@@ -23,16 +23,16 @@ def draw() -> ModuleType:
 
 
 def test_every_picture_is_there_and_small(draw: ModuleType) -> None:
-    page = (ROOT / "docs" / "synthetic.md").read_text()
+    page = (ROOT / "docs" / "howto" / "synthetic.md").read_text()
     names = set(draw.examples(page))
-    assert len(names) == page.count("](pictures/")
+    assert len(names) == page.count("](../pictures/")
     assert {p.stem for p in (ROOT / "docs" / "pictures").glob("*.png")} >= names
     assert sum((ROOT / "docs" / "pictures" / f"{n}.png").stat().st_size for n in names) < 300_000
 
 
 @pytest.mark.parametrize("name", ["spindly", "render", "light"])
 def test_code_of_the_page_draws_a_picture(draw: ModuleType, name: str) -> None:
-    code = draw.examples((ROOT / "docs" / "synthetic.md").read_text())[name]
+    code = draw.examples((ROOT / "docs" / "howto" / "synthetic.md").read_text())[name]
     drawn = draw.picture(*draw.run(code))
     assert drawn.dtype == np.uint8
     assert drawn.shape[2] == 3

@@ -66,9 +66,9 @@ def card_text(card: Mapping[str, Any], sha256: str) -> str:
     net = card["network"]
     width = f" of {', '.join(map(str, net['width']))} features" if net["width"] else ""
     parts = [
-        "# Model card",
+        "# Model card\n",
         f"{net['kind']}{width}, {net['channels']} channels, {net['weights'] / 1e6:.2f} million numbers; "
-        f"SHA-256 `{sha256}`.",
+        f"SHA-256 `{sha256}`.\n",
         f"* Cells of **{net['diameter']:g} pixels**: images are scaled to that. The training cells had "
         f"{net['diameter_of_the_training_cells']:g} pixels on average.",
         f"* Licence: {_code(card['licence'])}",

@@ -27,7 +27,7 @@ from bigcell.evaluation.inputs import open_labels
 from bigcell.io.formats.arrays import FLOWS, LazyVolume, as_volume, check_sendable
 from bigcell.io.formats.convert import open_pixels
 
-PAGE = Path(__file__).parents[3] / "docs" / "arrays.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "arrays.md"
 STACK = np.arange(5 * 70 * 60, dtype=np.uint16).reshape(5, 70, 60)
 BOX = Box((1, 3, 4), (3, 9, 8))
 
