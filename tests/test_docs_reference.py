@@ -64,3 +64,10 @@ def test_every_public_name_is_on_the_page_of_python() -> None:
     page = (ROOT / "docs" / "reference" / "python.md").read_text()
     shown = re.findall(r"^::: (bigcell\.[\w.]+)", page.partition("## Options")[0], re.MULTILINE)
     assert sorted(shown) == sorted(f"{home}.{name}" for name, home in bigcell._HOME.items())
+
+
+def test_the_figure_of_concepts_is_as_it_would_be_drawn() -> None:
+    sys.path.insert(0, str(ROOT / "scripts"))
+    import draw_concepts
+
+    assert draw_concepts.FILE.read_text() == draw_concepts.figure(), "python scripts/draw_concepts.py"
