@@ -22,6 +22,7 @@ from numcodecs import blosc
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError
 from bigcell.core.volume import Array
+from bigcell.io.atomic import replace_file
 
 _CHUNK = 64
 _FRAME = 1 << 26
@@ -152,13 +153,7 @@ class DiskScratch:
         path = self.folder / name
         with _refusals(self.folder):
             path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-            try:
-                fresh.write_bytes(content)
-                os.replace(fresh, path)
-            except OSError:
-                fresh.unlink(missing_ok=True)
-                raise
+            replace_file(path, content)
 
 
 @lru_cache(maxsize=1)

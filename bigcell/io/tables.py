@@ -6,8 +6,6 @@ Arrow is imported where it is used: it takes 30 MB, which a worker that writes n
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.documents import parse_object
 from bigcell.core.errors import InputError, OutputError
 from bigcell.core.volume import Array
+from bigcell.io.atomic import replace_file
 
 BOX = tuple(f"{a}_{end}" for a in ZYX for end in ("min", "max"))
 MEASURED: dict[str, Any] = {
@@ -101,13 +100,10 @@ class ObjectTable:
 
     def _place(self, name: str, content: Any) -> Path:
         folder = Path(self.folder)
-        fresh = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")  # beside: the folder holds nothing but parts
         try:
             folder.mkdir(exist_ok=True)
-            fresh.write_bytes(content)
-            os.replace(fresh, folder / name)
+            replace_file(folder / name, content, beside=folder)  # the folder holds nothing but parts
         except OSError as error:
-            fresh.unlink(missing_ok=True)
             raise OutputError(
                 f"{folder} cannot be written ({error}); make room, or give another folder, then continue with "
                 "`bigcell resume`"

@@ -18,7 +18,7 @@ from bigcell.core.format import duration, shape, size
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.runtime.events import region_text
 from bigcell.engine.runtime.status import Status
-from bigcell.io.atomic import whole_file
+from bigcell.io.atomic import write_text
 from bigcell.io.scratch import Scratch
 from bigcell.io.stores.urls import without_credentials
 from bigcell.io.tables import read_parts
@@ -63,9 +63,7 @@ class Sources:
 
 def write_report(facts: Facts, path: Path) -> Path:
     """The page of `facts` as a file."""
-    with whole_file(path) as fresh:
-        fresh.write_text(render(facts), encoding="utf-8")
-    return path
+    return write_text(path, render(facts))
 
 
 def gather(subject: Subject, sources: Sources) -> Facts:

@@ -15,7 +15,7 @@ from typing import Any
 
 from bigcell.core.documents import parse_object
 from bigcell.core.errors import InputError, OutputError
-from bigcell.io.atomic import whole_file
+from bigcell.io.atomic import write_bytes
 from bigcell.io.stores.locks import locked
 from bigcell.io.stores.urls import is_url, joined, without_credentials
 
@@ -42,8 +42,7 @@ def change_document(store: str, name: str, change: Change) -> None:
         held = path.read_bytes() if path.exists() else None
         new = change(held)
         if new is not None and new != held:
-            with whole_file(path) as fresh:
-                fresh.write_bytes(new)
+            write_bytes(path, new)
 
 
 def read_json(content: bytes | None, what: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bigcell.core.errors import OutputError
 from bigcell.core.paths import LONGEST
+from bigcell.io.atomic import coming
 from bigcell.io.stores.location import group_is_there
 from bigcell.io.stores.urls import absolute, is_url, without_credentials
 
@@ -132,7 +133,7 @@ def bring_folder(source: Path, place: Path) -> None:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            fresh = place.with_name(f".{place.name}.coming")
+            fresh = coming(place)
             shutil.rmtree(fresh, ignore_errors=True)
             shutil.copytree(source, fresh)
             fresh.rename(place)

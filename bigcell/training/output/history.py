@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bigcell.core.errors import SettingsError
-from bigcell.io.atomic import whole_file
+from bigcell.io.atomic import write_text
 from bigcell.training.loop.events import Event, Looked
 from bigcell.training.loop.state import Row
 
@@ -25,13 +25,6 @@ def write_metrics(folder: Path, history: Sequence[Row]) -> Path:
     for row in history:
         writer.writerow({name: "" if value is None else value for name, value in asdict(row).items()})
     return write_text(folder / METRICS, held.getvalue())
-
-
-def write_text(path: Path, text: str) -> Path:
-    """A file that has its name only once it is whole."""
-    with whole_file(path) as fresh:
-        fresh.write_text(text, "utf-8")
-    return path
 
 
 class TensorBoard:

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from bigcell.io.atomic import write_text
 from bigcell.networks.cache import sha256_of
 from bigcell.training.crops.source import Source
 from bigcell.training.loop.state import Row, State, save_tensors
 from bigcell.training.loop.validate import Scores, runner_of, validate
 from bigcell.training.output.card import KEY, card_of, card_text
-from bigcell.training.output.history import write_text
 from bigcell.training.output.page import example_pictures, training_page
 from bigcell.training.settings import TrainingSettings
 
