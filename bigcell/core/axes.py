@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from bigcell.core.units import um_per
 
 ZYX = ("z", "y", "x")
+Zyx = tuple[int, int, int]
+"""A number of voxels, or an index, along z, y and x."""
 UM = "µm"
 NO_SIZE = "unknown"
 """Stands for the unit of an axis whose size nothing tells: 1 stands in for the size."""

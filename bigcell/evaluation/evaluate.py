@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from math import nan
 
-from bigcell.core.axes import ZYX, Spacing
+from bigcell.core.axes import ZYX, Spacing, Zyx
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.settings import check_type
@@ -16,7 +16,7 @@ from bigcell.core.volume import Array, Volume
 from bigcell.engine.runtime.events import Listener, StageFinished, StageStarted, TaskDone, ignore
 from bigcell.engine.runtime.executors import Executor
 from bigcell.engine.runtime.machine import cores, free_memory
-from bigcell.evaluation.inputs import FOUND, TRUTH, Compared, Zyx, block_shape, shown
+from bigcell.evaluation.inputs import FOUND, TRUTH, Compared, block_shape, shown
 from bigcell.metrics.boundary import Ball, halo
 from bigcell.metrics.cuts import SHARE, check_share
 from bigcell.metrics.mistakes import USUAL, Mistakes, MistakeSettings, mistakes

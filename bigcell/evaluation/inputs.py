@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from bigcell.core.axes import ZYX, Spacing
+from bigcell.core.axes import ZYX, Spacing, Zyx
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.format import shape
@@ -22,7 +22,6 @@ from bigcell.io.stores.location import group_is_there
 from bigcell.io.stores.urls import absolute, is_url, joined, without_credentials
 from bigcell.tiling.grid import BlockGrid
 
-Zyx = tuple[int, int, int]
 Source = str | Path | ArraySource
 
 FOUND, TRUTH = "what was found", "the truth"

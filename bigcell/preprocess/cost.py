@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from math import prod
 
+from bigcell.core.axes import Zyx
 from bigcell.preprocess.local import PlaneTiles
 from bigcell.preprocess.normalize import NormalizeSettings
 from bigcell.preprocess.sharpen import reach
-
-Zyx = tuple[int, int, int]
 
 
 def pass_bytes(settings: NormalizeSettings, extent: Zyx, block: Zyx, channels: int, itemsize: int) -> float:

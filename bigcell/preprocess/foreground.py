@@ -11,10 +11,10 @@ from math import ceil, log2, prod
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
+from bigcell.core.axes import Zyx
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
 
-Zyx = tuple[int, int, int]
 Span = tuple[Array, Array]
 """First and last (exclusive) voxel of a mask that overlap each cell along an axis, (cells,) int64 each."""
 

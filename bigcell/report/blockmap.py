@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bigcell.core.axes import Zyx
 from bigcell.core.volume import Array
 from bigcell.report.facts import BlockMap, Quantity
 
@@ -18,8 +19,6 @@ CELLS = 2**16
 """Cells of a map, at most."""
 SLOW = 10
 """Slowest cells that are listed."""
-
-Zyx = tuple[int, int, int]
 
 
 def coarsening(counts: Sequence[int]) -> Zyx:

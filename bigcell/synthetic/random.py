@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from bigcell.core.axes import Zyx
 from bigcell.synthetic.kinds import KINDS, Kind, check_kind
 from bigcell.synthetic.look import Backdrop, Camera, Light, Look, Optics, PhaseContrast, Stain
 from bigcell.synthetic.render import Triple
 from bigcell.synthetic.sample import SyntheticVolume, sample_volume
 from bigcell.synthetic.spindles import Spindles
-from bigcell.synthetic.tissue import Tissue, Zyx
+from bigcell.synthetic.tissue import Tissue
 
 RANGES: dict[str, tuple[float, float]] = {
     "diameter": (14.0, 22.0),

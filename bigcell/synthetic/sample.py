@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bigcell.core.axes import Spacing
+from bigcell.core.axes import Spacing, Zyx
 from bigcell.core.errors import SettingsError
 from bigcell.core.volume import Array, ArrayVolume
 from bigcell.synthetic.look import Look
 from bigcell.synthetic.nuclei import place_nuclei
 from bigcell.synthetic.render import Scene, Triple, photograph
 from bigcell.synthetic.spindles import Spindles, grow
-from bigcell.synthetic.tissue import Tissue, Zyx, pack, whole_cells
+from bigcell.synthetic.tissue import Tissue, pack, whole_cells
 
 THIN = 8
 """Planes to a diameter in the slab around a single plane whose neighbours shine into it."""

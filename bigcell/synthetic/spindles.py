@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from bigcell.core.axes import Zyx
 from bigcell.core.volume import Array
 from bigcell.synthetic.look import check_ranges
-from bigcell.synthetic.tissue import Zyx, whole_cells
+from bigcell.synthetic.tissue import whole_cells
 
 JOINTS = 12
 """Capsules of a cell's spine; a branch has half as many."""

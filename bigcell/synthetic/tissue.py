@@ -8,12 +8,11 @@ import numpy as np
 from numba import njit
 from scipy import ndimage
 
+from bigcell.core.axes import Zyx
 from bigcell.core.errors import SettingsError
 from bigcell.core.volume import Array
 from bigcell.synthetic.look import check_ranges
 from bigcell.synthetic.waves import waves
-
-Zyx = tuple[int, int, int]
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,10 @@ from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.storage import MemoryStore
 
-from bigcell.core.axes import Spacing
+from bigcell.core.axes import Spacing, Zyx
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
 from bigcell.testing.flows import FlowLattice
-
-Zyx = tuple[int, int, int]
 
 
 class Source(Protocol):

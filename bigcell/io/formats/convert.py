@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bigcell.core.axes import ZYX, Spacing
+from bigcell.core.axes import ZYX, Spacing, Zyx
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.paths import local_path
@@ -20,7 +20,6 @@ from bigcell.io.formats.arrays import ArraySource, as_volumes
 from bigcell.io.formats.pictures import PICTURES, TIFF, open_folder, open_npy, open_picture
 from bigcell.io.formats.tiff import open_tiff
 from bigcell.io.ngff.image import open_image, read_info
-from bigcell.io.ngff.layout import Zyx
 from bigcell.io.ngff.pack_zip import VERSION, is_zip_place, write_zip
 from bigcell.io.ngff.write_image import write_image
 from bigcell.io.stores.location import CONVERTIBLE, how_to_make_zarr

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import zarr
 
-from bigcell.core.axes import ZYX, Spacing
+from bigcell.core.axes import ZYX, Spacing, Zyx
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError
 from bigcell.core.format import command
@@ -23,7 +23,6 @@ from bigcell.io.labels.store_metadata import make_root
 from bigcell.io.ngff.image import ZarrVolume
 from bigcell.io.ngff.layout import (
     Place,
-    Zyx,
     axes_metadata,
     base_scale,
     dataset_metadata,

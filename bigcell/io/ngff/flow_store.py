@@ -13,14 +13,13 @@ import numpy as np
 import zarr
 from zarr.storage import LocalStore
 
-from bigcell.core.axes import Spacing
+from bigcell.core.axes import Spacing, Zyx
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError
 from bigcell.core.volume import Array
 from bigcell.io.ngff.layout import (
     Grid,
     Place,
-    Zyx,
     axes_metadata,
     base_scale,
     dataset_metadata,

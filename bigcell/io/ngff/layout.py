@@ -12,13 +12,12 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, ZstdCodec
 
-from bigcell.core.axes import NO_SIZE, UM, ZYX, Spacing
+from bigcell.core.axes import NO_SIZE, UM, ZYX, Spacing, Zyx
 from bigcell.io.ngff.coordinate_systems import as_newer, is_06
 from bigcell.io.ngff.missing_chunks import OURS
 from bigcell.io.stores.location import open_store
 from bigcell.io.stores.urls import joined
 
-Zyx = tuple[int, int, int]
 VERSIONS = ("0.4", "0.5", "0.6")
 """Of OME-Zarr, that we write."""
 AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}

@@ -13,7 +13,7 @@ import numpy as np
 import zarr
 from zarr.storage import LocalStore
 
-from bigcell.core.axes import ZYX, Spacing
+from bigcell.core.axes import ZYX, Spacing, Zyx
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError, SettingsError
 from bigcell.core.processes.interrupts import undisturbed
@@ -22,7 +22,6 @@ from bigcell.io.ngff.layout import (
     VERSIONS,
     Grid,
     Place,
-    Zyx,
     axes_metadata,
     base_scale,
     dataset_metadata,
