@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from bigcell.core.arrays import as_array
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
+from bigcell.core.relabel import renumber_into
 from bigcell.core.volume import Array
 from bigcell.dynamics.backend import choose_follow
 from bigcell.dynamics.clean import enclosed_planes
@@ -127,7 +128,7 @@ def clean_labels(labels: Array, flow: Array | None, settings: MaskSettings) -> A
             chosen &= is_whole(table[:, :3], table[:, 3:6], labels.shape)
         errors = flow_errors(labels, flow, table * chosen[:, None])
         keep[1:] &= ~(errors > threshold)
-    _renumber(labels.reshape(-1), (np.cumsum(keep) * keep).astype(np.uint32))
+    renumber_into(labels, labels, (np.cumsum(keep) * keep).astype(np.uint32))
     if settings.clean.fill_holes:
         kept = table[keep]
         _fill(labels, kept * (_area(kept, 1) <= CLEAN_LIMIT)[:, None])
@@ -222,12 +223,6 @@ def _own(ends, owner, out):  # type: ignore[no-untyped-def]
         for c in range(ends.shape[2]):
             end = ends[a, b, c]
             out[a, b, c] = owner[end] if end >= 0 else 0
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def _renumber(labels, number):  # type: ignore[no-untyped-def]
-    for i in prange(len(labels)):
-        labels[i] = number[labels[i]]
 
 
 _NONE, _EMPTY, _SHARED = 0, 1, 2

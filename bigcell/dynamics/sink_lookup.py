@@ -63,12 +63,3 @@ def name_ends(mask, moved, place, table, local):  # type: ignore[no-untyped-def]
                 local[z, y, x] = found
                 lost += found == 0
     return lost
-
-
-@njit(cache=True, nogil=True)
-def renumber_into(out, local, number):  # type: ignore[no-untyped-def]
-    """Write into `out` the place in `number` of every value of `local`, (z, y, x) both; they may be one array."""
-    for z in range(local.shape[0]):
-        for y in range(local.shape[1]):
-            for x in range(local.shape[2]):
-                out[z, y, x] = number[local[z, y, x]]

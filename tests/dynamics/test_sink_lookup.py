@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bigcell.core.lookup import Lookup
-from bigcell.dynamics.sink_lookup import hash_table, name_ends, renumber_into
+from bigcell.dynamics.sink_lookup import hash_table, name_ends
 from bigcell.engine.tasks.follow import end_positions
 
 
@@ -36,9 +36,3 @@ def test_far_positions_that_share_a_slot_are_told_apart() -> None:
     table = hash_table(keys, np.arange(len(keys)))
     assert np.array_equal(np.sort(table[table[:, 0] >= 0, 0]), keys)
     assert len(table) >= 2 * len(keys)
-
-
-def test_renumbering_is_by_place() -> None:
-    local = np.array([[[0, 2, 1]]], np.uint32)
-    renumber_into(local, local, np.array([0, 7, 9], np.uint32))
-    assert local.tolist() == [[[0, 9, 7]]]

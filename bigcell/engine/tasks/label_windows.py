@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bigcell.core.box import Box
+from bigcell.core.relabel import renumber_into
 from bigcell.core.volume import Array
-from bigcell.dynamics.sink_lookup import renumber_into
 from bigcell.engine.tasks.job import Job
 from bigcell.stitch.pieces import Pieces, owners
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from bigcell.core.lookup import Lookup
+from bigcell.core.relabel import renumber_into
 from bigcell.dynamics.settings import SINK_HALO
-from bigcell.dynamics.sink_lookup import hash_table, name_ends, renumber_into
+from bigcell.dynamics.sink_lookup import hash_table, name_ends
 from bigcell.dynamics.sinks import EndHistogram, map_sinks
 from bigcell.engine.tasks.follow import load_ends
 from bigcell.engine.tasks.job import Job
