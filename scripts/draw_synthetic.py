@@ -18,7 +18,7 @@ import numpy as np
 from bigcell.core.axes import Spacing
 from bigcell.core.volume import Array
 from bigcell.report.colours import blend, outlines, resample, stretch
-from bigcell.report.png import png
+from bigcell.report.html import png
 
 DOCS = Path(__file__).parents[1] / "docs"
 FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)

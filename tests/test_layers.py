@@ -46,6 +46,8 @@ ONLY_IN = {
     "pyarrow": {"io"},
     "neuroglancer": {"viewers"},
     "matplotlib": {"viewers"},
+    "jinja2": {"report"},
+    "PIL": {"report"},
     "typer": {"cli"},
     "tqdm": {"cli"},
 }

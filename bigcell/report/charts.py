@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from math import ceil, floor, log10
+
+from markupsafe import Markup, escape
 
 from bigcell.core.format import duration, short, size
 from bigcell.report.facts import Histogram, Pause, Seams, Times
@@ -15,26 +16,26 @@ ROOM = 0.7
 """Part of a time axis that has marks; the rest is left to the words at its end."""
 
 
-def area(values: Sequence[float], top: float, said: str) -> str:
+def area(values: Sequence[float], top: float, said: str) -> Markup:
     """A filled step line of `values` from 0 to `top`; `said` is what a screen reader says of it."""
     heights = [f"{100 - 100 * v / top:.1f}" if top else "100" for v in values]
     line = "".join(f"V{h}H{i + 1}" for i, h in enumerate(heights))
-    return (
+    return Markup(
         f'<svg viewBox="0 0 {len(values)} 100" preserveAspectRatio="none" role="img" aria-label="{escape(said)}">'
         f'<path d="M0 100{line}V100Z"/></svg>'
     )
 
 
-def strip(name: str, about: str, values: Sequence[float], times: Times) -> str:
+def strip(name: str, about: str, values: Sequence[float], times: Times) -> Markup:
     """A row of a chart over time."""
     marks = _pauses(times.pauses, times.width * len(values))
-    return (
+    return Markup(
         f'<div class="strip"><div class="name"><span>{escape(name)}</span><span class="unit">{escape(about)}</span>'
         f'</div><div class="plot">{area(values, max(values, default=0.0), f"{name}: {about}")}{marks}</div></div>'
     )
 
 
-def time_axis(times: Times) -> str:
+def time_axis(times: Times) -> Markup:
     """Marks of working time below a chart."""
     whole = times.width * len(times.busy)
     step = next((s for s in STEPS if whole / s <= 5), 604800 * ceil(whole / 604800 / 5))
@@ -54,7 +55,7 @@ def tick(seconds: int) -> str:
     return "0"
 
 
-def memory(times: Times, planned: int) -> str:
+def memory(times: Times, planned: int) -> Markup:
     """The most that a process had held, over time, and what was planned."""
     held, last = [], 0
     for peak in times.peaks:
@@ -70,10 +71,10 @@ def memory(times: Times, planned: int) -> str:
         else ""
     )
     marks = _pauses(times.pauses, times.width * len(held))
-    return f'<div class="plot tall">{area(held, top, said)}{line}{label}{marks}</div>{time_axis(times)}'
+    return Markup(f'<div class="plot tall">{area(held, top, said)}{line}{label}{marks}</div>{time_axis(times)}')
 
 
-def histogram(found: Histogram) -> str:
+def histogram(found: Histogram) -> Markup:
     """Objects by size, on a logarithmic scale."""
     top = max(found.counts)
     low, high = log10(found.edges[0]), log10(found.edges[-1])
@@ -92,13 +93,13 @@ def histogram(found: Histogram) -> str:
             limits += f'<div class="says" style="top:0;{side};margin:0 4px">{name} {limit}</div>'
     ticks = [(((k - low) / (high - low)), short(10.0**k)) for k in range(ceil(low), floor(high) + 1)]
     said = f"histogram of {sum(found.counts)} objects, the fullest bin holds {top}"
-    return (
+    return Markup(
         f'<div class="plot tall"><svg viewBox="0 0 {len(bars)} 100" preserveAspectRatio="none" role="img" '
         f'aria-label="{said}">{"".join(bars)}</svg>{limits}</div>{axis(ticks)}'
     )
 
 
-def planes(seams: Seams) -> str:
+def planes(seams: Seams) -> Markup:
     """How often labels change across a face and across the planes near it."""
     top = max(seams.shares) or 1.0
     bars, names = [], []
@@ -106,7 +107,7 @@ def planes(seams: Seams) -> str:
         kind = ' class="face"' if offset == 0 else ""
         bars.append(f'<div{kind} style="height:{100 * share / top:.1f}%" title="{100 * share:.2f} %"></div>')
         names.append(f"<span>{'face' if offset == 0 else f'{offset:+d}'}</span>")
-    return (
+    return Markup(
         f'<div class="columns" role="img" aria-label="shares at the planes {escape(str(seams.offsets))}: '
         f'{escape(", ".join(f"{100 * s:.2f} %" for s in seams.shares))}">{"".join(bars)}</div>'
         f'<div class="under" aria-hidden="true">{"".join(names)}</div>'
@@ -121,10 +122,10 @@ def _pauses(pauses: Sequence[Pause], whole: float) -> str:
     )
 
 
-def axis(ticks: Sequence[tuple[float, str]]) -> str:
+def axis(ticks: Sequence[tuple[float, str]]) -> Markup:
     """Words at places from 0 to 1."""
     spans = []
     for place, text in ticks:
         last = ' class="last"' if place > 0.97 else ""
         spans.append(f'<span{last} style="left:{100 * place:.2f}%">{escape(text)}</span>')
-    return f'<div class="axis" aria-hidden="true">{"".join(spans)}</div>'
+    return Markup(f'<div class="axis" aria-hidden="true">{"".join(spans)}</div>')

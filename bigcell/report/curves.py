@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+
+from markupsafe import Markup, escape
 
 from bigcell.report.charts import axis
 
@@ -20,7 +21,7 @@ class Curve:
     lines: tuple[Points, ...]
 
 
-def curve(shown: Curve, whole: float, top: float | None = None) -> str:
+def curve(shown: Curve, whole: float, top: float | None = None) -> Markup:
     """A frame with the lines of `shown` over 0 to `whole`, from 0 to `top` (by default their highest point).
 
     >>> curve(Curve("loss", "0.5", (((0, 1.0), (10, 0.5)),)), 10).count("<polyline")
@@ -28,7 +29,7 @@ def curve(shown: Curve, whole: float, top: float | None = None) -> str:
     """
     high = top or max((y for line in shown.lines for _, y in line), default=0.0) or 1.0
     drawn = "".join(_line(line, whole, high, second=i > 0) for i, line in enumerate(shown.lines) if line)
-    return (
+    return Markup(
         f'<div class="strip"><div class="name"><span>{escape(shown.name)}</span>'
         f'<span class="unit">{escape(shown.about)}</span></div><div class="plot tall">'
         f'<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
@@ -36,7 +37,7 @@ def curve(shown: Curve, whole: float, top: float | None = None) -> str:
     )
 
 
-def steps_axis(whole: int) -> str:
+def steps_axis(whole: int) -> Markup:
     """Marks of steps below curves.
 
     >>> steps_axis(300).count("<span")

@@ -1,37 +1,58 @@
-"""Parts that pages are made of: one HTML file that needs nothing else. All that comes from outside is escaped."""
+"""Parts that pages are made of: one HTML file that needs nothing else.
+
+The templates escape all that comes from outside. What is HTML already is `Markup`; any other text that looks like HTML
+is shown as it is, so a part that forgets to say that it is HTML is seen, and lets nothing in.
+"""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from hashlib import sha256
-from html import escape
 from importlib.resources import files
+from io import BytesIO
+from typing import Any
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
 
 from bigcell.core.volume import Array
 from bigcell.report.facts import Picture
-from bigcell.report.png import png
 
 
-def document(title: str, parts: Iterable[str], *, script: str = "", held: str = "") -> str:
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    loader = PackageLoader("bigcell.report")
+    return Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+
+
+def part(name: str, *values: Any) -> Markup:
+    """The macro `name` of ``templates/parts.html`` with its `values`, in their order."""
+    made: Markup = getattr(_templates().get_template("parts.html").module, name)(*values)
+    return made
+
+
+def document(title: str, parts: Iterable[Markup], *, script: str = "", held: Markup = Markup("")) -> str:  # noqa: B008
     """A page of `parts`; empty ones are left out. It loads nothing, and its policy forbids that it does.
 
     `script` is the only one that may run; `held` stands before it.
     """
-    allowed = f"; script-src 'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" if script else ""
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'{allowed}"
-    run = f"<script>{script}</script>\n" if script else ""
-    return "\n".join(
-        [
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-            f"<title>{escape(title)}</title>\n<style>\n{resource('page.css')}</style>\n</head>\n<body>\n<main>",
-            *(part for part in parts if part),
-            f"</main>\n{held}\n{run}</body>\n</html>\n",
-        ]
+    return (
+        _templates()
+        .get_template("document.html")
+        .render(
+            title=title,
+            parts=parts,
+            style=Markup(resource("page.css")),  # our own file
+            script=Markup(script),
+            script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+            held=held,
+        )
     )
 
 
@@ -40,27 +61,29 @@ def resource(name: str) -> str:
     return files("bigcell.report").joinpath(name).read_text("utf-8")
 
 
-def heading(title: str, rows: Iterable[tuple[str, str]], warning: str = "") -> str:
+def heading(title: str, rows: Iterable[tuple[str, str]], warning: str = "") -> Markup:
     """The head of a page: names and values, and what is wrong, if anything is."""
-    values = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in rows)
-    told = f'<p class="bad">{escape(warning)}</p>' if warning else ""
-    return f"<header>\n<h1>{escape(title)}</h1>\n{told}<dl>{values}</dl>\n</header>"
+    return part("heading", title, rows, warning)
 
 
-def section(name: str, about: str, content: str) -> str:
-    """A card with a title, a sentence, and `content` (HTML)."""
-    return f'<section>\n<h2>{escape(name)}</h2>\n<p class="faint">{escape(about)}</p>\n{content}\n</section>'
+def section(name: str, about: str, content: Markup) -> Markup:
+    """A card with a title, a sentence, and `content`."""
+    return part("section", name, about, content)
 
 
-def table(caption: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(caption: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
     """A table of texts that scrolls where it is too wide."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">'
-        f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return part("table", caption, names, rows)
+
+
+def details(summary: str, *contents: Markup) -> Markup:
+    """`contents` that are seen once `summary` is clicked."""
+    return part("details", summary, Markup("").join(contents))
+
+
+def figures(pictures: Sequence[Picture], *, wide: bool = False) -> Markup:
+    """Pictures with their captions, in columns, or if `wide` each in a row of its own."""
+    return part("figures", pictures, wide)
 
 
 def picture(drawn: Array, caption: str) -> Picture:
@@ -69,11 +92,8 @@ def picture(drawn: Array, caption: str) -> Picture:
     return Picture(b64encode(png(np.rint(drawn * 255).astype(np.uint8))).decode(), (rows, columns), caption)
 
 
-def figures(pictures: Sequence[Picture], *, wide: bool = False) -> str:
-    """Pictures with their captions, in columns, or if `wide` each in a row of its own."""
-    shown = "".join(
-        f'<figure><img src="data:image/png;base64,{escape(p.png)}" width="{p.size[1]}" height="{p.size[0]}" '
-        f'alt="{escape(p.caption)}"><figcaption>{escape(p.caption)}</figcaption></figure>'
-        for p in pictures
-    )
-    return f'<div class="pictures{" rows" if wide else ""}">{shown}</div>'
+def png(pixels: Array) -> bytes:
+    """The PNG file of `pixels` (rows, columns, 3) of uint8."""
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=9)
+    return file.getvalue()

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from html import escape
+
+from markupsafe import Markup
 
 from bigcell.core.documents import parse_object
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.format import duration, shape, short, size, word
 from bigcell.report import charts
 from bigcell.report.facts import BlockMap, Facts, Stage, Times
-from bigcell.report.html import document, figures, heading, resource, section, table
+from bigcell.report.html import details, document, figures, heading, part, resource, section, table
 
 OPEN, CLOSE = '<script type="application/json" id="facts">', "</script>"
+NOTHING = Markup("")
 
 
 def render(facts: Facts) -> str:
     """The page of `facts`."""
-    held = f"{OPEN}{_harmless(facts.to_json())}{CLOSE}"
+    held = Markup(f"{OPEN}{_harmless(facts.to_json())}{CLOSE}")
     return document(facts.title, _parts(facts), script=resource("page.js"), held=held)
 
 
@@ -38,7 +40,7 @@ def _harmless(values: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _parts(facts: Facts) -> Iterable[str]:
+def _parts(facts: Facts) -> Iterable[Markup]:
     yield _head(facts)
     yield _problems(facts)
     yield _stages(facts.stages)
@@ -53,7 +55,7 @@ def _parts(facts: Facts) -> Iterable[str]:
     yield _made(facts)
 
 
-def _head(facts: Facts) -> str:
+def _head(facts: Facts) -> Markup:
     said = {
         "finished": "",
         "running": "This run goes on; the page shows how far it was.",
@@ -62,19 +64,18 @@ def _head(facts: Facts) -> str:
     return heading(facts.title, facts.rows, said.get(facts.state, ""))
 
 
-def _problems(facts: Facts) -> str:
+def _problems(facts: Facts) -> Markup:
     """What the user should know, first what failed."""
-    lines = [(text, "bad") for text in facts.failures] + [(text, "") for text in (*facts.notices, *facts.lost)]
-    if not lines:
-        return ""
-    items = "".join(f"<li{f' class={kind}' if kind else ''}>{escape(text)}</li>" for text, kind in lines)
+    notices = (*facts.notices, *facts.lost)
+    if not facts.failures and not notices:
+        return NOTHING
     said = f"Tasks that were set aside: {len(facts.failures)}." if facts.failures else "No task was set aside."
-    return section("Notices", said, f"<ul>{items}</ul>")
+    return section("Notices", said, part("problems", facts.failures, notices))
 
 
-def _stages(stages: Sequence[Stage]) -> str:
+def _stages(stages: Sequence[Stage]) -> Markup:
     if not stages:
-        return ""
+        return NOTHING
     names = ("stage", "tasks", "elapsed", "work", "voxels/s", "peak memory", "tried again")
     rows = [
         (
@@ -101,24 +102,14 @@ def _seconds(count: float) -> str:
     return "–" if not count else f"{count:.1f} s" if count < 10 else duration(count)
 
 
-def _map(blocks: BlockMap) -> str:
-    choices = "".join(
-        f'<label><input type="radio" name="quantity" value="{i}"{" checked" if not i else ""}> {escape(q.name)}</label>'
-        for i, q in enumerate(blocks.quantities)
-    )
+def _map(blocks: BlockMap) -> Markup:
     cell = "" if max(blocks.factors) == 1 else f" A cell of the map stands for {shape(blocks.factors)} blocks."
     about = f"{shape(blocks.blocks)} blocks (z, y, x) of {shape(blocks.block)} voxels.{cell}"
-    canvas = (
-        f'<div class="controls">{choices}<label>layer <input type="range" id="layer" min="0" max="{blocks.cells[0]}" '
-        f'value="0"{" disabled" if blocks.cells[0] == 1 else ""}> <span id="layer-says"></span></label></div>'
-        '<canvas id="map" role="img" aria-label="map of blocks; the table below has the same in numbers"></canvas>'
-        '<div class="scale"><span id="low"></span><i id="colours"></i><span id="high"></span></div>'
-        '<output id="where"></output><noscript><p>The map needs scripts; the table does not.</p></noscript>'
-    )
-    return section("Blocks", about, canvas + _map_tables(blocks))
+    controls = part("block_map", [q.name for q in blocks.quantities], blocks.cells[0])
+    return section("Blocks", about, controls + _map_tables(blocks))
 
 
-def _map_tables(blocks: BlockMap) -> str:
+def _map_tables(blocks: BlockMap) -> Markup:
     numbers = [
         (f"{q.name} ({q.unit})" if q.unit else q.name, *(f"{v:.4g}" for v in (q.least, q.middle, q.mean, q.most)))
         for q in blocks.quantities
@@ -127,15 +118,14 @@ def _map_tables(blocks: BlockMap) -> str:
         (", ".join(f"{a}:{b}" for a, b in zip(start, stop, strict=True)), f"{seconds:.3g} s")
         for start, stop, seconds in blocks.slow
     ]
-    return (
-        "<details><summary>In numbers</summary>"
-        + table("Cells of the map", ("", "least", "median", "mean", "most"), numbers)
-        + table("Where it took longest (voxels z, y, x; time a block)", ("place", "time"), slow)
-        + "</details>"
+    return details(
+        "In numbers",
+        table("Cells of the map", ("", "least", "median", "mean", "most"), numbers),
+        table("Where it took longest (voxels z, y, x; time a block)", ("place", "time"), slow),
     )
 
 
-def _times(times: Times, stages: Sequence[Stage]) -> str:
+def _times(times: Times, stages: Sequence[Stage]) -> Markup:
     whole = times.width * len(times.busy)
     rows = [charts.strip("workers at work", f"up to {max(times.busy):.1f}", times.busy, times)]
     found = {rate.stage: rate.each for rate in times.rates}
@@ -151,47 +141,46 @@ def _times(times: Times, stages: Sequence[Stage]) -> str:
     if pauses:
         after = ", ".join(duration(p.seconds) for p in pauses[:5])
         about += f" Dashed lines: taken up again, after {after}{' and so on' if len(pauses) > 5 else ''}."
-    return section("Over time", about, "".join(rows) + charts.time_axis(times))
+    return section("Over time", about, Markup("").join(rows) + charts.time_axis(times))
 
 
-def _memory(times: Times, planned: int) -> str:
+def _memory(times: Times, planned: int) -> Markup:
     about = f"The most that any worker process had held: {size(max(times.peaks))}."
     about += f" The plan allowed for {size(planned)} in each." if planned else ""
     return section("Memory", about, charts.memory(times, planned))
 
 
-def _sizes(facts: Facts) -> str:
+def _sizes(facts: Facts) -> Markup:
     found = facts.histogram
     if found is None or not found.counts:
-        return ""
+        return NOTHING
     rows = [(f"{found.edges[i]:.0f} to {found.edges[i + 1]:.0f}", str(count)) for i, count in enumerate(found.counts)]
-    listed = f"<details><summary>In numbers</summary>{table('Objects by size', ('voxels', 'objects'), rows)}</details>"
+    listed = details("In numbers", table("Objects by size", ("voxels", "objects"), rows))
     about = f"{sum(found.counts)} objects by their number of voxels, on a logarithmic scale; "
     about += f"the fullest bin holds {max(found.counts)}."
     return section("Sizes", about, charts.histogram(found) + listed)
 
 
-def _seams(facts: Facts) -> str:
+def _seams(facts: Facts) -> Markup:
     seams = facts.seams
     if seams is None:
-        return ""
+        return NOTHING
     about = (
         f"Share of neighbouring voxels whose labels differ, at {seams.faces} faces of blocks and at planes up to "
         f"{max(seams.offsets)} voxels away. Cells know nothing of blocks, so the face must not stand out."
     )
-    verdict = f'<p class="{"good" if seams.clean else "bad"}">{escape(seams.verdict)}</p>'
-    return section("Seams", about, verdict + charts.planes(seams))
+    return section("Seams", about, part("verdict", seams.verdict, seams.clean) + charts.planes(seams))
 
 
-def _pictures(facts: Facts) -> str:
+def _pictures(facts: Facts) -> Markup:
     if not facts.pictures:
-        return ""
+        return NOTHING
     about = "Random planes with the outlines of objects. White marks at the edges show where blocks meet."
     return section("Places", about, figures(facts.pictures))
 
 
-def _made(facts: Facts) -> str:
-    command = f"<p>The same labels again: <code>{escape(facts.command)}</code></p>" if facts.command else ""
+def _made(facts: Facts) -> Markup:
+    command = part("command", "The same labels again", facts.command) if facts.command else NOTHING
     versions = ", ".join(f"{name} {text}" for name, text in facts.versions.items())
-    plan = f"<details><summary>The plan</summary><pre>{escape(facts.plan)}</pre></details>" if facts.plan else ""
+    plan = details("The plan", part("preformatted", facts.plan)) if facts.plan else NOTHING
     return section("How it was made", versions, command + plan)

@@ -13,8 +13,8 @@ import pytest
 from bigcell.core.errors import InputError
 from bigcell.report.blockmap import BlockSums
 from bigcell.report.facts import Facts, Histogram, Picture, Seams, Stage
+from bigcell.report.html import png
 from bigcell.report.page import facts_in, render
-from bigcell.report.png import png
 from bigcell.report.timeline import BUSY, Session, Timeline, join_times
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror='alert(\"2\")'>&amp;"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from bigcell.core.box import Box
 from bigcell.core.format import duration
@@ -15,7 +15,7 @@ from bigcell.flows.runner import Runner
 from bigcell.report.colours import blend, outlines, stretch
 from bigcell.report.curves import Curve, curve, steps_axis
 from bigcell.report.facts import Picture
-from bigcell.report.html import document, figures, heading, picture, section, table
+from bigcell.report.html import details, document, figures, heading, part, picture, section, table
 from bigcell.training.crops.source import Source
 from bigcell.training.loop.state import Row
 from bigcell.training.loop.validate import Scores, planes_of, segment_plane
@@ -32,7 +32,7 @@ def training_page(card: Mapping[str, Any], history: Sequence[Row], pictures: Seq
     return document("Training", _parts(card, history, pictures))
 
 
-def _parts(card: Mapping[str, Any], history: Sequence[Row], pictures: Sequence[Picture]) -> Iterable[str]:
+def _parts(card: Mapping[str, Any], history: Sequence[Row], pictures: Sequence[Picture]) -> Iterable[Markup]:
     net, scores = card["network"], card["scores"]
     head = [
         ("network", f"{net['kind']}, {net['channels']} channels, cells of {net['diameter']:g} pixels"),
@@ -55,14 +55,14 @@ def _parts(card: Mapping[str, Any], history: Sequence[Row], pictures: Sequence[P
     yield section("Learned from", "The share, in parts in 100, is that of the crops.", learned)
     settings = [(k, str(v)) for k, v in card["settings"].items() if k != "augmentation"]
     settings += [(k, str(v)) for k, v in card["settings"]["augmentation"].items()]
-    again = f"<p>The same again: <code>{escape(card['command'])}</code></p>" if card["command"] else ""
+    again = part("command", "The same again", card["command"]) if card["command"] else Markup("")
     versions = ", ".join(f"{name} {text}" for name, text in card["versions"].items())
     yield section("How it was made", versions, again + table("Settings", ("setting", "value"), settings))
 
 
-def _curves(history: Sequence[Row]) -> str:
+def _curves(history: Sequence[Row]) -> Markup:
     if not history:
-        return ""
+        return Markup("")
     whole = history[-1].step
     losses = [(r.step, r.loss) for r in history]
     seen = [(r.step, r.validation_loss) for r in history if r.validation_loss is not None]
@@ -76,9 +76,9 @@ def _curves(history: Sequence[Row]) -> str:
     frames.append(curve(Curve("rate", f"{history[-1].rate:.2e}", ([(r.step, r.rate) for r in history],)), whole))
     names = ("step", "loss", "validation loss", "AP@0.5", "AP", "F1")
     rows = [(str(r.step), *(_number(v) for v in (r.loss, r.validation_loss, r.ap50, r.ap, r.f1))) for r in history]
-    listed = f"<details><summary>In numbers</summary>{table('Every row of metrics.csv', names, rows)}</details>"
+    listed = details("In numbers", table("Every row of metrics.csv", names, rows))
     about = "Over the steps. The loss of training is that of crops, the other of whole planes."
-    return section("Curves", about, "".join(frames) + steps_axis(whole) + listed)
+    return section("Curves", about, Markup("").join(frames) + steps_axis(whole) + listed)
 
 
 def _number(value: float | None) -> str:
