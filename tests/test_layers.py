@@ -48,6 +48,7 @@ ONLY_IN = {
     "matplotlib": {"viewers"},
     "jinja2": {"report"},
     "PIL": {"report"},
+    "ome_zarr": {"io"},
     "typer": {"cli"},
     "tqdm": {"cli"},
 }

@@ -20,6 +20,7 @@ from bigcell.core.volume import Array
 from bigcell.io.labels import remote_labels
 from bigcell.io.labels.destination import LabelTarget, final_path
 from bigcell.io.labels.store_metadata import make_root
+from bigcell.io.ngff.attributes import multiscale_attributes
 from bigcell.io.ngff.image import ZarrVolume
 from bigcell.io.ngff.layout import (
     Place,
@@ -28,7 +29,6 @@ from bigcell.io.ngff.layout import (
     dataset_metadata,
     grid_of,
     make_array,
-    multiscale_attributes,
     reduced_place,
     units_of,
 )

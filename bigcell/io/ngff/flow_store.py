@@ -17,6 +17,7 @@ from bigcell.core.axes import Spacing, Zyx
 from bigcell.core.box import Box
 from bigcell.core.errors import OutputError
 from bigcell.core.volume import Array
+from bigcell.io.ngff.attributes import multiscale_attributes
 from bigcell.io.ngff.layout import (
     Grid,
     Place,
@@ -25,7 +26,6 @@ from bigcell.io.ngff.layout import (
     dataset_metadata,
     grid_of,
     make_array,
-    multiscale_attributes,
     units_of,
 )
 from bigcell.io.ngff.missing_chunks import OURS

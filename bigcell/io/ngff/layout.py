@@ -13,7 +13,6 @@ import zarr
 from zarr.codecs import BloscCodec, ZstdCodec
 
 from bigcell.core.axes import NO_SIZE, UM, ZYX, Spacing, Zyx
-from bigcell.io.ngff.coordinate_systems import as_newer, is_06
 from bigcell.io.ngff.missing_chunks import OURS
 from bigcell.io.stores.location import open_store
 from bigcell.io.stores.urls import joined
@@ -99,18 +98,6 @@ def dataset_metadata(path: str, place: Place) -> dict[str, Any]:
     if any(place.translation):
         steps.append({"type": "translation", "translation": list(place.translation)})
     return {"path": path, "coordinateTransformations": steps}
-
-
-def multiscale_attributes(multiscale: Mapping[str, Any], version: str, **others: Any) -> dict[str, Any]:
-    """Group attributes with one multiscale image and `others` beside it, as `version` wants them.
-
-    >>> multiscale_attributes({"name": "a"}, "0.5")
-    {'ome': {'version': '0.5', 'multiscales': [{'name': 'a'}]}}
-    """
-    if version != "0.4":
-        entry = as_newer(multiscale) if is_06(version) else dict(multiscale)
-        return {"ome": {"version": version, "multiscales": [entry], **others}}
-    return {"multiscales": [{**multiscale, "version": version}], **others}
 
 
 def units_of(axes: Sequence[str], spacing: Spacing) -> tuple[str | None, ...]:

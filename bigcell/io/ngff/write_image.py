@@ -18,6 +18,7 @@ from bigcell.core.box import Box
 from bigcell.core.errors import OutputError, SettingsError
 from bigcell.core.processes.interrupts import undisturbed
 from bigcell.core.volume import Array, ArrayVolume, Volume
+from bigcell.io.ngff.attributes import multiscale_attributes
 from bigcell.io.ngff.layout import (
     VERSIONS,
     Grid,
@@ -27,7 +28,6 @@ from bigcell.io.ngff.layout import (
     dataset_metadata,
     grid_of,
     make_array,
-    multiscale_attributes,
     reduced_place,
     units_of,
 )
