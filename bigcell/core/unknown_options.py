@@ -18,7 +18,8 @@ def refuse_unknown(names: Collection[str], known: Collection[str], verb: str) ->
     for name in names:
         if name not in known:
             near = get_close_matches(str(name), list(known), n=1, cutoff=ALIKE)
-            hint = f"did you mean {near[0]!r}?" if near else f"`bigcell {verb} --help` lists all there are"
+            every = ", ".join(sorted(known, key=str.lower))
+            hint = f"did you mean {near[0]!r}?" if near else f"its options are {every}"
             raise SettingsError(f"{verb} has no option {str(name)[:80]!r}; {cellpose_answer(str(name), verb) or hint}")
 
 

@@ -126,7 +126,8 @@ def test_what_is_said_on_the_command_line(words: list[str], answer: str) -> None
         ("diam_mean", "diameter= is that of the cells"),
         ("diamter", "did you mean 'diameter'"),
         ("save_every", "instead: save_every= (of `bigcell train`)"),
-        ("frobnicate", "`bigcell segment --help` lists all"),
+        ("frobnicate", "its options are anisotropy, augment,"),
+        ("momentum", "its options are anisotropy, augment,"),
     ],
 )
 def test_what_is_said_in_python(name: str, answer: str) -> None:
