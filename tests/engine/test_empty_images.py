@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import bigcell
 from bigcell.cli.app import app
+from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.engine.pipeline.diameter import find_diameter
 from bigcell.engine.pipeline.in_memory import segment_in_memory
@@ -23,6 +24,7 @@ from bigcell.engine.planning.request import Request
 from bigcell.engine.runtime.events import Notice
 from bigcell.io.formats.arrays import as_volume
 from bigcell.io.tables import COLUMNS, read_objects
+from bigcell.testing.flows import FlowLattice
 
 SHAPE = (2, 40, 44)
 EMPTY = "the image holds nothing to segment: there are no cells, and the labels are empty"
@@ -83,6 +85,25 @@ def test_no_diameter_is_looked_for_where_nothing_is() -> None:
     assert "show nothing" in found.found
     with pytest.raises(InputError, match="no cell was found"):
         find_diameter(as_volume(cell()), 17.0, lambda planes, _: np.zeros(planes.extent, np.uint32))
+
+
+def test_it_is_said_where_no_object_fits_its_flows() -> None:
+    flows = FlowLattice((4, 40, 44), diameter=12, noise=0.5, seed=1, fill=0.7).read(Box.of((4, 40, 44)))
+
+    def told(threshold: float) -> tuple[int, list[str]]:
+        events: list[Any] = []
+        found = bigcell.segment(flows=flows, do_3D=False, listener=events.append, flow_threshold=threshold)
+        return found.objects, [e.text for e in events if isinstance(e, Notice) and "flow error" in e.text]
+
+    count, notices = told(1e-9)
+    assert count == 0
+    (text,) = notices
+    assert text.startswith("objects found: ")
+    assert text.endswith("keep the objects with --flow-threshold 0")
+    for threshold in (0.0, 10.0):
+        count, notices = told(threshold)
+        assert count > 0
+        assert not notices
 
 
 def test_nothing_is_found_slab_by_slab() -> None:

@@ -50,6 +50,7 @@ def segment_volume(run: Run, make_labels: MakeLabels) -> int:
     tell_bad_chunks(run)
     patches = fill_holes(run)
     count = number_objects(run, patches)
+    tell_none_fits(run, count)
     run.job = replace(run.job, labels=make_labels(count))
     write_labels(run, patches)
     return count
@@ -66,6 +67,16 @@ def tell_bad_chunks(run: Run) -> None:
     bad = bad_chunks(run.job.scratch)
     if bad:
         run.listener(Notice(bad_chunk_notice(bad)))
+
+
+def tell_none_fits(run: Run, count: int) -> None:
+    """Say it where no object is left because none fits its flows."""
+    unfit, threshold = run.sums.get("check", Counter())["unfit"], run.job.plan.flow_threshold
+    option = "--flow-threshold-3d" if run.job.plan.is_solid else "--flow-threshold"
+    if unfit and not count:
+        text = f"objects found: {unfit}; left: 0, as the flow error of each is above {threshold:g}. The model may not "
+        text += f"know such images: look at --channel and --diameter, or keep the objects with {option} 0"
+        run.listener(Notice(text))
 
 
 def measure(run: Run) -> None:
