@@ -31,6 +31,14 @@ def read_object(path: str | Path) -> dict[str, Any]:
     return parse_object(content, str(place))
 
 
+def object_or_empty(path: str | Path) -> dict[str, Any]:
+    """The JSON object in the file at `path`; empty where there is none, or none that can be read."""
+    try:
+        return read_object(path)
+    except (OSError, InputError):
+        return {}
+
+
 def parse_object(content: bytes | str, what: str) -> dict[str, Any]:
     """The JSON object in `content`; `what` is its name in the message."""
     found = parse_json(content, what)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bigcell.core.documents import is_number, parse_object, read_object
+from bigcell.core.documents import is_number, object_or_empty, parse_object, read_object
 from bigcell.core.errors import InputError
 
 REFUSED = {
@@ -50,3 +50,14 @@ def test_a_folder_in_place_of_a_file_is_told_and_none_at_all_is_the_callers_to_t
 def test_numbers_are_those_that_fit_a_float() -> None:
     assert all(map(is_number, (0, -1, 2.5, 10**308)))
     assert not any(map(is_number, (float("inf"), float("nan"), 10**309, True, "1", None, [1], 1j)))
+
+
+def test_where_nothing_is_needed_a_bad_document_is_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    assert object_or_empty(path) == {}
+    for content in REFUSED.values():
+        path.write_bytes(content)
+        assert object_or_empty(path) == {}
+    path.write_bytes(b'{"a": 1}')
+    assert object_or_empty(path) == {"a": 1}
+    assert object_or_empty(tmp_path) == {}

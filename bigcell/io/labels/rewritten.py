@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bigcell.core.documents import read_object
+from bigcell.core.documents import object_or_empty, read_object
 from bigcell.core.errors import InputError
 from bigcell.core.format import command
 from bigcell.io.ngff.layout import Place, dataset_metadata
@@ -33,9 +33,9 @@ def is_rewritten(place: str) -> bool:
     """Whether the group at `place`, on a disk, has metadata as cloud-volume writes them."""
     if is_url(place) or split_zip(place):
         return False
-    if modern := _document(Path(place, "zarr.json")):
+    if modern := object_or_empty(Path(place, "zarr.json")):
         return modern.get("node_type") == "group" and {"shape", "chunk_grid", "codecs"} <= set(modern)
-    entry = _entry(_document(Path(place, ".zattrs")))
+    entry = _entry(object_or_empty(Path(place, ".zattrs")))
     scales = [_first_scale(level) for level in _list(entry.get("datasets"))]
     return bool(scales) and 0 < len(_list(entry.get("axes"))) < FIVE and all(len(scale) == FIVE for scale in scales)
 
@@ -81,7 +81,7 @@ def _mended(home: Path) -> dict[str, dict[str, Any]]:
     places = _places(home.parents[1], axes, shapes, level)
     entry["datasets"] = [dataset_metadata(str(k), at) for k, at in enumerate(places)]
     documents = {name: _array(document, modern=modern) for name, document in arrays.items()}
-    return {**documents, group: _group(held, _document(home / RECORD)) if modern else held}
+    return {**documents, group: _group(held, object_or_empty(home / RECORD)) if modern else held}
 
 
 def _array(document: dict[str, Any], *, modern: bool) -> dict[str, Any]:
@@ -105,14 +105,6 @@ def _places(store: Path, axes: Sequence[str], shapes: Sequence[Sequence[int]], l
     if not same or [[shape[i] for i in kept] for shape in theirs] != [list(shape) for shape in shapes]:
         raise InputError(f"the sizes of the labels are lost, and {store} is no image of the same voxels; {AGAIN}")
     return [Place(*(tuple(n[i] for i in kept) for n in place)) for _, *place in found.datasets]
-
-
-def _document(path: Path) -> dict[str, Any]:
-    """The JSON object at `path`; empty where there is none, or none that can be read."""
-    try:
-        return read_object(path)
-    except (OSError, InputError):
-        return {}
 
 
 def _entry(ome: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from zarr.core.sync import sync
 from zarr.errors import ContainsArrayError, GroupNotFoundError
 from zarr.storage import LocalStore
 
-from bigcell.core.documents import read_object
+from bigcell.core.documents import object_or_empty
 from bigcell.core.errors import InputError
 from bigcell.core.format import command
 from bigcell.core.paths import local_path
@@ -124,7 +124,7 @@ def metadata_digest(group: zarr.Group, path: str) -> str:
 def metadata_of(group: zarr.Group, path: str) -> dict[str, Any]:
     """The metadata document of the array at `path` as it is stored, empty where there is none that can be read."""
     try:
-        found = json.loads(_document(group, path))
+        found = json.loads(_document(group, path))  # not by core/documents: a fill value may be NaN
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -198,10 +198,7 @@ def _array_hint(path: Path) -> str:
 
 
 def _node_type(path: Path) -> object:
-    try:
-        return read_object(path / "zarr.json").get("node_type")
-    except (OSError, ValueError):
-        return None
+    return object_or_empty(path / "zarr.json").get("node_type")
 
 
 def _no_bucket(source: str) -> str:
