@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import zarr
 
+from bigcell.core.arrays import native
 from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
 from bigcell.core.channels import find_channels, listed
@@ -75,8 +76,7 @@ class ZarrVolume:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype that `read` gives: the file's, in the machine's byte order, bool as uint8."""
-        stored = self.info.levels[self.level].dtype
-        return np.dtype(np.uint8) if stored.kind == "b" else stored.newbyteorder("=")
+        return native(self.info.levels[self.level].dtype)
 
     def read(self, box: Box) -> Array:
         """The voxels of `box`, ``(channel, z, y, x)``; missing chunks are the fill value."""
