@@ -1,12 +1,12 @@
-"""Names in stores: which text may be one, and when two spellings are the same one."""
+"""Names in stores: which text may be one, when two spellings are the same one, and which channels are meant."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from unicodedata import category, normalize
 
-LONGEST = 255
-"""Bytes of a name, on every file system that we know."""
+from bigcell.core.errors import InputError
+from bigcell.core.paths import LONGEST
 
 
 def composed(name: str) -> str:
@@ -48,3 +48,28 @@ def is_below(path: object) -> bool:
 def is_letter(character: str) -> bool:
     """Whether it is a letter, a digit, or a mark that belongs to the letter before it."""
     return category(character)[0] in "LNM"
+
+
+def listed(known: Sequence[str]) -> str:
+    """The channels `known` by number and name, for messages.
+
+    >>> listed(("DAPI", "actin"))
+    '0: DAPI, 1: actin'
+    """
+    return ", ".join(f"{i}: {name}" for i, name in enumerate(known))
+
+
+def find_channels(known: Sequence[str], wanted: Sequence[int | str], image: str) -> tuple[int, ...]:
+    """The numbers of the channels `wanted` of an `image` that has those `known`.
+
+    Raises InputError, naming the image, for one that is not there or whose name is that of several.
+
+    >>> find_channels(("DAPI", "actin"), ["actin", 0], "a.zarr")
+    (1, 0)
+    """
+    places = [[i for i, name in enumerate(known) if each in (i, name)] for each in wanted]
+    for each, found in zip(wanted, places, strict=True):
+        if len(found) != 1:
+            problem = "fits more than one" if found else "is not there"
+            raise InputError(f"{image}: channel {each!r} {problem}; the image has {listed(known)}")
+    return tuple(found[0] for found in places)

@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from bigcell.core.documents import read_object
 from bigcell.core.errors import ModelError, OutputError
+from bigcell.core.retry import Retries
 from bigcell.networks.cache import cache_folder, check_sha256, locate, record, sha256_of
 from bigcell.networks.catalogue import Entry, RemoteFile
 from bigcell.networks.checkpoint import read_checkpoint
@@ -100,8 +101,8 @@ class _Download:
     def _bring(self) -> None:
         """The bytes, in as many tries as it takes; a try that brought enough for its time does not count."""
         error: Exception | None = None
-        failed, most = 0, self._have()
-        while failed < TRIES:
+        retries, most = Retries(TRIES, 2 * self.pause), self._have()
+        while True:
             begun = time.monotonic()
             try:
                 if self._receive():
@@ -119,8 +120,9 @@ class _Download:
             except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, SSLError) as broken:
                 error = broken
             enough = most + SLOWEST * (time.monotonic() - begun)
-            failed, most = 0 if self._have() > enough else failed + 1, max(most, self._have())
-            time.sleep(self.pause * 2**failed if failed < TRIES else 0)
+            progress, most = self._have() > enough, max(most, self._have())
+            if not retries.again(progress=progress):
+                break
         raise ModelError(
             f"{self.file.url} cannot be fetched ({_said(error)}): {self._have()} bytes are "
             "here, and the next fetch goes on from there. Is there a network? Without one bring the file to "

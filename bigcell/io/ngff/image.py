@@ -14,10 +14,9 @@ import zarr
 from bigcell.core.arrays import native
 from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
-from bigcell.core.channels import find_channels, listed
 from bigcell.core.errors import ChunkError, InputError
 from bigcell.core.format import command
-from bigcell.core.names import is_part
+from bigcell.core.names import find_channels, is_part, listed
 from bigcell.core.volume import Array
 from bigcell.io.ngff.levels import checked_levels
 from bigcell.io.ngff.metadata import ImageInfo, channel_names, contrast_windows, parse_multiscale, sizes_from

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -13,6 +12,7 @@ import numpy as np
 from bigcell.core.axes import ZYX
 from bigcell.core.box import Box
 from bigcell.core.errors import ChunkError
+from bigcell.core.retry import Retries
 from bigcell.core.volume import Array
 from bigcell.io.ngff.image import ZarrVolume, fill_value
 from bigcell.io.stores.urls import without_credentials
@@ -63,12 +63,13 @@ def bad_chunk_error(volume: ZarrVolume, bad: list[BadChunk]) -> ChunkError:
 
 
 def _read(volume: ZarrVolume, box: Box) -> Array:
-    for tries in range(1, TRIES):
+    retries = Retries(TRIES, WAIT)
+    while True:
         try:
             return volume.read(box)
         except ChunkError:
-            time.sleep(WAIT * 2 ** (tries - 1))
-    return volume.read(box)
+            if not retries.again():
+                raise
 
 
 def _pieces(volume: ZarrVolume, box: Box) -> Iterator[Box]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
-from bigcell.core.channels import find_channels, listed
 from bigcell.core.errors import InputError
+from bigcell.core.names import find_channels, listed
 from bigcell.core.volume import Array, Volume
 from bigcell.preprocess.channels import GREY, grey
 
