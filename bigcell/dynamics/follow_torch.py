@@ -19,6 +19,7 @@ from bigcell.core.volume import Array
 from bigcell.dynamics.follow import Particles, rounding
 from bigcell.dynamics.paths import BACKGROUND, ESCAPED
 from bigcell.dynamics.settings import DynamicsSettings
+from bigcell.flows.runner import LARGEST
 
 BATCH = 1 << 21
 """Particles that move together: bounds what a step takes on the device to about half a gigabyte."""
@@ -26,8 +27,6 @@ COMPACT = 8
 """Steps between two looks for particles that are done."""
 SLAB = 1 << 24
 """Voxels that are packed at once."""
-LARGEST = 2**31 - 1
-"""Voxels of the largest window: no tensor may have more elements."""
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ import neuroglancer
 
 from bigcell.core.errors import InputError
 from bigcell.core.names import find_name
+from bigcell.io.stores.credentials import LOOPBACK
 from bigcell.viewers.fileserver import FileServer
 from bigcell.viewers.hosts import names_of
 from bigcell.viewers.pages import refuse_foreign
 from bigcell.viewers.shown import Found, Shown, contrast, find_in, find_shown, plain_metadata
 from bigcell.viewers.state import view_state
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Addresses at which this machine alone can look."""
 log = logging.getLogger(__name__)
 
