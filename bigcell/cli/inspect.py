@@ -20,11 +20,10 @@ def inspect(
 
     Axes, voxel size, channels, levels and labels; of a plate, a well or a collection, its images.
     """
-    from bigcell.api import open_volume
-    from bigcell.core.errors import InputError
+    from bigcell.core.errors import InputError, SeveralImagesError
     from bigcell.io.labels.rewritten import how_to_mend, is_rewritten, mend
-    from bigcell.io.ngff.roots import images_of, kind_of
-    from bigcell.io.stores.location import attributes_of, open_group
+    from bigcell.io.ngff.image import read_info
+    from bigcell.io.ngff.roots import images_of
     from bigcell.io.stores.urls import absolute, joined, without_credentials
 
     place = absolute(image)
@@ -32,11 +31,11 @@ def inspect(
         mend(place)
     elif is_rewritten(place):
         raise InputError(how_to_mend(place))
-    if kind_of(attributes_of(open_group(place))):
+    try:
+        print(describe(read_info(place)))
+    except SeveralImagesError:
         for below in images_of(place):
             print(joined(without_credentials(place), below))
-        return
-    print(describe(open_volume(image, backward=True).info))
 
 
 def describe(info: ImageInfo) -> str:

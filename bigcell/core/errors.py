@@ -21,6 +21,14 @@ class InputError(BigcellError, ValueError):
     """The image, the flows or the table cannot be used as they are."""
 
 
+class AxesError(InputError):
+    """A file or an array does not say which axis is which, and its shape leaves more than one answer."""
+
+
+class SeveralImagesError(InputError):
+    """A plate, a well or a collection was given where one image was wanted."""
+
+
 class ChunkError(InputError):
     """A chunk of the input cannot be read: it is damaged or out of reach, which may pass."""
 

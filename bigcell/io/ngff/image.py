@@ -14,7 +14,7 @@ import zarr
 from bigcell.core.arrays import native
 from bigcell.core.axes import ZYX, Spacing
 from bigcell.core.box import Box
-from bigcell.core.errors import ChunkError, InputError
+from bigcell.core.errors import ChunkError, InputError, SeveralImagesError
 from bigcell.core.format import command
 from bigcell.core.names import find_channels, is_part, listed
 from bigcell.core.volume import Array
@@ -147,7 +147,7 @@ def read_info(source: str | Path) -> ImageInfo:
     group = open_group(where)
     attributes = attributes_of(group)
     if kind := kind_of(attributes):
-        raise InputError(why_not_one(where, kind))
+        raise SeveralImagesError(why_not_one(where, kind))
     found = parse_multiscale(attributes, source=where)
     axes = tuple(a.name for a in found.axes)
     levels = checked_levels(group, len(axes), where, found.datasets)
