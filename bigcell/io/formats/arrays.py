@@ -16,13 +16,12 @@ from bigcell.core.errors import ChunkError, InputError, SettingsError
 from bigcell.core.format import shape as told
 from bigcell.core.processes.sending import dumps
 from bigcell.core.volume import Array, Volume
-from bigcell.io.formats.axis_letters import FEW, INSIST, odd_side
+from bigcell.io.formats.axis_letters import INSIST
 from bigcell.io.formats.named_axes import channel_names, letters_of, spacing_of
-from bigcell.io.formats.stacks import Stack, Stacked, array_volumes, checked_axes
+from bigcell.io.formats.stacks import USUAL, Stack, Stacked, array_volumes, check_usual, checked_axes
 
 ArraySource = ArrayLike | Volume
 """An array of any library, nested lists of numbers, or a volume."""
-IMAGE = {2: "yx", 3: "zyx", 4: "czyx"}
 FLOWS = {2: "yx", 3: "cyx", 4: "czyx"}
 
 
@@ -53,7 +52,7 @@ def is_volume(source: object) -> TypeGuard[Volume]:
 
 
 def as_volume(
-    source: ArraySource, *, axes: str | None = None, usual: Mapping[int, str] = IMAGE, coloured: bool = False
+    source: ArraySource, *, axes: str | None = None, usual: Mapping[int, str] = USUAL, coloured: bool = False
 ) -> Volume:
     """`source` as one volume; nothing is read of an array that can be read box by box, but its first voxel.
 
@@ -71,7 +70,7 @@ def as_volumes(
     *,
     axes: str | None = None,
     spacing: Spacing | None = None,
-    usual: Mapping[int, str] = IMAGE,
+    usual: Mapping[int, str] = USUAL,
     coloured: bool = False,
 ) -> tuple[Volume, ...]:
     """As `as_volume`, one volume a time point. `spacing` stands in where the array has none."""
@@ -113,22 +112,11 @@ def _letters(array: Any, lengths: tuple[int, ...], axes: str | None, usual: Mapp
                 f"an array of {len(lengths)} dimensions was given ({size}); wanted (y, x), (z, y, x) or "
                 "(channel, z, y, x): say which axis is which, as in axes='tczyx'"
             )
-        if coloured and (doubt := _doubtful(lengths)):
-            sure = found + INSIST if odd_side(found, lengths, found) is not None else found
-            raise InputError(
-                f"the array has shape {size}, and does not say what its axes are; they may be {sure!r} or "
-                f"{doubt!r}: say which, as in axes={doubt!r}"
-            )
+        if coloured:
+            check_usual(found, lengths, shown="the array")
     if not coloured:  # a short last axis of labels or flows is no colour
         axes = f"{(axes or found or '').removesuffix(INSIST)}{INSIST}"
     return checked_axes(found or "", lengths, axes, shown="the array")
-
-
-def _doubtful(lengths: tuple[int, ...]) -> str:
-    """Other axes that an array of this shape may well have; "" for none."""
-    if len(lengths) in (3, 4) and lengths[-1] <= FEW < min(lengths[-3:-1]):
-        return "zyxc"[-len(lengths) :]
-    return "zcyx" if len(lengths) == 4 and lengths[1] <= FEW < lengths[0] else ""
 
 
 def _first(array: Any) -> Array:

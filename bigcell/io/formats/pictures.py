@@ -14,8 +14,7 @@ from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
 from bigcell.core.volume import Array, ArrayVolume, Volume
-from bigcell.io.formats.axis_letters import FEW
-from bigcell.io.formats.stacks import Stack, array_volumes, check_dtype, checked_axes
+from bigcell.io.formats.stacks import USUAL, Stack, array_volumes, check_dtype, check_usual, checked_axes
 from bigcell.io.formats.tiff import open_tiff
 from bigcell.io.formats.tiff_sets import set_of
 
@@ -153,9 +152,9 @@ def open_array(
     """An array as one volume a time point. Without `axes` it is (y, x), (z, y, x) or (channel, z, y, x); where
     few voxels stand last, or few planes after many channels, the axes are asked for."""
     check_dtype(array.dtype.kind, shown=shown)
-    last = array.ndim >= 3 and array.shape[-1] <= FEW
-    second = array.ndim == 4 and array.shape[1] <= FEW < array.shape[0]
-    found = {2: "yx", 3: "zyx", 4: "czyx"}.get(array.ndim, "?") if not (last or second) else "?"
+    found = USUAL.get(array.ndim, "?")
+    if axes is None and array.ndim in USUAL:
+        check_usual(found, array.shape, shown=shown)
     letters = checked_axes(found, array.shape, axes, shown=shown)
     return array_volumes(array, Stack(letters, array.shape, spacing or Spacing(known=False)), shown=shown)
 

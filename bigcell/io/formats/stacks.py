@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bigcell.core.axes import ZYX, Spacing
-from bigcell.core.errors import InputError
+from bigcell.core.errors import AxesError, InputError
 from bigcell.core.volume import Array, ArrayVolume
-from bigcell.io.formats.axis_letters import INSIST, LETTERS, guessed_axes, odd_side
+from bigcell.io.formats.axis_letters import FEW, INSIST, LETTERS, guessed_axes, odd_side
 
 COLOURS = ("red", "green", "blue")
+USUAL = {2: "yx", 3: "zyx", 4: "czyx"}
+"""The axes of an image of so many dimensions that does not say them."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def checked_axes(found: str, shape: Sequence[int], wanted: str | None, *, shown:
     size = " x ".join(map(str, shape))
     guess = guessed_axes(found, shape)
     if wanted is None and not set(axes) <= set(LETTERS):
-        raise InputError(
+        raise AxesError(
             f"{shown} has shape {size}, and does not say what its axes are; give them, for example "
             f"axes={guess!r} (t time, c channel, z, y, x, s colour samples)"
         )
@@ -111,6 +113,26 @@ def checked_axes(found: str, shape: Sequence[int], wanted: str | None, *, shown:
             f"axes={guessed_axes(found, shape, odd)!r} if these are channels or colours, else {axes + INSIST!r}"
         )
     return axes
+
+
+def check_usual(axes: str, shape: Sequence[int], *, shown: str) -> None:
+    """AxesError for an array that says nothing of its axes, where its shape lets doubt that they are `axes`, the usual
+    ones: few voxels stand last, or few planes second after many.
+
+    >>> check_usual("zyx", (5, 60, 70), shown="the array")
+    """
+    doubt = ""
+    if len(shape) in (3, 4) and shape[-1] <= FEW < min(shape[-3:-1]):
+        doubt = "zyxc"[-len(shape) :]
+    elif len(shape) == 4 and shape[1] <= FEW < shape[0]:
+        doubt = "zcyx"
+    if doubt:
+        size = " x ".join(map(str, shape))
+        sure = axes + INSIST if odd_side(axes, shape, axes) is not None else axes
+        raise AxesError(
+            f"{shown} has shape {size}, and does not say what its axes are; they may be {sure!r} or {doubt!r}: say "
+            f"which, as in axes={doubt!r}"
+        )
 
 
 def check_dtype(kind: str, *, shown: str) -> None:

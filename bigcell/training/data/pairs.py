@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from bigcell.core.box import Box
-from bigcell.core.errors import InputError
+from bigcell.core.errors import AxesError, InputError
 from bigcell.core.paths import local_path
 from bigcell.core.volume import ArrayVolume, Volume
 from bigcell.io.formats.convert import open_pixels
@@ -131,8 +131,8 @@ def _image(path: str, axes: str | None, extent: tuple[int, int, int]) -> Volume:
     """The image in a file; where that does not say its axes, those that give it the `extent` of its labels."""
     try:
         return _one(path, axes)
-    except InputError as error:
-        if axes is not None or "does not say what its axes are" not in str(error):
+    except AxesError:
+        if axes is not None:
             raise
         found = []
         for guess in ("yx", "zyx", "cyx", "yxc", "czyx", "zcyx", "zyxc"):
