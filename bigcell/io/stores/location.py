@@ -203,18 +203,15 @@ def _node_type(path: Path) -> object:
 
 def _no_bucket(source: str) -> str:
     """What is wrong with the bucket of `source`: objects that are missing look the same in one that is not there."""
-    from bigcell.io.stores.remote import WRITABLE, anything_below, explain
+    from bigcell.io.stores.remote import WRITABLE, anything_below, explain, is_bucket_missing
 
     if urlsplit(source).scheme not in WRITABLE:
         return ""
     try:
         anything_below(source)
     except Exception as error:
-        return (
-            f"{without_credentials(source)} cannot be opened as zarr: {explain(error)}"
-            if "NoSuchBucket" in str(error)
-            else ""
-        )
+        if is_bucket_missing(error):
+            return f"{without_credentials(source)} cannot be opened as zarr: {explain(error)}"
     return ""
 
 

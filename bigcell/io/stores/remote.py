@@ -167,14 +167,25 @@ def is_remote_error(error: BaseException | None) -> bool:
     return error is not None and type(error).__module__.partition(".")[0] == "obstore"
 
 
+def is_bucket_missing(error: BaseException) -> bool:
+    """Whether S3 says that there is no such bucket, for which obstore has no error of its own."""
+    return _code(error) == "NoSuchBucket"
+
+
+def _code(error: BaseException) -> str:
+    """The code in the answer of an S3, "" for none."""
+    text = str(error).partition("Debug source")[0]
+    return next(iter(re.findall(r"<Code>(\w{1,60})</Code>", text)), "")
+
+
 def explain(error: BaseException) -> str:
     """What a server's refusal means, in a few words. Its own are not quoted: they may repeat the key's name."""
     text = str(error).partition("Debug source")[0]
-    code = next(iter(re.findall(r"<Code>(\w{1,60})</Code>", text)), "")
+    code = _code(error)
     status = next(iter(re.findall(r"status code: (\d{3})", text)), "")
     if status in ("401", "403") or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
         return f"access is refused{_told(code)}; check the key and its rights"
-    if code == "NoSuchBucket":
+    if is_bucket_missing(error):
         return "there is no such bucket; check the address"
     if code or status:
         return f"the server refused{_told(' '.join(filter(None, (status, code))))}"
