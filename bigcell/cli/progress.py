@@ -135,6 +135,8 @@ class Progress:
 
 def tell(result: Result) -> None:
     """What a run made, and how to look at it."""
+    from bigcell.io.stores.urls import is_url
+
     print(f"{result.objects} objects")
     if result.path is not None:
         print(f"labels   {result.path}")
@@ -142,7 +144,7 @@ def tell(result: Result) -> None:
         print(f"table    {result.path}/objects.parquet")
         if (Path(result.path) / "report.html").exists():
             print(f"report   {result.path}/report.html")
-        if "://" not in store:  # a view is made of local folders
+        if not is_url(store):  # a view is made of local folders
             print(f"look     {command('view', store, labels=name)}")
 
 

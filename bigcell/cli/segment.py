@@ -79,9 +79,10 @@ def segment(
     arguments = o.work(image, locals())
     from bigcell import api
     from bigcell.evaluation.output import check_file
+    from bigcell.io.stores.urls import is_url
 
     store = output or image or flows
-    if picture is not None and "://" in str(store):
+    if picture is not None and store is not None and is_url(store):
         raise SettingsError(f"--picture is drawn from labels on a disk, these go to {store}; leave it out")
     if picture is not None:
         check_file(picture)

@@ -9,9 +9,10 @@ from pathlib import Path
 from shutil import copyfileobj
 
 from bigcell.core.errors import OutputError
+from bigcell.core.paths import local_path
 from bigcell.io.atomic import whole_file
 from bigcell.io.stores.staged_folder import building_place, remove_tree
-from bigcell.io.stores.urls import without_credentials
+from bigcell.io.stores.urls import is_url, without_credentials
 from bigcell.io.stores.zip_store import ENDINGS
 
 VERSION = "0.5"
@@ -46,11 +47,11 @@ def write_zip(
 
 def check_zip_place(output: str | Path, *, overwrite: bool) -> Path:
     """`output` as the place of a new zip, or an OutputError. Writes nothing."""
-    if "://" in str(output):
+    if is_url(output):
         raise OutputError(
             f"a zip cannot be written to the URL {without_credentials(str(output))}; give a local path, then upload"
         )
-    final = Path(output).absolute()
+    final = local_path(output).absolute()
     if final.exists() and not overwrite:
         raise OutputError(f"{final} exists already; give another path, or allow overwriting")
     if final.exists() and not (final.is_file() and zipfile.is_zipfile(final)):
