@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -132,3 +134,16 @@ def test_nothing_is_allowed_that_nobody_imports() -> None:
     used = {(n.partition(".")[0], room(name).partition(".")[0]) for name, names in IMPORTED.items() for n in names}
     allowed = {(package, folder) for package, folders in ONLY_IN.items() for folder in folders}
     assert not sorted(allowed - used)
+
+
+MODULE = {"ome-zarr": "ome_zarr", "pillow": "PIL"}
+"""What is imported of a package whose name is another."""
+NOT_BY_US = {"cryptography", "scikit-image"}
+"""distributed makes certificates by the one; the other is ome-zarr's, and has no use of its own here yet."""
+
+
+def test_every_dependency_is_imported() -> None:
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    wanted = [re.split(r"[<>=;\[ ]", line)[0] for line in project["dependencies"]]
+    used = {name.partition(".")[0] for names in IMPORTED.values() for name in names}
+    assert {name for name in wanted if MODULE.get(name, name) not in used} == NOT_BY_US
