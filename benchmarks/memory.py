@@ -26,7 +26,7 @@ Zyx = tuple[int, int, int]
 
 DRIVER = """
 import json, sys, bigcell
-from bigcell.engine.tasks.steps import peak_bytes
+from bigcell.engine.tasks.perform import peak_bytes
 tiny, flows, folder, block, workers = sys.argv[1:]
 block, workers = tuple(map(int, block.split(","))), int(workers)
 def run(source, name):

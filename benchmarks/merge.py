@@ -2,12 +2,12 @@
 
     python benchmarks/merge.py [--objects 10000000] [--blocks 100000] [--folder DIR]
 
-Writes what the blocks of a volume know of their objects, as the step `name` leaves it: boxes of random sizes at random
-places of a lattice, each known in part by every block that it reaches into. Then runs the steps from there to the
-object table (`reduce`, `number`, `table`) in this process, looks up the final ids of all pieces (`ids`), as the step
-that writes labels does, and compares the table with the boxes. Prints one line of JSON: CPU seconds of each stage with
-the loop and the journal, CPU and clock seconds in all, and the most memory that the process has held. DIR (a temporary
-folder) takes 25 kB a block of 100 objects.
+Writes what the blocks of a volume know of their objects, as the stage `label_blocks` leaves it: boxes of random sizes
+at random places of a lattice, each known in part by every block that it reaches into. Then runs the stages from there
+to the object table (`merge_objects`, `assign_ids`, `write_table`) in this process, looks up the final ids of all pieces
+(`ids`), as the stage that writes labels does, and compares the table with the boxes. Prints one line of JSON: CPU
+seconds of each stage with the loop and the journal, CPU and clock seconds in all, and the most memory that the process
+has held. DIR (a temporary folder) takes 25 kB a block of 100 objects.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bigcell.engine.planning.build import make_plan
 from bigcell.engine.planning.request import Request
 from bigcell.engine.tasks.job import Job
 from bigcell.engine.tasks.objects import save_pieces
-from bigcell.engine.tasks.steps import peak_bytes
+from bigcell.engine.tasks.perform import peak_bytes
 from bigcell.engine.tasks.write_labels import final_ids
 from bigcell.io.scratch import DiskScratch
 from bigcell.io.tables import ObjectTable, read_parts
@@ -126,10 +126,10 @@ def merge(boxes: Boxes, grid: BlockGrid, folder: Path) -> dict[str, object]:
     held = Items(len(grid), lambda k: (k, reach.blocks_into(grid.core(k).grow(GROW_STEPS))))
     table, cpu, clock = ObjectTable(folder / "objects.parquet", Spacing()), time.process_time(), time.perf_counter()
     for what, stage in {
-        "reduce": lambda: run.stage("reduce", held),
-        "number": lambda: number_objects(run, {}),
+        "merge_objects": lambda: run.stage("merge_objects", held),
+        "assign_ids": lambda: number_objects(run, {}),
         "ids": lambda: look_up(run),
-        "table": lambda: write_table(run, table),
+        "write_table": lambda: write_table(run, table),
     }.items():
         before = time.process_time()
         stage()

@@ -29,7 +29,8 @@ import numpy as np
 
 import bigcell
 from bigcell.core.box import Box
-from bigcell.engine.tasks.steps import STEPS, peak_bytes
+from bigcell.engine.tasks.perform import peak_bytes
+from bigcell.engine.tasks.stages import STAGES
 from bigcell.io.ngff.image import open_image
 from bigcell.metrics.matching import compare
 from bigcell.testing.flows import FlowLattice
@@ -61,7 +62,7 @@ def _drive(options: argparse.Namespace) -> dict[str, object]:
         cpu, clock, peak = time.process_time(), time.perf_counter(), peak_bytes()
         lattice, result = _segment(options.blocks[0], options, Path(folder) / "out.zarr")
         cpu, seconds, grown = time.process_time() - cpu, time.perf_counter() - clock, peak_bytes() - peak
-        blocks = result.stages["follow"]["tasks"]
+        blocks = result.stages["follow_flows"]["tasks"]
         return {
             "blocks": blocks,
             "tasks": sum(s["tasks"] for s in result.stages.values()),
@@ -79,7 +80,7 @@ def _drive(options: argparse.Namespace) -> dict[str, object]:
 def _loop(options: argparse.Namespace) -> dict[str, object]:
     """The loop over blocks of one voxel, twice: from the start, and with everything done."""
     for stage, note in NOTES.items():
-        STEPS[stage] = lambda job, item, note=note: dict(note)
+        STAGES[stage] = STAGES[stage].running(lambda job, item, note=note: dict(note))
     side = isqrt(options.blocks[0])
     with tempfile.TemporaryDirectory() as folder:
         drive_blocks(9, Path(folder) / "first")

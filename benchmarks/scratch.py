@@ -16,14 +16,14 @@ from math import prod
 from pathlib import Path
 
 from bigcell.engine.planning.memory_cost import estimate
-from bigcell.engine.tasks.steps import STEPS
+from bigcell.engine.tasks.stages import STAGES
 from bigcell.testing.flows import FlowLattice
 from bigcell.testing.oracle import oracle_plan, predict_lattice, run_on_disk
 
 
 def measure(depth: int, side: int, niter: int) -> None:
     lattice = FlowLattice((depth, side, side), diameter=16, noise=0.5, fill=0.6)
-    STEPS["predict"] = predict_lattice(lattice)
+    STAGES["predict_flows"] = STAGES["predict_flows"].running(predict_lattice(lattice))
     plan = oracle_plan(lattice, (24, side, side), niter=niter, tile=48)
     network = sum(plan.lattice.footprint(k).size for k in range(len(plan.lattice.cubes)))
     for slab in (0, 1):

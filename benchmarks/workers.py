@@ -70,7 +70,7 @@ def _times(image: str, options: argparse.Namespace) -> Times:
 def table(best: dict[int, Times]) -> str:
     """Markdown: a row for each stage that takes long enough, seconds for each number of workers and the gain.
 
-    >>> print(table({1: {"predict": 10.0, "all stages": 10.1}, 2: {"predict": 5.0, "all stages": 5.05}}))
+    >>> print(table({1: {"predict_flows": 10.0, "all stages": 10.1}, 2: {"predict_flows": 5.0, "all stages": 5.05}}))
     | stage | 1 worker | 2 workers |
     |---|---|---|
     | predict | 10.0 s | 5.0 s (2.00) |

@@ -81,8 +81,8 @@ class Verbs(TyperGroup):
 def explain(error: BaseException) -> tuple[int, str]:
     """The exit code and the sentence for an error.
 
-    >>> explain(BlockError("follow of 3 failed"))
-    (3, 'follow of 3 failed')
+    >>> explain(BlockError("follow_flows of 3 failed"))
+    (3, 'follow_flows of 3 failed')
     """
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return INTERRUPTED, f"interrupted; {error if error.args else NOTHING}"

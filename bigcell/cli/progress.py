@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from bigcell.cli.ending import ENDING, NOTHING
 from bigcell.core.errors import BlockError
-from bigcell.core.format import command, duration, short, word
+from bigcell.core.format import command, duration, short
 from bigcell.engine.runtime.events import Event, RunStarted, StageFinished, StageStarted, TaskDone, TaskFailed
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ class Progress:
     >>> import io
     >>> out, clock = io.StringIO(), iter([0.0, 10.0, 20.0])
     >>> show = Progress(out, now=lambda: next(clock))
-    >>> show(StageStarted("follow", total=4, done=0, voxels=4_000_000))
-    >>> show(TaskDone("follow", "0", 1_000_000, 9.0, 0))
-    >>> show(StageFinished("follow", 20.0))
+    >>> show(StageStarted("follow_flows", total=4, done=0, voxels=4_000_000))
+    >>> show(TaskDone("follow_flows", "0", 1_000_000, 9.0, 0))
+    >>> show(StageFinished("follow_flows", 20.0))
     >>> print(out.getvalue(), end="")
     following flows: 1 of 4, 100 k voxels/s, 30 s left
     following flows: 1 of 4 in 20 s
@@ -78,13 +78,13 @@ class Progress:
         if self._bar is not None and event.total:
             self._show(event)
         elif known < event.done < event.total:
-            self._print(f"{word(event.stage)}: {event.done} of {event.total} were done before")
+            self._print(f"{_label(event.stage)}: {event.done} of {event.total} were done before")
 
     def _show(self, event: StageStarted) -> None:
         """The bar of a stage: a new one, or the one that it has had since its first part."""
         if self._open.get(event.stage) is None:
             self._open[event.stage] = self._bar(
-                total=event.total, initial=event.done, desc=word(event.stage), file=self.out, leave=event.total > 1
+                total=event.total, initial=event.done, desc=_label(event.stage), file=self.out, leave=event.total > 1
             )
         self._shown = self._open[event.stage]
         self._shown.update(event.done - self._shown.n)
@@ -103,7 +103,7 @@ class Progress:
             self._last = now
             done = self._stage.done + self._tasks
             left = f"{duration(seconds / self._tasks * (self._stage.total - done))} left"
-            parts = [f"{word(event.stage)}: {done} of {self._stage.total}", speed, left]
+            parts = [f"{_label(event.stage)}: {done} of {self._stage.total}", speed, left]
             self._print(", ".join(p for p in parts if p))
 
     def _finish(self, event: StageFinished) -> None:
@@ -112,7 +112,7 @@ class Progress:
             self._open.pop(event.stage).close()
         self._shown = None
         if self._bar is None and event.seconds >= WORTH_A_LINE:
-            self._print(f"{word(event.stage)}: {done} of {total} in {duration(event.seconds)}")
+            self._print(f"{_label(event.stage)}: {done} of {total} in {duration(event.seconds)}")
 
     def _say(self, text: str) -> None:
         bar = next(iter(self._open.values()), None)
@@ -131,6 +131,12 @@ class Progress:
         for bar in self._open.values():
             bar.close()
         self._open.clear()
+
+
+def _label(stage: str) -> str:
+    from bigcell.engine.tasks.stages import label_of
+
+    return label_of(stage)
 
 
 def tell(result: Result) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bigcell.cli import options as o
-from bigcell.core.format import command, duration, size, word
+from bigcell.core.format import command, duration, size
 
 if TYPE_CHECKING:
     from bigcell.engine.runtime.status import Status
@@ -36,6 +36,7 @@ def status(
 def lines(found: Status, output: str, now: float, work: str | None = None) -> Iterator[tuple[str, str]]:
     """Names and values, a line each."""
     from bigcell.engine.runtime.events import region_text
+    from bigcell.engine.tasks.stages import label_of
 
     yield "run", f"{found.labels} in {output}: {found.state}"
     if found.state == "finished":
@@ -43,7 +44,7 @@ def lines(found: Status, output: str, now: float, work: str | None = None) -> It
         yield "tasks", f"{found.done} in {duration(sum(found.stages.values()))}"
     elif found.total:
         before = f" ({found.found} before)" if found.found else ""
-        yield "stage", f"{word(found.stage)}: {found.done} of {found.total} tasks{before}"
+        yield "stage", f"{label_of(found.stage)}: {found.done} of {found.total} tasks{before}"
         left = f", {duration(found.seconds_left)} left in this stage" if found.seconds_left is not None else ""
         yield "rate", f"{found.rate:.3g} tasks/s{left}"
     if found.workers:

@@ -26,6 +26,7 @@ from bigcell.core.processes.interrupts import shielded
 from bigcell.engine.runtime.batching import Bunches, Carried, Done
 from bigcell.engine.runtime.executors import MOST_DEATHS, WorkersLostError, thread_environment
 from bigcell.engine.runtime.malloc import THRIFT
+from bigcell.engine.tasks.stages import NETWORK_STAGES
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -118,7 +119,7 @@ class DaskExecutor:
 
     def begin(self, stage: str) -> None:
         """Where some workers have a GPU, only they run the network."""
-        self._needs = {GPU: 1} if self._gpus and stage == "predict" else None
+        self._needs = {GPU: 1} if self._gpus and stage in NETWORK_STAGES else None
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         workers = self.workers

@@ -31,12 +31,11 @@ from bigcell.core.errors import PlanError
 from bigcell.core.processes.interrupts import shielded
 from bigcell.engine.runtime.executors import THREAD_VARIABLES
 from bigcell.engine.runtime.malloc import THRIFT
+from bigcell.engine.tasks.stages import IMAGE_STAGES
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-NETWORK_STAGES = frozenset({"statistics", "refine", "predict"})
-"""What reads the image: done in the jobs that have GPUs, so that there is one wait for them and one for the rest."""
 DEATH_TIMEOUT = 60
 """Seconds after which a worker that finds no scheduler ends itself."""
 KEEP = 5.0
@@ -82,7 +81,7 @@ class QueueExecutor:
 
     def begin(self, stage: str) -> None:
         """Hold the jobs that `stage` needs; those of other stages are ended first. Returns when a worker is there."""
-        kind = "network" if stage in NETWORK_STAGES else "cpu"
+        kind = "network" if stage in IMAGE_STAGES else "cpu"  # so jobs with GPUs are waited for once
         wanted: Allocation = getattr(self._site, kind)
         if wanted == self._held:
             return

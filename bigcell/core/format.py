@@ -1,29 +1,9 @@
-"""Numbers and stages as people say them."""
+"""Numbers and commands as people write them."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-
-WORDS = {
-    "statistics": "contrast",
-    "refine": "contrast, fine",
-    "predict": "network",
-    "follow": "following flows",
-    "drain": "across blocks",
-    "settle": "across blocks, home",
-    "sinks": "cell centres",
-    "name": "naming cells",
-    "reduce": "counting",
-    "check": "checking flows",
-    "fill": "closing holes",
-    "overlap": "comparing planes",
-    "link": "linking planes",
-    "number": "numbering",
-    "apply": "writing labels",
-    "coarsen": "pyramid",
-    "table": "object table",
-}
 
 
 def command(verb: str, *places: object, **options: object) -> str:
@@ -90,12 +70,3 @@ def shape(values: Sequence[int]) -> str:
     '64 x 256 x 256'
     """
     return " x ".join(str(v) for v in values)
-
-
-def word(stage: str) -> str:
-    """What people call a stage.
-
-    >>> word("predict"), word("polish")
-    ('network', 'polish')
-    """
-    return WORDS.get(stage, stage)

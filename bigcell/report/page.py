@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from bigcell.core.documents import parse_object
 from bigcell.core.errors import InputError, SettingsError
-from bigcell.core.format import duration, shape, short, size, word
+from bigcell.core.format import duration, shape, short, size
+from bigcell.engine.tasks.stages import label_of
 from bigcell.report import charts
 from bigcell.report.facts import BlockMap, Facts, Stage, Times
 from bigcell.report.html import details, document, figures, heading, part, resource, section, table
@@ -79,7 +80,7 @@ def _stages(stages: Sequence[Stage]) -> Markup:
     names = ("stage", "tasks", "elapsed", "work", "voxels/s", "peak memory", "tried again")
     rows = [
         (
-            word(s.name),
+            label_of(s.name),
             f"{s.tasks}" if s.tasks == s.total else f"{s.tasks} of {s.total}",
             _seconds(s.elapsed),
             _seconds(s.work),
@@ -135,7 +136,7 @@ def _times(times: Times, stages: Sequence[Stage]) -> Markup:
             continue
         each = stage.voxels / stage.tasks if stage.tasks else 0.0
         told = f"{short(max(rates) * each)} voxels/s, " if each else ""
-        rows.append(charts.strip(word(stage.name), f"up to {told}{max(rates):.3g} tasks/s", rates, times))
+        rows.append(charts.strip(label_of(stage.name), f"up to {told}{max(rates):.3g} tasks/s", rates, times))
     pauses = times.pauses
     about = f"Throughput over {duration(whole)} of work."
     if pauses:

@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bigcell.core.documents import is_number, parse_object
-from bigcell.core.format import word
 from bigcell.engine.pipeline.failures import TRIED
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.runtime.events import Listener, Notice, ignore
-from bigcell.engine.tasks.steps import STEPS
+from bigcell.engine.tasks.stages import STAGES, label_of
 from bigcell.io.scratch import Scratch
 from bigcell.provenance.journal import whole_notes
 from bigcell.provenance.record import versions
@@ -28,10 +27,6 @@ from bigcell.report.timeline import Session, Timeline
 
 DRIVERS = "drivers"
 """The log of the scratch that says when drivers began."""
-BY_BLOCK = frozenset({"follow", "settle", "sinks", "name", "reduce", "check", "fill", "overlap"})
-"""Stages whose tasks are named by their block."""
-OF_ALL = BY_BLOCK - {"settle", "reduce"} | {"statistics", "predict", "keep", "apply"}
-"""Stages that go over every voxel of the volume."""
 MOST_KINDS = 200
 """Kinds of failed tries that are told apart."""
 MOST_SESSIONS = 50
@@ -62,10 +57,10 @@ class Account:
         """All that the journal in `scratch` tells."""
         account = cls(plan)
         account.sessions = [Session(at, Timeline()) for at in _starts(scratch)]
-        for stage in STEPS:
+        for stage in STAGES:
             account._read(stage, whole_notes(scratch.lines(f"done/{stage}")))
         for line in _parsed(scratch.lines(TRIED)):
-            what = f"{word(str(line.get('stage')))}: {line.get('error')}"
+            what = f"{label_of(str(line.get('stage')))}: {line.get('error')}"
             account.tried[what if what in account.tried or len(account.tried) < MOST_KINDS else "others"] += 1
         account.sessions = [s for i, s in enumerate(account.sessions) if i == 0 or s.line.stop > 0]
         return account
@@ -88,10 +83,11 @@ class Account:
 
     def _voxels(self, stage: str, tasks: int) -> int:
         """Voxels of the volume that so many tasks have gone over; blocks without foreground have none."""
-        if stage not in OF_ALL:
+        unit = STAGES[stage].unit
+        if not STAGES[stage].covers_volume:
             return 0
-        whole = len(self.plan.grid) if stage in BY_BLOCK else tasks
-        whole = len(self.plan.lattice.cubes) if stage == "predict" else whole
+        whole = len(self.plan.grid) if unit == "block" else tasks
+        whole = len(self.plan.lattice.cubes) if unit == "cube" else whole
         return self.plan.voxels * min(tasks, whole) // whole
 
     def _time(self, stage: str, at: float, seconds: float, peak: int, spans: dict[int, tuple[float, float]]) -> None:
@@ -105,17 +101,14 @@ class Account:
 
     def _place(self, stage: str, key: str, note: dict[str, Any], seconds: float, retries: int) -> None:
         """Count a task where it worked, if that is one place."""
-        if stage == "predict":
+        if STAGES[stage].unit == "cube":
             box = self.plan.grids.source_box(self.plan.lattice.region(int(key)))
             self.blocks.spread(box.start, box.stop, seconds, retries)
             return
-        if stage == "statistics":
-            stage = "follow" if self.plan.settings.normalize.by != "tile" else ""
-        elif stage == "drain":
-            stage, key = "follow", key.rpartition("-")[2]
-        if stage not in BY_BLOCK or not key.isdecimal() or int(key) >= len(self.plan.grid):
+        block = STAGES[stage].block_of(key, self.plan)
+        if block is None:
             return
-        cell = self.blocks.cell(int(key))
+        cell = self.blocks.cell(block)
         self.blocks.seconds[cell] += seconds
         if retries:
             self.blocks.retries[cell] += retries

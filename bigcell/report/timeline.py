@@ -24,9 +24,9 @@ class Timeline:
     """Amounts spread over time, row by row, from the start of one driver on. Its memory does not grow.
 
     >>> line = Timeline()
-    >>> line.add("follow", 0.0, 20.0, 5.0)
-    >>> line.add("follow", 90.0, 100.0, 5.0)
-    >>> line.upto("follow", [20.0, 95.0, 100.0]).round(1).tolist()
+    >>> line.add("follow_flows", 0.0, 20.0, 5.0)
+    >>> line.add("follow_flows", 90.0, 100.0, 5.0)
+    >>> line.upto("follow_flows", [20.0, 95.0, 100.0]).round(1).tolist()
     [5.0, 7.5, 10.0]
     """
 

@@ -13,7 +13,7 @@ from bigcell.engine.pipeline import failures
 from bigcell.engine.runtime.events import Event, TaskDone
 from bigcell.engine.runtime.executors import SerialExecutor
 from bigcell.engine.tasks.job import Job
-from bigcell.engine.tasks.steps import perform
+from bigcell.engine.tasks.perform import perform
 
 
 @dataclass

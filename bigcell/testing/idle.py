@@ -1,4 +1,4 @@
-"""A run whose steps do nothing: what is left is the loop and the journal."""
+"""A run whose tasks do nothing: what is left is the loop and the journal."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from bigcell.engine.tasks.job import Job
 from bigcell.io.scratch import DiskScratch
 
 NOTES: dict[str, dict[str, Any]] = {
-    "follow": {"foreground": 1, "escaped": 0, "reach": 1, "step": 1024, "to": []},
-    "sinks": {"ends": 1},
-    "name": {"pieces": 1, "lost": 0},
-    "reduce": {"objects": 1, "kept": 1},
-    "check": {"unfit": 0, "unchecked": 0},
-    "fill": {"filled": 0, "unfilled": 0, "patches": []},
-    "number": {"count": 1, "small": 0},
-    "apply": {"labelled": 1, "sha256": "ab" * 32},
+    "follow_flows": {"foreground": 1, "escaped": 0, "reach": 1, "step": 1024, "to": []},
+    "find_sinks": {"ends": 1},
+    "label_blocks": {"pieces": 1, "lost": 0},
+    "merge_objects": {"objects": 1, "kept": 1},
+    "filter_by_flow_error": {"unfit": 0, "unchecked": 0},
+    "fill_holes": {"filled": 0, "unfilled": 0, "patches": []},
+    "assign_ids": {"count": 1, "small": 0},
+    "write_labels": {"labelled": 1, "sha256": "ab" * 32},
 }
-"""What steps that do nothing say they did; to be put in the place of those in `bigcell.engine.tasks.steps.STEPS`."""
+"""What tasks that do nothing say they did; to be put in the place of those in `bigcell.engine.tasks.stages.STAGES`."""
 
 
 def drive_blocks(side: int, folder: Path, listener: Listener = ignore) -> Run:

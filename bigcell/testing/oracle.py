@@ -42,8 +42,8 @@ def oracle_plan(lattice: FlowLattice, block: tuple[int, int, int], *, niter: int
 
 
 def predict_lattice(lattice: FlowLattice | Volume) -> Callable[[Job, tuple[int]], dict[str, Any]]:
-    """To be put in the place of the step ``predict``: every cube leaves the flows that `lattice` holds in its own
-    region."""
+    """To be put in the place of what ``predict_flows`` runs: every cube leaves the flows that `lattice` holds in its
+    own region."""
 
     def predict(job: Job, item: tuple[int]) -> dict[str, Any]:
         footprint = job.lattice.footprint(item[0])

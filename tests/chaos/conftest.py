@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from bigcell.engine.tasks.steps import STEPS
+from bigcell.engine.tasks.stages import STAGES
 from bigcell.io.scratch import DiskScratch
 from bigcell.provenance.journal import Journal
 
@@ -78,7 +78,7 @@ class Place:
         found = set()
         for scratch in self.work.glob("scratch/*"):
             journal = Journal(DiskScratch(scratch))
-            found |= {f"{stage} {key}" for stage in STEPS for key in journal.finished(stage)}
+            found |= {f"{stage} {key}" for stage in STAGES for key in journal.finished(stage)}
         return found
 
     def tidy(self) -> None:

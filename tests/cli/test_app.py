@@ -128,12 +128,12 @@ def test_wrong_usage_is_one_line_and_2(flow_store: Path) -> None:
 def test_blocks_that_fail_are_3_and_say_how_to_go_on(flow_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, listener: Listener, **__: object) -> None:
         listener(RunStarted("/where/o.zarr", "cells"))
-        raise BlockError("follow of 3 failed:\nOSError: gone")
+        raise BlockError("follow_flows of 3 failed:\nOSError: gone")
 
     monkeypatch.setattr(bigcell.api, "segment", fail)
     line = refused("segment", flow_store, "--output", "o.zarr", code=3)
     assert line == (
-        "bigcell: follow of 3 failed: OSError: gone; what is finished is kept: go on with `bigcell resume o.zarr "
+        "bigcell: follow_flows of 3 failed: OSError: gone; what is finished is kept: go on with `bigcell resume o.zarr "
         "--labels cells`"
     )
 

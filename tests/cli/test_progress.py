@@ -20,10 +20,10 @@ def ticking(step: float) -> Iterator[float]:
 
 
 def run_stage(show: Progress, tasks: int, done: int = 0, voxels: int = 1000) -> None:
-    show(StageStarted("follow", tasks, done, tasks * voxels))
+    show(StageStarted("follow_flows", tasks, done, tasks * voxels))
     for key in range(done, tasks):
-        show(TaskDone("follow", str(key), voxels, 1.0, 0))
-    show(StageFinished("follow", 12.0))
+        show(TaskDone("follow_flows", str(key), voxels, 1.0, 0))
+    show(StageFinished("follow_flows", 12.0))
 
 
 def test_a_log_gets_a_line_every_few_seconds() -> None:
@@ -48,9 +48,9 @@ def test_what_was_done_before_does_not_make_it_look_fast() -> None:
 def test_short_stages_are_not_worth_a_line() -> None:
     out = io.StringIO()
     show = Progress(out)
-    show(StageStarted("number", 1, 0, 0))
-    show(TaskDone("number", "0", 0, 0.01, 0))
-    show(StageFinished("number", 0.01))
+    show(StageStarted("assign_ids", 1, 0, 0))
+    show(TaskDone("assign_ids", "0", 0, 0.01, 0))
+    show(StageFinished("assign_ids", 0.01))
     assert out.getvalue() == ""
 
 
@@ -63,11 +63,11 @@ def test_notices_are_told() -> None:
 def test_a_terminal_gets_a_bar() -> None:
     out = Terminal()
     with Progress(out) as show:
-        show(StageStarted("apply", 2, 0, 2000))
-        show(TaskDone("apply", "0", 1000, 1.0, 0))
+        show(StageStarted("write_labels", 2, 0, 2000))
+        show(TaskDone("write_labels", "0", 1000, 1.0, 0))
         show(Notice("a word on the way"))
-        show(TaskDone("apply", "1", 1000, 1.0, 0))
-        show(StageFinished("apply", 1.0))
+        show(TaskDone("write_labels", "1", 1000, 1.0, 0))
+        show(StageFinished("write_labels", 1.0))
     text = out.getvalue()
     assert "writing labels: 100%" in text
     assert "2/2" in text
@@ -78,7 +78,7 @@ def test_a_terminal_gets_a_bar() -> None:
 def run_in_parts(show: Progress) -> None:
     """Two stages of four tasks, two tasks of each by turns."""
     for done in (0, 2):
-        for stage in ("follow", "name"):
+        for stage in ("follow_flows", "label_blocks"):
             show(StageStarted(stage, 4, done, 4000))
             for key in range(done, done + 2):
                 show(TaskDone(stage, str(key), 1000, 1.0, 0))
@@ -111,7 +111,7 @@ def test_parts_of_a_stage_share_a_bar() -> None:
 def test_a_bar_of_a_stage_that_was_cut_off_is_closed() -> None:
     out = Terminal()
     with Progress(out) as show:
-        show(StageStarted("follow", 4, 0, 4000))
-        show(TaskDone("follow", "0", 1000, 1.0, 0))
+        show(StageStarted("follow_flows", 4, 0, 4000))
+        show(TaskDone("follow_flows", "0", 1000, 1.0, 0))
     assert show._open == {}
     assert "1/4" in out.getvalue()

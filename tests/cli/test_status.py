@@ -21,7 +21,7 @@ from bigcell.core.errors import OutputError
 from bigcell.engine.runs.find_run import read_status
 from bigcell.engine.runtime.events import StageFinished, StageStarted, TaskDone, TaskFailed, ignore
 from bigcell.engine.runtime.status import STATUS_FILE, Status, StatusFile
-from bigcell.engine.tasks.steps import STEPS
+from bigcell.engine.tasks.stages import STAGES
 
 
 def call(*words: object) -> tuple[int, str, str]:
@@ -54,7 +54,7 @@ def test_a_run_is_watched_from_its_first_task_to_a_kill_and_to_its_end(tmp_path:
             time.sleep(0.02)
         code_, said, _ = call("status", out, "--json")
         shown = json.loads(said)
-        assert (code_, shown["state"], shown["stage"], shown["total"]) == (0, "running", "follow", 36)
+        assert (code_, shown["state"], shown["stage"], shown["total"]) == (0, "running", "follow_flows", 36)
         assert shown["done"] == 5
         assert 0 < shown["rate"] < 10  # a task takes a tenth of a second and more
         assert shown["seconds_left"] == pytest.approx(31 / shown["rate"])
@@ -93,23 +93,23 @@ def test_several_have_to_be_told_apart(tmp_path: Path) -> None:
 def test_the_file_says_what_happened(tmp_path: Path) -> None:
     clock = iter(range(0, 1000, 2))
     show = StatusFile(tmp_path, "cells", ignore, now=lambda: float(next(clock)))
-    show(StageStarted("follow", 10, 4, 1000))
-    show(TaskDone("follow", "4", 100, 1.0, 7))
-    show(TaskFailed("follow", "5", ((0, 0, 0), (8, 8, 8)), "KeyError: 3"))
-    show(TaskDone("follow", "6", 100, 1.0, 5))
-    show(StageFinished("follow", 3.5))
+    show(StageStarted("follow_flows", 10, 4, 1000))
+    show(TaskDone("follow_flows", "4", 100, 1.0, 7))
+    show(TaskFailed("follow_flows", "5", ((0, 0, 0), (8, 8, 8)), "KeyError: 3"))
+    show(TaskDone("follow_flows", "6", 100, 1.0, 5))
+    show(StageFinished("follow_flows", 3.5))
     found = Status(**json.loads((tmp_path / STATUS_FILE).read_text()))
-    assert (found.stage, found.done, found.found, found.total, found.voxels) == ("follow", 6, 4, 10, 200)
-    assert (found.failed, found.peak_bytes, found.stages) == (1, 7, {"follow": 3.5})
+    assert (found.stage, found.done, found.found, found.total, found.voxels) == ("follow_flows", 6, 4, 10, 200)
+    assert (found.failed, found.peak_bytes, found.stages) == (1, 7, {"follow_flows": 3.5})
     assert found.rate > 0
     said = "\n".join(text for _, text in lines(found, "x.zarr", now=60.0))
-    assert "follow of 5 (0:8, 0:8, 0:8): KeyError: 3" in said
+    assert "follow_flows of 5 (0:8, 0:8, 0:8): KeyError: 3" in said
     assert "6 of 10 tasks (4 before)" in said
 
 
 def test_a_full_disk_does_not_end_a_run_here(tmp_path: Path) -> None:
     show = StatusFile(tmp_path / "gone", "cells", ignore)
-    show(StageStarted("follow", 10, 4, 1000))
+    show(StageStarted("follow_flows", 10, 4, 1000))
     show.stop()
     assert not (tmp_path / "gone").exists()
 
@@ -126,7 +126,7 @@ def test_a_damaged_file_is_told_of(tmp_path: Path) -> None:
 def test_a_run_with_a_poison_block_ends_with_3_and_is_listed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flow_store: Path
 ) -> None:
-    out, step = tmp_path / "out.zarr", STEPS["name"]
+    out, step = tmp_path / "out.zarr", STAGES["label_blocks"].run
 
     def failing(job: Any, item: Any) -> dict[str, Any]:
         if item[0] == 6:
@@ -135,15 +135,15 @@ def test_a_run_with_a_poison_block_ends_with_3_and_is_listed(
 
     words = ("--flows", flow_store, "--output", out, "--block", "18,30,34", "--cluster", "serial")
     with monkeypatch.context() as poisoned:
-        poisoned.setitem(STEPS, "name", failing)
+        poisoned.setitem(STAGES, "label_blocks", STAGES["label_blocks"].running(failing))
         code, said, errors = call("segment", *words)
     assert (code, said) == (3, "")
     last = errors.splitlines()[-1]
     assert "1 of 8 tasks failed" in last
-    assert "name of 6 (18:36, 30:60, 0:34): ZeroDivisionError: division by zero" in last
+    assert "label_blocks of 6 (18:36, 30:60, 0:34): ZeroDivisionError: division by zero" in last
     assert f"`bigcell resume {out} --labels cells`" in last
     code, said, _ = call("status", out)
     assert code == 0
     assert "naming cells: 7 of 8 tasks" in said
-    assert "name of 6 (18:36, 30:60, 0:34): ZeroDivisionError" in said
+    assert "label_blocks of 6 (18:36, 30:60, 0:34): ZeroDivisionError" in said
     assert call("resume", out, "--cluster", "serial")[0] == 0

@@ -16,7 +16,7 @@ from bigcell.cli.status import lines
 from bigcell.engine.pipeline import failures
 from bigcell.engine.runtime.executors import THREAD_VARIABLES
 from bigcell.engine.runtime.status import Status
-from bigcell.engine.tasks.steps import STEPS
+from bigcell.engine.tasks.stages import STAGES
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +94,7 @@ def test_a_block_that_fails_is_exit_code_3(tmp_path: Path, flow_store: Path, mon
 
     planned(flow_store, tmp_path / "out.zarr")
     monkeypatch.setattr(failures, "MOST", 2)
-    monkeypatch.setitem(STEPS, "follow", failing)
+    monkeypatch.setitem(STAGES, "follow_flows", STAGES["follow_flows"].running(failing))
     code, _, err = call("worker", tmp_path / "out.zarr", "--index", 0, "--of", 1)
     assert code == 3
     assert "start the workers again, as in `bigcell worker " in err

@@ -26,7 +26,7 @@ from bigcell.engine.runs.find_run import find_run, read_status
 from bigcell.engine.runtime import leases
 from bigcell.engine.runtime.events import Event, Notice, TaskDone, TaskFailed
 from bigcell.engine.runtime.leases import members
-from bigcell.engine.tasks.steps import STEPS
+from bigcell.engine.tasks.stages import STAGES
 from bigcell.io.scratch import DiskScratch
 from bigcell.provenance.journal import Journal
 from bigcell.testing.files import files_of
@@ -77,7 +77,7 @@ def work_of(out: Path) -> Path:
 def in_journal(out: Path) -> set[str]:
     found = set()
     for scratch in work_of(out).glob("scratch/*"):
-        for stage in STEPS:
+        for stage in STAGES:
             found |= {f"{stage} {key}" for key in Journal(DiskScratch(scratch)).finished(stage)}
     return found
 
@@ -213,7 +213,7 @@ def test_an_image_whose_flows_are_kept_is_shared_too(tmp_path: Path, store: Call
 def test_a_poison_block_is_set_aside_by_all(
     out: Path, plain: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, tries = STEPS["follow"], list[Any]()
+    step, tries = STAGES["follow_flows"].run, list[Any]()
 
     def failing(job: Any, item: Any) -> dict[str, Any]:
         if item[0] == 3:
@@ -223,24 +223,24 @@ def test_a_poison_block_is_set_aside_by_all(
         return step(job, item)
 
     with monkeypatch.context() as poisoned:
-        poisoned.setitem(STEPS, "follow", failing)
+        poisoned.setitem(STAGES, "follow_flows", STAGES["follow_flows"].running(failing))
         together = Together(out, 3)
         ends = together.join()
         assert len(tries) == failures.TRIES, "set aside once, for all"
         for error in ends:
             assert isinstance(error, BlockError), error
-            assert "1 of 12 tasks failed 3 times, the others are done; follow of 3" in str(error)
+            assert "1 of 12 tasks failed 3 times, the others are done; follow_flows of 3" in str(error)
         for events in together.events.values():
             assert [e.key for e in events if isinstance(e, TaskFailed)] == ["3"]
             assert {int(e.key) for e in events if isinstance(e, TaskDone)} <= {*range(12)} - {3}
         heard = {int(e.key) for events in together.events.values() for e in events if isinstance(e, TaskDone)}
         assert heard == {*range(12)} - {3}, "a worker that came a little later found some of them done"
-        with pytest.raises(BlockError, match="follow of 3"):
+        with pytest.raises(BlockError, match="follow_flows of 3"):
             api.worker(out, index=0, of=3)
         assert len(tries) == 2 * failures.TRIES, "one that comes later tries again"
     seen = list[Event]()
     result = api.worker(out, index=0, of=1, listener=seen.append)
-    assert [e.key for e in seen if isinstance(e, TaskDone) and e.stage == "follow"] == ["3"]
+    assert [e.key for e in seen if isinstance(e, TaskDone) and e.stage == "follow_flows"] == ["3"]
     assert files_of(Path(str(result.path))) == plain
 
 
@@ -252,7 +252,7 @@ def test_a_full_disk_ends_a_worker_with_the_words_of_segment(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setitem(STEPS, "name", full)
+        patched.setitem(STAGES, "label_blocks", STAGES["label_blocks"].running(full))
         for error in Together(out, 2).join():
             assert isinstance(error, OutputError)
             assert "No space left on device" in str(error)
@@ -270,7 +270,7 @@ def test_a_device_that_fails_is_its_workers_end_and_not_its_tasks(
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     with monkeypatch.context() as patched:
-        patched.setitem(STEPS, "follow", sick)
+        patched.setitem(STAGES, "follow_flows", STAGES["follow_flows"].running(sick))
         with pytest.raises(BlockError, match="the device of this worker failed"):
             api.worker(out, index=0, of=2)
     result = api.worker(out, index=1, of=2)

@@ -36,16 +36,16 @@ def device(_: int) -> tuple[int, str | None]:
 
 
 def test_each_gpu_has_one_worker_which_runs_the_network(pair: DaskExecutor) -> None:
-    pair.begin("predict")
+    pair.begin("predict_flows")
     seen = set(pair.map(device, range(40)))
     assert sorted(str(gpu) for _, gpu in seen) == ["GPU-a", "GPU-b"]
-    pair.begin("follow")
+    pair.begin("follow_flows")
     seen = set(pair.map(device, range(60)))
     assert sorted(str(gpu) for _, gpu in seen) == ["", "GPU-a", "GPU-b"], "other stages use every worker"
 
 
 def test_a_worker_that_dies_comes_back_to_its_gpu(pair: DaskExecutor) -> None:
-    pair.begin("predict")
+    pair.begin("predict_flows")
     before = dict(pair.map(device, range(40)))
     victim = next(pid for pid, gpu in before.items() if gpu == "GPU-b")
     os.kill(victim, signal.SIGKILL)
@@ -60,7 +60,7 @@ def test_a_worker_that_dies_comes_back_to_its_gpu(pair: DaskExecutor) -> None:
 
 def test_no_gpus_no_change() -> None:
     with closing(DaskExecutor.local(1, gpus=())) as executor:
-        executor.begin("predict")
+        executor.begin("predict_flows")
         assert {gpu for _, gpu in executor.map(device, range(3))} == {os.environ.get("CUDA_VISIBLE_DEVICES")}
 
 
@@ -104,7 +104,7 @@ def test_a_model_is_loaded_once_in_a_worker(tmp_path: Path, monkeypatch: pytest.
     with closing(DaskExecutor.local(1)) as executor:
         monkeypatch.setattr(api, "choose_executor", lambda *_: Kept(executor))
         result = bigcell.segment(image, cluster="local", diameter=13, tile=32, block=(1, 65, 64))
-        assert result.stages["predict"]["run"] > 1
+        assert result.stages["predict_flows"]["run"] > 1
         read, asked = next(iter(executor.map(models_read, [0])))
     assert read == 1
     assert asked > 1

@@ -22,10 +22,9 @@ from distributed.security import Security
 
 from bigcell.cluster.certificates import Certificates
 from bigcell.cluster.preload import own_device
-from bigcell.cluster.queue import CLUSTERS, NETWORK_STAGES, QueueExecutor, _last_words, job_arguments
+from bigcell.cluster.queue import CLUSTERS, QueueExecutor, _last_words, job_arguments
 from bigcell.cluster.site import Allocation, Site
 from bigcell.core.errors import SettingsError
-from bigcell.engine.tasks.steps import STEPS
 
 LOOPBACK = next(n for n, found in psutil.net_if_addrs().items() if any(a.address == "127.0.0.1" for a in found))
 GPU = Allocation(
@@ -135,7 +134,7 @@ def test_jobs_on_loopback_are_closed_to_other_accounts(queue: Path, tmp_path: Pa
     scratch = tmp_path / "scratch"
     site = Site(LOOPBACK, local_directory=str(scratch), cpu=Allocation(cores=1, memory="2GB"))
     with closing(QueueExecutor("slurm", site, tmp_path / "logs")) as executor:
-        executor.begin("follow")
+        executor.begin("follow_flows")
         assert list(executor.map(abs, [-3])) == [3]
         job = psutil.Process(int(queue.read_text()))
         running = (psutil.Process(), *job.children(recursive=True))
@@ -167,11 +166,6 @@ def test_what_a_shell_would_read_is_read_by_none() -> None:
     left = [line for line in text.splitlines() if "planted" in line and not line.startswith("#SBATCH")]
     assert left
     assert [line for line in left if shlex.quote(strange) not in line] == []
-
-
-def test_every_stage_has_its_jobs() -> None:
-    assert set(STEPS) >= NETWORK_STAGES
-    assert "follow" not in NETWORK_STAGES
 
 
 def test_listening_beyond_loopback_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -174,7 +174,7 @@ def test_a_queue_that_takes_no_job(tmp_path: Path) -> None:
         closing(choose_executor(f"slurm:{site}", 1, tmp_path / "logs")) as executor,
         pytest.raises(PlanError, match=r"the queue took no job: .*invalid partition.*mend the site file"),
     ):
-        executor.begin("predict")
+        executor.begin("predict_flows")
 
 
 def test_a_job_that_ends_before_its_worker_begins(tmp_path: Path) -> None:
@@ -184,4 +184,4 @@ def test_a_job_that_ends_before_its_worker_begins(tmp_path: Path) -> None:
         closing(choose_executor(f"slurm:{site}", 1, tmp_path / "logs")) as executor,
         pytest.raises(PlanError, match=r"ended before a worker of theirs got through: 'no such module'"),
     ):
-        executor.begin("predict")
+        executor.begin("predict_flows")

@@ -40,7 +40,7 @@ def finish_labels(labels: np.ndarray, flows: np.ndarray, plan: Plan) -> tuple[np
         local = local.reshape(core.shape).astype(np.uint32)
         job.scratch.save_dense(f"labels/{k}", local)
         save_pieces(job, f"pieces/{k}", Pieces.measure(local, names[1:], core))
-    run.stage("reduce", ((k, tuple(run.blocks)) for k in run.blocks))
+    run.stage("merge_objects", ((k, tuple(run.blocks)) for k in run.blocks))
     check_objects(run)
     patches = fill_holes(run)
     out = MemoryLabels(np.zeros(labels.shape, np.uint32))

@@ -81,7 +81,7 @@ def test_a_worker_with_a_network_holds_what_the_plan_said(
     for name in ("first", "second"):  # the first fills numba's cache: what compiling takes is not in the plan
         result = bigcell.segment(path, cluster="local", labels=name, **arguments)
     assert planned is not None
-    peak = result.stages["predict"]["peak_bytes"]
+    peak = result.stages["predict_flows"]["peak_bytes"]
     assert 0.7 < peak / planned.worker < 1.3
 
 

@@ -49,7 +49,7 @@ def test_labels_do_not_depend_on_the_blocks(image: np.ndarray, name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "stage"), [("planes", "refine"), ("tiles-planes", "statistics"), ("filters", "predict")]
+    ("name", "stage"), [("planes", "refine_statistics"), ("tiles-planes", "statistics"), ("filters", "predict_flows")]
 )
 def test_a_stopped_run_goes_on_to_the_same_labels(
     tmp_path: Path, store, image: np.ndarray, name: str, stage: str

@@ -53,7 +53,7 @@ def test_the_same_bytes(
     resumed = bigcell.resume(out, cluster="serial", listener=told.append)
     assert files_of(resumed.path) == files_of(plain.path)
     facts = facts_in((Path(str(resumed.path)) / "report.html").read_text())
-    assert {s.name: s.tasks for s in facts.stages}["follow"] == 2
+    assert {s.name: s.tasks for s in facts.stages}["follow_flows"] == 2
     assert facts.times is not None
     said = [event.text for event in told if isinstance(event, Notice) and "other versions" in event.text]
     assert len(said) == (change is packages)

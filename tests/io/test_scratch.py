@@ -37,11 +37,11 @@ def test_dense_arrays_are_read_box_by_box(scratch: Scratch, shape: tuple[int, ..
 
 def test_lines_come_back_by_log(scratch: Scratch) -> None:
     for line in (b"7 {}", b"8 {}"):
-        scratch.append("done/follow", line)
-    scratch.append("done/name", b"7 {}")
-    assert list(scratch.lines("done/follow")) == [b"7 {}", b"8 {}"]
-    assert list(scratch.lines("done/name")) == [b"7 {}"]
-    assert list(scratch.lines("done/apply")) == []
+        scratch.append("done/follow_flows", line)
+    scratch.append("done/label_blocks", b"7 {}")
+    assert list(scratch.lines("done/follow_flows")) == [b"7 {}", b"8 {}"]
+    assert list(scratch.lines("done/label_blocks")) == [b"7 {}"]
+    assert list(scratch.lines("done/write_labels")) == []
 
 
 def test_any_number_of_processes_append_to_a_log(tmp_path: Path) -> None:

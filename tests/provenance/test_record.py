@@ -13,7 +13,7 @@ RESULT = {"objects": 3, "labels_sha256": "a" * 64}
 
 
 def test_a_record_comes_back_from_json() -> None:
-    record = RunRecord({"extent": [1, 2, 3]}, COMMAND, versions(), host(), {"follow": {"seconds": 1.5}}, RESULT)
+    record = RunRecord({"extent": [1, 2, 3]}, COMMAND, versions(), host(), {"follow_flows": {"seconds": 1.5}}, RESULT)
     assert RunRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
@@ -30,8 +30,8 @@ def test_other_json_is_refused(bad: object) -> None:
         {"command": {**COMMAND, "store": None}},
         {"result": {**RESULT, "objects": "3"}},
         {"result": {}},
-        {"stages": {"follow": 3}},
-        {"stages": {"follow": {"seconds": "long"}}},
+        {"stages": {"follow_flows": 3}},
+        {"stages": {"follow_flows": {"seconds": "long"}}},
     ],
 )
 def test_a_record_that_lacks_what_a_rerun_needs_is_refused(changes: dict[str, object]) -> None:

@@ -16,7 +16,7 @@ from bigcell.core.box import Box
 from bigcell.core.errors import BlockError
 from bigcell.engine.runs import run_folder
 from bigcell.engine.runtime.events import Event, Notice
-from bigcell.engine.tasks.steps import STEPS
+from bigcell.engine.tasks.stages import STAGES
 from bigcell.io.tables import read_objects
 from bigcell.report import gather
 from bigcell.report.facts import Facts
@@ -115,7 +115,7 @@ def test_a_resumed_run_counts_everything_once(
     tmp_path: Path, flow_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One task fails at first, one always; the second driver does only the latter, and what comes after."""
-    step, failures = STEPS["name"], {2: 1, 6: 10**6}
+    step, failures = STAGES["label_blocks"].run, {2: 1, 6: 10**6}
 
     def failing(job: Any, item: Any) -> dict[str, Any]:
         if failures.get(item[0], 0) > 0:
@@ -124,7 +124,7 @@ def test_a_resumed_run_counts_everything_once(
         return step(job, item)
 
     out = tmp_path / "out.zarr"
-    monkeypatch.setitem(STEPS, "name", failing)
+    monkeypatch.setitem(STAGES, "label_blocks", STAGES["label_blocks"].running(failing))
     with pytest.raises(BlockError):
         bigcell.segment(flows=flow_store, output=out, block=BLOCK, cluster="serial")
     code, said, _ = call("report", out)
@@ -133,8 +133,8 @@ def test_a_resumed_run_counts_everything_once(
     assert page.parent == tmp_path / "out.zarr.bigcell" / "cells"
     early = facts_in(page.read_text())
     assert early.state == "stopped"
-    assert early.failures == ("name of 6 (20:36, 0:32, 0:32): ZeroDivisionError: division by zero",)
-    assert {s.name: (s.tasks, s.total) for s in early.stages}["name"] == (11, 12)
+    assert early.failures == ("label_blocks of 6 (20:36, 0:32, 0:32): ZeroDivisionError: division by zero",)
+    assert {s.name: (s.tasks, s.total) for s in early.stages}["label_blocks"] == (11, 12)
     assert early.histogram is None
 
     failures[6] = 0

@@ -60,7 +60,7 @@ class Reader(HTMLParser):
 
 def times() -> Session:
     line = Timeline()
-    line.add("follow", 0, 100, 50)
+    line.add("follow_flows", 0, 100, 50)
     line.add(BUSY, 0, 100, 190)
     line.mark(60, 2_000_000_000)
     return Session(1_700_000_000.0, line)
@@ -77,14 +77,14 @@ def facts(words: str = "brain") -> Facts:
         versions={"bigcell": words},
         plan=f"volume {words}",
         command=f"bigcell rerun {words}",
-        stages=(Stage("follow", 9, 9, 190.0, 100.0, 1152, 2_000_000_000, 3), Stage(words, 4, 5)),
+        stages=(Stage("follow_flows", 9, 9, 190.0, 100.0, 1152, 2_000_000_000, 3), Stage(words, 4, 5)),
         times=join_times([times()]),
         memory_plan=3_000_000_000,
         blocks=sums.result(),
         histogram=Histogram((10.0, 100.0, 1000.0), (34, 1200), 15, 0),
         seams=Seams(24, (-1, 0, 1), (0.1, 0.11, 0.1), 1.1, 0.05, f"No seams {words}", True),
         pictures=(Picture(b64encode(picture).decode(), (6, 8), f"z 3 {words}"),),
-        failures=(f"follow of 3: {words}",),
+        failures=(f"follow_flows of 3: {words}",),
         notices=(words,),
         lost=(words,),
     )

@@ -16,13 +16,13 @@ SPANS = st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 1e4), st.floats(0, 10
 def test_amounts_are_kept_however_often_the_bins_double(spans: list[tuple[float, float, float]]) -> None:
     line = Timeline()
     for start, long, amount in spans:
-        line.add("follow", start, start + long, amount)
+        line.add("follow_flows", start, start + long, amount)
     end = max(start + long for start, long, _ in spans)
     assert line.stop == end
     assert line.width * BINS > end
-    whole = line.upto("follow", [line.width * BINS])[0]
+    whole = line.upto("follow_flows", [line.width * BINS])[0]
     assert whole == pytest.approx(sum(amount for *_, amount in spans), abs=1e-6)
-    half = line.upto("follow", [end / 2])[0]
+    half = line.upto("follow_flows", [end / 2])[0]
     plain = sum(a * np.clip((end / 2 - s) / long, 0, 1) if long else a * (s <= end / 2) for s, long, a in spans)
     assert half == pytest.approx(plain, abs=sum(a for *_, a in spans) * 1e-6 + _in_one_bin(line, spans, end / 2))
 
@@ -36,8 +36,8 @@ def _in_one_bin(line: Timeline, spans: list[tuple[float, float, float]], at: flo
 
 def test_tasks_that_began_before_the_driver_count_from_its_start() -> None:
     line = Timeline()
-    line.add("predict", -30.0, 10.0, 1.0)
-    assert line.upto("predict", [5.0, 10.2])[0] == pytest.approx(0.5, abs=0.01)
+    line.add("predict_flows", -30.0, 10.0, 1.0)
+    assert line.upto("predict_flows", [5.0, 10.2])[0] == pytest.approx(0.5, abs=0.01)
 
 
 def test_the_highest_mark_is_kept_when_bins_double() -> None:
@@ -52,7 +52,7 @@ def test_the_highest_mark_is_kept_when_bins_double() -> None:
 def test_a_pause_of_a_week_takes_no_room() -> None:
     sessions = [Session(1000.0, Timeline()), Session(1000.0 + 604_800, Timeline())]
     for session in sessions:
-        session.line.add("follow", 0, 50, 100)
+        session.line.add("follow_flows", 0, 50, 100)
         session.line.add(BUSY, 0, 50, 100)
         session.line.mark(50, 10)
     times = join_times(sessions)
@@ -77,11 +77,11 @@ def test_a_run_that_has_done_nothing_has_no_times() -> None:
 def test_the_short_way_is_the_long_way(tasks: list[tuple[float, float, int]]) -> None:
     short, plain = Timeline(), Timeline()
     for start, long, peak in tasks:
-        short.task("follow", start, start + long, peak)
-        plain.add("follow", start, start + long, 1.0)
+        short.task("follow_flows", start, start + long, peak)
+        plain.add("follow_flows", start, start + long, 1.0)
         plain.add(BUSY, start, start + long, start + long - start)
         plain.mark(start + long, peak)
     assert (short.width, short.stop, short.rows) == (plain.width, plain.stop, plain.rows)
-    for row in ("follow", BUSY):
+    for row in ("follow_flows", BUSY):
         assert np.array_equal(short.upto(row, np.arange(900)), plain.upto(row, np.arange(900)))
     assert short.peak(0, 1000) == plain.peak(0, 1000)

@@ -18,7 +18,6 @@ from multiprocessing import parent_process
 from traceback import format_exception
 from typing import Any
 
-from bigcell.core.box import Box
 from bigcell.core.errors import (
     BigcellError,
     BlockError,
@@ -32,7 +31,8 @@ from bigcell.core.errors import (
 from bigcell.engine.runtime.events import Listener, TaskFailed
 from bigcell.engine.runtime.executors import Executor, WorkersLostError
 from bigcell.engine.tasks.job import Job
-from bigcell.engine.tasks.steps import key_of, perform
+from bigcell.engine.tasks.perform import key_of, perform
+from bigcell.engine.tasks.stages import STAGES
 
 _LOG = logging.getLogger(__name__)
 TRIES = 3
@@ -196,15 +196,12 @@ class Failures:
 
 def _place(job: Job, stage: str, item: Any) -> tuple[tuple[int, ...], ...]:
     """Where in the volume an item works, as far as there is such a place."""
-    box = next((part for part in item if isinstance(part, Box)), None)
-    by_tile = stage == "statistics" and job.plan.settings.normalize.by == "tile"
-    if by_tile or stage in ("coarsen", "number", "link", "table"):
-        return ()  # of a group of tiles, a coarse level, a layer, a range of ids
-    if stage == "predict":
+    unit, block = STAGES[stage].unit, STAGES[stage].block_of(key_of(item), job.plan)
+    box = job.grid.core(block) if block is not None else None
+    if unit == "cube":
         box = job.grids.source_box(job.lattice.region(item[0]))
-    elif box is None:
-        numbers = [part for part in item[:3] if isinstance(part, int)]
-        box = job.grid.core(numbers[-1]) if numbers and numbers[-1] < len(job.grid) else None
+    elif unit == "region":
+        box = item[1]
     return (box.start, box.stop) if box is not None else ()
 
 

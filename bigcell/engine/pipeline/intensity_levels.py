@@ -38,7 +38,7 @@ def settle_contrast(job: Job, stage: Stage) -> list[str]:
     by, fill = job.plan.settings.normalize.by, job.plan.settings.normalize.fill_nan
     if fill is not None:
         blocks = _blocks(job)
-        stage("refine", [(f"nan-{k}", k, ()) for k in blocks], 0)
+        stage("refine_statistics", [(f"nan-{k}", k, ()) for k in blocks], 0)
     if by in ("nothing", "lowhigh"):
         return []
     measured = _tile_levels(job, stage) if by == "tile" else _counted_levels(job, stage)
@@ -67,7 +67,7 @@ def _counted_levels(job: Job, stage: Stage) -> Iterator[tuple[Levels, list[str]]
     searches = _advanced(job, blocks, "statistics/", searches)
     turn = 1
     while not searches[0].done:
-        stage("refine", [_refine_item(job, turn, k, searches) for k in blocks], 0)
+        stage("refine_statistics", [_refine_item(job, turn, k, searches) for k in blocks], 0)
         searches = _advanced(job, blocks, f"refine/{turn}-", searches)
         turn += 1
     percentile, total = plan.settings.normalize.percentile, totals(job)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bigcell.engine.tasks.steps import key_of
+from bigcell.engine.tasks.perform import key_of
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def measure(run: Run) -> None:
     decided beforehand."""
     for text in settle_contrast(run.job, run.stage):
         run.listener(Notice(text))
-    filled = run.sums.get("refine", Counter())["nan"]
+    filled = run.sums.get("refine_statistics", Counter())["nan"]
     if filled:
         run.listener(Notice(f"{filled} voxels are NaN and count as {run.job.plan.settings.normalize.fill_nan:g}"))
     for text in run.job.plan.notes:
@@ -95,7 +95,7 @@ def predict(run: Run) -> None:
     """Run the network over every tile, once."""
     texts: set[str] = set()
     items, voxels = stage_tasks.predict_tasks(run.job, range(len(run.job.lattice.cubes)))
-    run.stage("predict", items, voxels, lambda _, note: texts.update(note["notes"]))
+    run.stage("predict_flows", items, voxels, lambda _, note: texts.update(note["notes"]))
     for text in sorted(texts):
         run.listener(Notice(text))
 
@@ -103,7 +103,7 @@ def predict(run: Run) -> None:
 def make_kept(run: Run, kept: FlowStore) -> None:
     """A store for the flows, for masks with other thresholds later."""
     if not is_made(run.job, "flows"):
-        make_store(run.job, "flows", "keep", lambda: create_flows(kept))
+        make_store(run.job, "flows", "save_flows", lambda: create_flows(kept))
 
 
 def find_by_stage(run: Run) -> None:
@@ -112,7 +112,7 @@ def find_by_stage(run: Run) -> None:
         predict(run)
     if run.job.kept is not None:
         regions = list(run.job.kept.regions())
-        run.stage("keep", stage_tasks.keep_tasks(range(len(regions)), regions), [box.size for box in regions])
+        run.stage("save_flows", stage_tasks.keep_tasks(range(len(regions)), regions), [box.size for box in regions])
     find_objects(run, follow_all(run))
     check_objects(run)
 
@@ -126,10 +126,10 @@ def follow_all(run: Run) -> Reach:
         if note.get("to"):
             mail[int(key)] = note["to"]
 
-    run.stage("follow", _each(run), run.sizes, arrived)
+    run.stage("follow_flows", _each(run), run.sizes, arrived)
     if mail:
         waiting = sorted(mail)
-        run.stage("settle", stage_tasks.settle_tasks(waiting, _deliver(run, mail)), take=arrived)
+        run.stage("collect_ends", stage_tasks.settle_tasks(waiting, _deliver(run, mail)), take=arrived)
     return Reach.of(run.job.grid, reach, planar=run.job.plan.is_planar)
 
 
@@ -144,7 +144,7 @@ def _deliver(run: Run, sent: dict[int, list[int]]) -> stage_tasks.Returns:
                 mail.setdefault(receiver, []).append(sender)
         notes: dict[str, Note] = {}
         items = stage_tasks.drain_tasks(turn, mail)
-        run.stage("drain", items, take=notes.__setitem__)
+        run.stage("exchange_migrants", items, take=notes.__setitem__)
         for key, _, block, _ in items:
             for home in notes[key]["homes"]:
                 returns.setdefault(home, []).append(f"{turn}-{block}")
@@ -156,15 +156,15 @@ def _deliver(run: Run, sent: dict[int, list[int]]) -> stage_tasks.Returns:
 def find_objects(run: Run, reach: Reach) -> None:
     """Sinks, labels named by them, and the rows of whole objects at the blocks that own their sinks."""
     job, blocks = run.job, run.blocks
-    run.stage("sinks", stage_tasks.sinks_tasks(job, reach, blocks), run.sizes)
-    run.stage("name", stage_tasks.name_tasks(job, reach, blocks), run.sizes)
-    run.stage("reduce", stage_tasks.reduce_tasks(job, reach, blocks))
+    run.stage("find_sinks", stage_tasks.sinks_tasks(job, reach, blocks), run.sizes)
+    run.stage("label_blocks", stage_tasks.name_tasks(job, reach, blocks), run.sizes)
+    run.stage("merge_objects", stage_tasks.reduce_tasks(job, reach, blocks))
 
 
 def check_objects(run: Run) -> None:
     """Drop what does not fit its flows."""
     if run.job.plan.flow_threshold:
-        run.stage("check", _each(run), run.sizes)
+        run.stage("filter_by_flow_error", _each(run), run.sizes)
 
 
 def fill_holes(run: Run) -> Patches:
@@ -176,10 +176,10 @@ def fill_holes(run: Run) -> Patches:
             patches.setdefault(block, []).extend(entries)
 
     if plan.flow_threshold:
-        _tell_left_out(run, run.sums["check"]["unchecked"], "checked against their flows")
+        _tell_left_out(run, run.sums["filter_by_flow_error"]["unchecked"], "checked against their flows")
     if plan.settings.clean.fill_holes:
-        run.stage("fill", _each(run), run.sizes, lay_out)
-        _tell_left_out(run, run.sums["fill"]["unfilled"], "looked through for holes")
+        run.stage("fill_holes", _each(run), run.sizes, lay_out)
+        _tell_left_out(run, run.sums["fill_holes"]["unfilled"], "looked through for holes")
     return {block: tuple(sorted(entries, key=stage_tasks.by_number)) for block, entries in patches.items()}
 
 
@@ -207,7 +207,7 @@ def number_objects(run: Run, patches: Patches) -> int:
     def counted(key: str, note: Note) -> None:
         counts[int(key)] = note["count"]
 
-    run.stage("number", Items(len(layers), make), take=counted)
+    run.stage("assign_ids", Items(len(layers), make), take=counted)
     offsets = np.concatenate([[0], np.cumsum(counts)])
     run.job = replace(run.job, offsets=tuple(int(o) for o in offsets))
     return int(offsets[-1])
@@ -221,7 +221,7 @@ def link_planes(run: Run, patches: Patches) -> dict[int, list[str]]:
         return k, tuple((j, patches.get(j, ())) for j in grid.touching(grid.core(k).grow((1, 0, 0))))
 
     labelled = np.union1d(run.blocks, np.array(list(patches), np.int64)).tolist()  # a hole may hold a skipped block
-    run.stage("overlap", stage_tasks.of_blocks(labelled, shared), grid.sizes[labelled])
+    run.stage("plane_overlaps", stage_tasks.of_blocks(labelled, shared), grid.sizes[labelled])
     entries: dict[int, list[str]] = {i: [] for i in range(len(grid.layers))}
 
     def added(key: str, note: Note) -> None:
@@ -230,7 +230,7 @@ def link_planes(run: Run, patches: Patches) -> dict[int, list[str]]:
 
     for i, layer in enumerate(grid.layers):  # each needs what the one before it carried on
         pairs = labelled[bisect_left(labelled, layer.start) : bisect_left(labelled, layer.stop)]
-        run.stage("link", [(i, run.job.lively(layer), pairs)], take=added)
+        run.stage("link_planes", [(i, run.job.lively(layer), pairs)], take=added)
     return entries
 
 
@@ -249,7 +249,7 @@ def write_labels(run: Run, patches: Patches) -> None:
         digests[int(key)] = np.frombuffer(bytes.fromhex(note["sha256"]), np.uint8)
 
     chosen = _regions_to_write(run, regions, patches)
-    run.stage("apply", stage_tasks.of_blocks(chosen, make), regions.sizes[np.asarray(chosen, np.int64)], written)
+    run.stage("write_labels", stage_tasks.of_blocks(chosen, make), regions.sizes[np.asarray(chosen, np.int64)], written)
     if len(chosen) < len(regions):
         for i in np.setdiff1d(range(len(regions)), chosen).tolist():
             digests[i] = np.frombuffer(label_tasks.empty_digest(regions.core(i).shape), np.uint8)
@@ -257,7 +257,7 @@ def write_labels(run: Run, patches: Patches) -> None:
     for level in range(label_tasks.levels_in_pass(labels), len(labels.levels)):
         coarse = label_tasks.regions(labels, level)
         items = [(f"{level}-{i}", level, coarse.core(i)) for i in range(len(coarse))]
-        run.stage("coarsen", items, coarse.sizes)
+        run.stage("downsample", items, coarse.sizes)
 
 
 def _regions_to_write(run: Run, regions: BlockGrid, patches: Patches) -> Sequence[int]:
@@ -273,4 +273,4 @@ def _regions_to_write(run: Run, regions: BlockGrid, patches: Patches) -> Sequenc
 def write_table(run: Run, table: ObjectTable) -> None:
     """The object table, when all objects have their numbers."""
     run.job = replace(run.job, table=table)
-    run.stage("table", table_parts(run.job.offsets[-1]))
+    run.stage("write_table", table_parts(run.job.offsets[-1]))

@@ -58,8 +58,8 @@ def roll(run: Run, layers: int) -> None:
     while (part := rolling.wave.next()) is not None:
         rolling.do(part)
     rolling.settle_failures()
-    if "reduce" not in rolling.wave.layout.stages:
-        run.stage("reduce", reduce_tasks(run.job, rolling.reach, run.blocks))
+    if "merge_objects" not in rolling.wave.layout.stages:
+        run.stage("merge_objects", reduce_tasks(run.job, rolling.reach, run.blocks))
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Rolling:
         journal, plan = self.run.job.journal, self.run.job.plan
         count = dict.fromkeys(self.wave.layout.stages, (len(self.run.blocks), int(self.run.sizes.sum())))
         cubes = len(plan.lattice.cubes) if plan.foreground is None else plan.foreground.cubes
-        count["predict"], count["keep"] = (cubes, plan.voxels), (len(self.regions), plan.voxels)
+        count["predict_flows"], count["save_flows"] = (cubes, plan.voxels), (len(self.regions), plan.voxels)
         for stage in self.wave.layout.stages:
             tasks, voxels = count[stage]
             failures = Failures(stage, self.run.listener)
@@ -101,9 +101,9 @@ class Rolling:
     def do(self, part: Part) -> None:
         """Do a part of a stage; then remove what nobody needs any more."""
         stage, slab, turn = part
-        if stage == "drain":
+        if stage == "exchange_migrants":
             sound = self._drain(slab, turn)
-        elif stage == "settle":
+        elif stage == "collect_ends":
             sound = self._settle(slab)
         else:
             sound = self._part(stage, *self._items(stage, slab), self._take(stage))
@@ -126,16 +126,16 @@ class Rolling:
         job = self.run.job
         blocks = job.lively(self.wave.layout.slabs.blocks[slab])
         sizes = self.sizes[np.asarray(blocks, np.int64)]
-        if stage == "predict":
+        if stage == "predict_flows":
             return predict_tasks(job, [k for m in self.wave.new_cubes(slab) for k in cube_layer(job.plan, m)])
-        if stage == "keep":
+        if stage == "save_flows":
             places = self._kept_with(slab)
             return keep_tasks(places, self.regions), [self.regions[i].size for i in places]
-        if stage == "reduce":
+        if stage == "merge_objects":
             return reduce_tasks(job, self.reach, blocks), np.zeros(len(blocks), np.int64)
-        if stage == "sinks":
+        if stage == "find_sinks":
             return sinks_tasks(job, self.reach, blocks), sizes
-        if stage == "name":
+        if stage == "label_blocks":
             return name_tasks(job, self.reach, blocks), sizes
         return of_blocks(blocks), sizes  # follow, check
 
@@ -144,7 +144,7 @@ class Rolling:
 
     def _take(self, stage: str) -> Take:
         """What becomes of the results of a stage."""
-        return {"predict": self._tell, "follow": self._followed}.get(stage, lambda key, note: None)
+        return {"predict_flows": self._tell, "follow_flows": self._followed}.get(stage, lambda key, note: None)
 
     def _tell(self, _: str, note: Note) -> None:
         for text in sorted({*note["notes"]} - self.told):
@@ -179,7 +179,7 @@ class Rolling:
                 self.returns.setdefault(self.wave.layout.slabs.of_block(home), {}).setdefault(home, []).append(key)
             self._post(turn + 1, block, note["to"])
 
-        if not self._few("drain", items, went_on):
+        if not self._few("exchange_migrants", items, went_on):
             return False
         self._remove(f"mail/{turn}-{block}-{sender}" for block, senders in mail.items() for sender in senders)
         del self.mail[turn, slab]
@@ -189,7 +189,7 @@ class Rolling:
         """Put what came back into the blocks of a slab that wait for it."""
         returns = self.returns.get(slab, {})
         items = settle_tasks(self.senders.get(slab, []), returns)
-        if not self._few("settle", items, self._arrived):
+        if not self._few("collect_ends", items, self._arrived):
             return False
         self._remove(f"returns/{block}-{entry}" for block, entries in returns.items() for entry in entries)
         self.returns.pop(slab, None)

@@ -73,11 +73,11 @@ def slab_bytes(plan: Plan, layers: int) -> int:
     while (part := wave.next()) is not None:
         stage, slab, _ = part
         before = set(wave.held)
-        if stage == "follow":
+        if stage == "follow_flows":
             _follow(wave, plan, slab)
         wave.finish(part)
         now += sum(sizes.of_entry(*entry) for entry in wave.held - before)
-        now += LASTING * sizes.slabs[slab] if stage == "name" else 0.0
+        now += LASTING * sizes.slabs[slab] if stage == "label_blocks" else 0.0
         most = max(most, now)
         now -= sum(sizes.of_entry(*entry) for entry in wave.released())
     return int(most)

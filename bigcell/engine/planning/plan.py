@@ -57,7 +57,7 @@ class Plan:
     image: dict[str, Any] = field(default_factory=dict)
     flows: dict[str, Any] = field(default_factory=dict)
     keep_flows: bool = False
-    engine: int = 2
+    engine: int = 3
     foreground: ForegroundNote | None = None
     budget: Budget | None = None
 

@@ -31,8 +31,18 @@ LEAP = 34
 """The longest step that int16 can hold is less than 32 voxels; a flow is sampled within 2 voxels."""
 LONGEST = 1 << 15
 """The longest flow along an axis that int16 can hold, as an integer."""
-ROAD = ("predict", "keep", "follow", "drain", "settle", "sinks", "name", "reduce", "check")
-"""The stages that are done slab by slab, in their order. What follows needs no scratch that is large."""
+SLAB_STAGES = (
+    "predict_flows",
+    "save_flows",
+    "follow_flows",
+    "exchange_migrants",
+    "collect_ends",
+    "find_sinks",
+    "label_blocks",
+    "merge_objects",
+    "filter_by_flow_error",
+)
+"""The stages that `Wave` has rules for, in their order. What follows needs no scratch that is large."""
 
 Part = tuple[str, int, int]
 """A stage, a slab, and for mail its turn (0 for all other stages)."""
@@ -109,9 +119,9 @@ class Layout:
             start, stop = box.start[axis], box.stop[axis]
             at = slabs.holding(stop - 1)
             kept[at] = (min(start, kept[at][0]) if any(kept[at]) else start, max(stop, kept[at][1]))
-        left_out = {"predict": not plan.model, "keep": not any(map(any, kept))}
-        left_out |= dict.fromkeys(("reduce", "check"), not plan.flow_threshold)
-        stages = tuple(stage for stage in ROAD if not left_out.get(stage))
+        left_out = {"predict_flows": not plan.model, "save_flows": not any(map(any, kept))}
+        left_out |= dict.fromkeys(("merge_objects", "filter_by_flow_error"), not plan.flow_threshold)
+        stages = tuple(stage for stage in SLAB_STAGES if not left_out.get(stage))
         dynamics = plan.settings.dynamics
         cover = tuple(_cover(plan, slabs, s) if plan.model else range(0) for s in range(len(slabs)))
         return cls(slabs, stages, cover, tuple(kept), dynamics.niter, dynamics.halo + LEAP, plan.is_planar)
@@ -145,7 +155,7 @@ class Wave:
     """
 
     layout: Layout
-    done: dict[str, set[int]] = field(default_factory=lambda: {stage: set() for stage in ROAD})
+    done: dict[str, set[int]] = field(default_factory=lambda: {stage: set() for stage in SLAB_STAGES})
     failed: set[Part] = field(default_factory=set)
     waiting: set[tuple[int, int]] = field(default_factory=set)
     ways: list[int] = field(default_factory=list)
@@ -157,7 +167,7 @@ class Wave:
     held: set[tuple[str, int]] = field(default_factory=set)
     """Scratch that stands: flows by layer of cubes; ends, histograms and sinks by slab."""
 
-    _first_left: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ROAD, 0))
+    _first_left: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SLAB_STAGES, 0))
 
     def __post_init__(self) -> None:
         self.ways = [0] * len(self.layout.slabs)
@@ -183,7 +193,10 @@ class Wave:
     def next(self) -> Part | None:
         """What to do now: of all that can be done what is furthest down the road, so that little stands at any time."""
         if self.waiting:
-            part = next((("drain", s, t) for t, s in sorted(self.waiting) if self._can("drain", s, t)), None)
+            part = next(
+                (("exchange_migrants", s, t) for t, s in sorted(self.waiting) if self._can("exchange_migrants", s, t)),
+                None,
+            )
         else:
             part = None
         before, after = self._stages_around_drain()
@@ -192,14 +205,14 @@ class Wave:
     def finish(self, part: Part) -> None:
         """`part` is done. Of those that post mail or follow voxels, `waiting`, `ways` and `step` are set before."""
         stage, slab, turn = part
-        if stage == "drain":
+        if stage == "exchange_migrants":
             self.waiting.discard((turn, slab))
             return
         self.done[stage].add(slab)
-        if stage == "predict":
+        if stage == "predict_flows":
             self.made.update(self.new_cubes(slab))
             self.held.update(("flows", m) for m in self.new_cubes(slab))
-        leaves = {"follow": "ends", "settle": "histogram", "sinks": "sinks"}.get(stage)
+        leaves = {"follow_flows": "ends", "collect_ends": "histogram", "find_sinks": "sinks"}.get(stage)
         if leaves:
             self.held.add((leaves, slab))
 
@@ -212,8 +225,8 @@ class Wave:
         return free
 
     def _stages_around_drain(self) -> tuple[list[str], list[str]]:
-        stages = [stage for stage in self.layout.stages if stage != "drain"]
-        at = stages.index("follow") + 1
+        stages = [stage for stage in self.layout.stages if stage != "exchange_migrants"]
+        at = stages.index("follow_flows") + 1
         return stages[:at], stages[at:]
 
     def _first(self, stages: list[str], *, skip: bool) -> Part | None:
@@ -236,33 +249,33 @@ class Wave:
         """What can be done although something before it in its stage has failed."""
         if not self.failed:
             return None
-        return self._first([stage for stage in self.layout.stages if stage != "drain"], skip=True)
+        return self._first([stage for stage in self.layout.stages if stage != "exchange_migrants"], skip=True)
 
     def _can(self, stage: str, s: int, turn: int = 0) -> bool:
         """Whether all that the part needs is there."""
         slabs, done = self.layout.slabs, self.done
-        if stage == "predict":
+        if stage == "predict_flows":
             return True
-        if stage == "keep":
+        if stage == "save_flows":
             return self.made.issuperset(m for j in self._kept_with(s) for m in self.layout.cover[j])
-        if stage == "follow":
+        if stage == "follow_flows":
             return self.made.issuperset(self.layout.cover[s])
-        if stage == "drain":
-            return ("drain", s, turn) not in self.failed and self._has_all_mail(s, turn)
-        if stage == "settle":
-            return s in done["follow"] and not self._waits(slabs.within(s, self.reach))
-        if stage == "sinks":
-            return done["settle"].issuperset(slabs.within(s, self.reach + SINK_HALO))
-        if stage == "name":
-            return s in done["sinks"] and done["sinks"].issuperset(slabs.within(s, self._way(s)))
-        if stage == "reduce":
-            return s in done["sinks"] and done["name"].issuperset(self._bringing(s))
-        return s in done["reduce"] and done["name"].issuperset(self._spanned(s))
+        if stage == "exchange_migrants":
+            return ("exchange_migrants", s, turn) not in self.failed and self._has_all_mail(s, turn)
+        if stage == "collect_ends":
+            return s in done["follow_flows"] and not self._waits(slabs.within(s, self.reach))
+        if stage == "find_sinks":
+            return done["collect_ends"].issuperset(slabs.within(s, self.reach + SINK_HALO))
+        if stage == "label_blocks":
+            return s in done["find_sinks"] and done["find_sinks"].issuperset(slabs.within(s, self._way(s)))
+        if stage == "merge_objects":
+            return s in done["find_sinks"] and done["label_blocks"].issuperset(self._bringing(s))
+        return s in done["merge_objects"] and done["label_blocks"].issuperset(self._spanned(s))
 
     def _has_all_mail(self, s: int, turn: int) -> bool:
         """Whether no more mail of that turn can come to slab `s`."""
         slabs, mail = self.layout.slabs, self.layout.mail
-        if not self.done["follow"].issuperset(slabs.within(s, min(turn * mail, self.reach))):
+        if not self.done["follow_flows"].issuperset(slabs.within(s, min(turn * mail, self.reach))):
             return False
         return all(t >= turn or slabs.gap(s, j) > (turn - t) * mail for t, j in self.waiting)
 
@@ -301,26 +314,26 @@ class Wave:
     def _needs_flows(self, s: int) -> bool:
         """Whether a voxel may still have to be followed in slab `s`, or its flows are wanted for another reason."""
         near = self.layout.slabs.within(s, self.reach)
-        if not self.done["follow"].issuperset(near) or self._waits(near):
+        if not self.done["follow_flows"].issuperset(near) or self._waits(near):
             return True
         return self._may_keep(s) or self._may_check(s)
 
     def _may_keep(self, s: int) -> bool:
         """Whether flows of slab `s` are still to be kept."""
-        if "keep" not in self.layout.stages:
+        if "save_flows" not in self.layout.stages:
             return False
         stop = self.layout.slabs.cuts[s + 1]
         kept_later = takewhile(lambda j: self.layout.kept[j][0] < stop, range(s, len(self.layout.slabs)))
-        return any(s in self._kept_with(j) and j not in self.done["keep"] for j in kept_later)
+        return any(s in self._kept_with(j) and j not in self.done["save_flows"] for j in kept_later)
 
     def _may_check(self, s: int) -> bool:
         """Whether an object that is still to be checked may lie in slab `s`."""
-        if "check" not in self.layout.stages:
+        if "filter_by_flow_error" not in self.layout.stages:
             return False
         slabs, done = self.layout.slabs, self.done
         for j in slabs.within(s, max(self.reach, self._furthest) + GROW_STEPS):
-            known = j in done["sinks"]
-            if j not in done["check"] and (s in self._spanned(j) if known else self._may_span(j, s)):
+            known = j in done["find_sinks"]
+            if j not in done["filter_by_flow_error"] and (s in self._spanned(j) if known else self._may_span(j, s)):
                 return True
         return False
 
@@ -328,15 +341,15 @@ class Wave:
         return self.layout.slabs.gap(j, s) <= self.reach + GROW_STEPS
 
     def _needs_ends(self, s: int) -> bool:
-        return s not in self.done["name"]
+        return s not in self.done["label_blocks"]
 
     def _needs_histogram(self, s: int) -> bool:
-        return not self.done["sinks"].issuperset(self.layout.slabs.within(s, self._way(s) + SINK_HALO))
+        return not self.done["find_sinks"].issuperset(self.layout.slabs.within(s, self._way(s) + SINK_HALO))
 
     def _needs_sinks(self, s: int) -> bool:
         slabs, done = self.layout.slabs, self.done
         far = max(self.reach, self._furthest)
         return any(
-            j not in done["name"] and not (j in done["settle"] and self._way(j) < slabs.gap(s, j))
+            j not in done["label_blocks"] and not (j in done["collect_ends"] and self._way(j) < slabs.gap(s, j))
             for j in slabs.within(s, far)
         )

@@ -335,7 +335,7 @@ def _open_labels(
     chunk, shard = output_chunks(outcome.plan.extent)
     form = LabelForm(outcome.plan.extent, outcome.plan.spacing, like, smallest_dtype(count), chunk, shard)
 
-    make = partial(make_store, run.job, "labels", "apply", lambda: create_labels(outcome.target, form))
+    make = partial(make_store, run.job, "labels", "write_labels", lambda: create_labels(outcome.target, form))
     turns.once("labels", lambda: is_made(run.job, "labels"), make)
     return reopen_labels(outcome.target, form)
 
@@ -385,13 +385,15 @@ def tallies(run: Run) -> dict[str, int]:
     counted = run.sums
     none = Counter[str]()
     return {
-        "foreground": counted["follow"]["foreground"],
-        "handed_over": counted["follow"]["escaped"],
-        "lost": counted["name"]["lost"],
-        "small": counted["reduce"]["objects"] - counted["reduce"]["kept"] + counted["number"]["small"],
-        "unfit": counted.get("check", none)["unfit"],
-        "filled": counted.get("fill", none)["filled"],
-        "tiles": counted.get("predict", none)["tiles"],
+        "foreground": counted["follow_flows"]["foreground"],
+        "handed_over": counted["follow_flows"]["escaped"],
+        "lost": counted["label_blocks"]["lost"],
+        "small": counted["merge_objects"]["objects"]
+        - counted["merge_objects"]["kept"]
+        + counted["assign_ids"]["small"],
+        "unfit": counted.get("filter_by_flow_error", none)["unfit"],
+        "filled": counted.get("fill_holes", none)["filled"],
+        "tiles": counted.get("predict_flows", none)["tiles"],
         "bad_chunks": len(bad_chunks(run.job.scratch)),
         "skipped": len(run.job.grid) - len(run.blocks),
     }

@@ -47,8 +47,8 @@ class TaskFailed:
     def __str__(self) -> str:
         """One line.
 
-        >>> print(TaskFailed("follow", "7", ((0, 0, 64), (64, 64, 128)), "KeyError: 3"))
-        follow of 7 (0:64, 0:64, 64:128): KeyError: 3
+        >>> print(TaskFailed("follow_flows", "7", ((0, 0, 64), (64, 64, 128)), "KeyError: 3"))
+        follow_flows of 7 (0:64, 0:64, 64:128): KeyError: 3
         """
         place = region_text(self.box)
         return f"{self.stage} of {self.key}{f' ({place})' if place else ''}: {self.error}"

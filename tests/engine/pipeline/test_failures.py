@@ -27,7 +27,7 @@ from bigcell.engine.runs.find_run import read_status
 from bigcell.engine.runtime.events import Event, Notice, StageStarted, TaskDone, TaskFailed
 from bigcell.engine.runtime.executors import ProcessExecutor, WorkersLostError
 from bigcell.engine.tasks.job import Job
-from bigcell.engine.tasks.steps import STEPS
+from bigcell.engine.tasks.stages import STAGES
 from bigcell.io.ngff.image import open_image
 from bigcell.io.scratch import MemoryScratch
 from bigcell.testing.files import files_of
@@ -45,7 +45,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fail_in(monkeypatch: pytest.MonkeyPatch, stage: str, errors: Iterator[Exception | None], block: int = 3) -> None:
     """The step of `stage` raises, for one block, what comes next of `errors`."""
-    step = STEPS[stage]
+    step = STAGES[stage].run
 
     def failing(job: Any, item: Any) -> dict[str, Any]:
         error = next(errors, None) if item[0] == block else None
@@ -53,13 +53,13 @@ def fail_in(monkeypatch: pytest.MonkeyPatch, stage: str, errors: Iterator[Except
             raise error
         return step(job, item)
 
-    monkeypatch.setitem(STEPS, stage, failing)
+    monkeypatch.setitem(STAGES, stage, STAGES[stage].running(failing))
 
 
 def test_a_task_that_fails_twice_is_done(
     monkeypatch: pytest.MonkeyPatch, flow_store: Path, lattice: FlowLattice
 ) -> None:
-    fail_in(monkeypatch, "follow", iter([OSError(errno.EIO, "lost"), KeyError(3)]))
+    fail_in(monkeypatch, "follow_flows", iter([OSError(errno.EIO, "lost"), KeyError(3)]))
     result = bigcell.segment(flows=flow_store, block=BLOCK, cluster="serial")
     assert result.objects == bigcell.segment(flows=lattice.read(Box.of(lattice.extent))).objects
 
@@ -70,15 +70,19 @@ def test_a_poison_block_is_set_aside_and_resume_does_it_alone(
     plain = bigcell.segment(flows=flow_store, output=tmp_path / "plain.zarr", block=BLOCK, cluster="serial")
     out, seen = tmp_path / "out.zarr", list[Event]()
     with monkeypatch.context() as poisoned:
-        fail_in(poisoned, "follow", iter([KeyError("poison")] * 99))
-        with pytest.raises(BlockError, match=r"1 of 8 tasks failed.*follow of 3 \(0:18, 30:60, 34:68\): KeyError"):
+        fail_in(poisoned, "follow_flows", iter([KeyError("poison")] * 99))
+        with pytest.raises(
+            BlockError, match=r"1 of 8 tasks failed.*follow_flows of 3 \(0:18, 30:60, 34:68\): KeyError"
+        ):
             bigcell.segment(flows=flow_store, output=out, block=BLOCK, cluster="serial", listener=seen.append)
     failed = [event for event in seen if isinstance(event, TaskFailed)]
-    assert [(event.stage, event.key, event.box) for event in failed] == [("follow", "3", ((0, 30, 34), (18, 60, 68)))]
+    assert [(event.stage, event.key, event.box) for event in failed] == [
+        ("follow_flows", "3", ((0, 30, 34), (18, 60, 68)))
+    ]
     assert sum(isinstance(event, TaskDone) for event in seen) == 7  # all others were done, and none of a later stage
     again = list[Event]()
     resumed = bigcell.resume(out, cluster="serial", listener=again.append)
-    assert [event.key for event in again if isinstance(event, TaskDone) and event.stage == "follow"] == ["3"]
+    assert [event.key for event in again if isinstance(event, TaskDone) and event.stage == "follow_flows"] == ["3"]
     assert files_of(resumed.path) == files_of(plain.path)
 
 
@@ -94,7 +98,7 @@ def test_what_cannot_succeed_is_not_tried_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flow_store: Path, error: Exception, raised: type[Exception]
 ) -> None:
     errors = iter([error] * 9)
-    fail_in(monkeypatch, "follow", errors)
+    fail_in(monkeypatch, "follow_flows", errors)
     with pytest.raises(raised, match=str(error.args[-1])):
         bigcell.segment(flows=flow_store, output=tmp_path / "out.zarr", block=BLOCK, cluster="serial")
     assert len(list(errors)) == 8
@@ -107,7 +111,9 @@ def test_a_run_that_fails_everywhere_is_given_up(
 ) -> None:
     monkeypatch.setattr(failures, "MOST", 2)
     step = iter([KeyError("bug")] * 999)
-    monkeypatch.setitem(STEPS, "follow", lambda job, item: (_ for _ in ()).throw(next(step)))
+    monkeypatch.setitem(
+        STAGES, "follow_flows", STAGES["follow_flows"].running(lambda job, item: (_ for _ in ()).throw(next(step)))
+    )
     with pytest.raises(BlockError, match="the run is given up"):
         bigcell.segment(flows=flow_store, output=tmp_path / "out.zarr", block=BLOCK, cluster="serial")
     assert len(list(step)) == 999 - 2 * failures.TRIES
@@ -117,7 +123,7 @@ def test_stores_are_given_time(monkeypatch: pytest.MonkeyPatch, flow_store: Path
     waits: list[float] = []
     monkeypatch.setattr(failures, "WAIT", 0.5)
     monkeypatch.setattr("bigcell.engine.pipeline.failures.time.sleep", waits.append)
-    fail_in(monkeypatch, "follow", iter([OSError(errno.EIO, "lost"), ConnectionError("away")]))
+    fail_in(monkeypatch, "follow_flows", iter([OSError(errno.EIO, "lost"), ConnectionError("away")]))
     bigcell.segment(flows=flow_store, block=BLOCK, cluster="serial")
     assert waits == [0.5, 1.0]
 
@@ -184,8 +190,8 @@ def sick(n: int) -> int:
     def failing(job: Any, item: Any) -> dict[str, Any]:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    STEPS["follow"] = failing
-    return failures.attempt(job, "follow", (n, (0,)))[0]
+    STAGES["follow_flows"] = STAGES["follow_flows"].running(failing)
+    return failures.attempt(job, "follow_flows", (n, (0,)))[0]
 
 
 def test_a_worker_whose_device_failed_ends() -> None:
@@ -227,7 +233,7 @@ def test_a_task_that_kills_its_workers_is_set_aside(tmp_path: Path, flow_store: 
     given = open_image(flow_store)
     job = Job(make_plan(Request(block=BLOCK), None, given), None, given, MemoryScratch())
     executor = Deadly(poison=2)
-    notes = dict(failures.survive(executor, job, "follow", [(k, (k,)) for k in range(4)]))
+    notes = dict(failures.survive(executor, job, "follow_flows", [(k, (k,)) for k in range(4)]))
     assert sorted(notes) == [0, 1, 2, 3]
     assert notes[2]["failed"]["box"] == ((0, 30, 0), (18, 60, 34))
     assert "killed" in notes[2]["failed"]["error"]
@@ -325,7 +331,7 @@ def test_a_stage_that_is_resumed_says_what_was_found(
 ) -> None:
     out = tmp_path / "out.zarr"
     with monkeypatch.context() as poisoned:
-        fail_in(poisoned, "sinks", iter([KeyError("poison")] * 99))
+        fail_in(poisoned, "find_sinks", iter([KeyError("poison")] * 99))
         with pytest.raises(BlockError):
             bigcell.segment(flows=flow_store, output=out, block=BLOCK, cluster="serial")
     found: dict[str, int] = {}
@@ -333,7 +339,7 @@ def test_a_stage_that_is_resumed_says_what_was_found(
         out, cluster="serial",
         listener=lambda e: found.setdefault(e.stage, e.done) if isinstance(e, StageStarted) else None,
     )  # fmt: skip
-    assert (found["follow"], found["sinks"], found["name"]) == (8, 7, 0)
+    assert (found["follow_flows"], found["find_sinks"], found["label_blocks"]) == (8, 7, 0)
 
 
 def full(*_: object, **__: object) -> Any:

@@ -31,7 +31,7 @@ from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.settings import RunSettings
 from bigcell.engine.runtime.events import Event, StageFinished, StageStarted, TaskDone, TaskFailed
 from bigcell.engine.tasks.job import Job
-from bigcell.engine.tasks.steps import STEPS
+from bigcell.engine.tasks.stages import STAGES
 from bigcell.io.ngff.write_image import write_image
 from bigcell.io.scratch import DiskScratch
 from bigcell.stitch.clean import CleanSettings
@@ -125,7 +125,7 @@ def test_slab_by_slab_equals_stage_after_stage(
         run = RunSettings(block, dynamics=dynamics, clean=clean)
         plan = Plan(extent, Spacing(), ("dz", "dy", "dx", "cellprob"), "float32", run, flows={"source": "test"})
         inputs = None, source
-    with patch.dict(STEPS, {"predict": predict_lattice(source)}):
+    with patch.dict(STAGES, {"predict_flows": STAGES["predict_flows"].running(predict_lattice(source))}):
         plain = segment_in_memory(in_order(plan, 0), *inputs)
         rolled = segment_in_memory(in_order(plan, slab), *inputs)
     assert np.array_equal(rolled.labels, plain.labels)  # type: ignore[arg-type]
@@ -237,13 +237,13 @@ def test_killed_while_it_removes(
     assert files_of(Path(result.path)) == files_of(Path(plain.path))
 
 
-@pytest.mark.parametrize("stage", ["follow", "name"])
+@pytest.mark.parametrize("stage", ["follow_flows", "label_blocks"])
 def test_a_poison_block_holds_up_only_what_needs_it(
     stage: str, tall: Path, tmp_path: Path, slabs: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slabs(1)
     plain = bigcell.segment(flows=tall, output=tmp_path / "plain.zarr", **WORDS)
-    step, seen, watch = STEPS[stage], list[Event](), Watching()
+    step, seen, watch = STAGES[stage].run, list[Event](), Watching()
 
     def failing(job: Job, item: Any) -> dict[str, Any]:
         if item[0] == 2:
@@ -251,13 +251,13 @@ def test_a_poison_block_holds_up_only_what_needs_it(
         return step(job, item)
 
     with monkeypatch.context() as poisoned:
-        poisoned.setitem(STEPS, stage, failing)
+        poisoned.setitem(STAGES, stage, STAGES[stage].running(failing))
         with pytest.raises(BlockError, match=r"^1 of \d+ tasks failed 3 times"):
             bigcell.segment(flows=tall, output=tmp_path / "cut.zarr", listener=seen.append, **WORDS)
     assert [(e.stage, e.key) for e in seen if isinstance(e, TaskFailed)] == [(stage, "2")]
     done = Counter(e.stage for e in seen if isinstance(e, TaskDone))
-    assert done["follow"] >= 29
-    assert done["check"] > 4  # those of the last slabs
+    assert done["follow_flows"] >= 29
+    assert done["filter_by_flow_error"] > 4  # those of the last slabs
     result = bigcell.resume(tmp_path / "cut.zarr", cluster="serial", listener=watch)
     assert watch.done[stage, "2"] == 1
     assert not set(watch.done) & {(e.stage, e.key) for e in seen if isinstance(e, TaskDone)}
@@ -271,7 +271,7 @@ def test_stages_tell_of_all_their_tasks(tall: Path, tmp_path: Path, slabs: Calla
     slabs(2)
     seen: list[Event] = []
     result = bigcell.segment(flows=tall, output=tmp_path / "out.zarr", listener=seen.append, **WORDS)
-    begun = [e for e in seen if isinstance(e, StageStarted) and e.stage == "follow"]
+    begun = [e for e in seen if isinstance(e, StageStarted) and e.stage == "follow_flows"]
     assert [(e.total, e.done, e.voxels) for e in begun] == [(30, 2 * i, 150 * 14 * 16) for i in range(15)]
     for stage, entry in result.stages.items():
         seconds = sum(e.seconds for e in seen if isinstance(e, StageFinished) and e.stage == stage)
@@ -281,7 +281,7 @@ def test_stages_tell_of_all_their_tasks(tall: Path, tmp_path: Path, slabs: Calla
 
 def test_scratch_is_a_few_slabs_as_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Flows as a network leaves them, of a volume of many slabs."""
-    monkeypatch.setitem(STEPS, "predict", predict_lattice(LONG))
+    monkeypatch.setitem(STAGES, "predict_flows", STAGES["predict_flows"].running(predict_lattice(LONG)))
     plan = oracle_plan(LONG, (10, 16, 24), niter=12)
     planned = estimate(plan)
     assert planned.slab > 0

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bigcell.engine.runtime.events import Event, StageStarted, TaskDone
-from bigcell.engine.tasks import steps
 from bigcell.engine.tasks.job import Job
+from bigcell.engine.tasks.stages import STAGES
 from bigcell.testing.idle import NOTES, drive_blocks
 
 
@@ -24,7 +24,9 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return dict(NOTES[stage])
 
     for stage in NOTES:
-        monkeypatch.setitem(steps.STEPS, stage, lambda job, item, stage=stage: stand_in(stage, job, item))
+        monkeypatch.setitem(
+            STAGES, stage, STAGES[stage].running(lambda job, item, stage=stage: stand_in(stage, job, item))
+        )
     return asked
 
 
@@ -48,7 +50,7 @@ def test_the_driver_holds_few_bytes_for_a_block(tmp_path: Path, done: list[str])
 def test_what_has_a_line_is_not_done_again_and_counts_the_same(tmp_path: Path, done: list[str]) -> None:
     first = drive_blocks(6, tmp_path)
     assert len(done) == len(set(done)) == 6 * 36 + 6 + 1
-    log = next((tmp_path / "done" / "name").iterdir())
+    log = next((tmp_path / "done" / "label_blocks").iterdir())
     lines = log.read_bytes().split(b"\n\n")
     log.write_bytes(b"\n\n".join(lines[:20]) + b'\n\n20 {"pie')  # 16 tasks are lost, one of them half written
     done.clear()
@@ -59,6 +61,6 @@ def test_what_has_a_line_is_not_done_again_and_counts_the_same(tmp_path: Path, d
     assert second.digests == first.digests == b"\xab" * 32
     assert {s: e["tasks"] for s, e in second.stages.items()} == {s: e["tasks"] for s, e in first.stages.items()}
     started = {e.stage: (e.total, e.done, e.voxels) for e in seen if isinstance(e, StageStarted)}
-    assert started["name"] == (36, 20, 36)
-    assert started["fill"] == (36, 36, 36)
+    assert started["label_blocks"] == (36, 20, 36)
+    assert started["fill_holes"] == (36, 36, 36)
     assert [int(e.key) for e in seen if isinstance(e, TaskDone)] == list(range(20, 36))

@@ -146,7 +146,7 @@ def test_what_is_skipped_is_neither_read_nor_written(
     assert 14 <= skipped <= len(empty)
     assert len(told) == 1
     assert told[0].startswith(f"{skipped} of 32 blocks have to do with no foreground and are skipped")
-    assert {stage: entry["tasks"] for stage, entry in result.stages.items()}["follow"] == 32 - skipped
+    assert {stage: entry["tasks"] for stage, entry in result.stages.items()}["follow_flows"] == 32 - skipped
     shards = sorted(p.name for p in (result.path / "0" / "c").rglob("*") if p.is_file())
     assert len(shards) == 2  # of three along x
     masked = plainly_masked(long_flows, ends_mask)

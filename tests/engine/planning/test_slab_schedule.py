@@ -101,25 +101,25 @@ def test_every_part_is_done_once_with_all_that_it_needs(
         assert part not in done
         done.append(part)
         standing = {m for kind, m in wave.held if kind == "flows"}
-        if stage == "predict":
+        if stage == "predict_flows":
             ran += [k for m in wave.new_cubes(s) for k in cube_layer(plan, m)]
-        if stage in ("follow", "drain"):
+        if stage in ("follow_flows", "exchange_migrants"):
             assert standing.issuperset(layout.cover[s])
-        if stage == "follow":
+        if stage == "follow_flows":
             wave.went(s, data.draw(st.integers(0, 30)))
             wave.step = max(wave.step, data.draw(st.sampled_from([0, 512, 2048])))
             if not planar:
                 mail.post(1, s, {s})
-        if stage == "drain":
+        if stage == "exchange_migrants":
             mail.go_on(s, turn)
-        if stage == "name":
+        if stage == "label_blocks":
             assert ("ends", s) in wave.held
-        if stage == "sinks":
+        if stage == "find_sinks":
             assert all(("histogram", j) in wave.held for j in slabs.within(s, 7))
         wave.finish(part)
         wave.released()
     for stage in layout.stages:
-        if stage != "drain":
+        if stage != "exchange_migrants":
             assert [s for name, s, _ in done if name == stage] == list(range(len(slabs)))
     assert ran == list(range(len(plan.lattice.cubes)))
     assert wave.held == set()
@@ -133,11 +133,11 @@ def test_one_slab_after_another() -> None:
     while (part := wave.next()) is not None:
         wave.finish(part)
         wave.released()
-        ahead = max(ahead, len(wave.done["predict"]) - len(wave.done["name"]))
+        ahead = max(ahead, len(wave.done["predict_flows"]) - len(wave.done["label_blocks"]))
     assert ahead <= 5
 
 
-@pytest.mark.parametrize("stage", ["predict", "follow", "settle", "sinks", "name"])
+@pytest.mark.parametrize("stage", ["predict_flows", "follow_flows", "collect_ends", "find_sinks", "label_blocks"])
 def test_a_part_that_fails_holds_up_its_neighbours_alone(stage: str) -> None:
     wave = Wave(Layout.of(plan_of(2000, 40), 1))
     while (part := wave.next()) is not None:
@@ -146,16 +146,16 @@ def test_a_part_that_fails_holds_up_its_neighbours_alone(stage: str) -> None:
         else:
             wave.finish(part)
         wave.released()
-    left = set(range(50)) - wave.done["name"]
-    assert 20 in left or stage == "predict"
+    left = set(range(50)) - wave.done["label_blocks"]
+    assert 20 in left or stage == "predict_flows"
     assert left <= set(range(14, 27))
     assert left
 
 
 def test_layout_knows_which_stages_there_are() -> None:
     plan = plan_of(200, 40)
-    assert "check" not in Layout.of(plan, 1).stages
-    assert "check" in Layout.of(plan_of(200, 40, threshold=1.0), 1).stages
-    assert "keep" in Layout.of(plan, 1, [Box.of((200, 1, 1))]).stages
+    assert "filter_by_flow_error" not in Layout.of(plan, 1).stages
+    assert "filter_by_flow_error" in Layout.of(plan_of(200, 40, threshold=1.0), 1).stages
+    assert "save_flows" in Layout.of(plan, 1, [Box.of((200, 1, 1))]).stages
     given_flows = replace(plan, model="", flows={"source": "test"})
-    assert Layout.of(given_flows, 1).stages[0] == "follow"
+    assert Layout.of(given_flows, 1).stages[0] == "follow_flows"

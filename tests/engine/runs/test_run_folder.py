@@ -93,7 +93,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, flow_store: Path
     segment = "bigcell.segment(flows=sys.argv[1], output=sys.argv[2], block=(12, 20, 23), workers=1, listener=kill)"
     resume = "bigcell.resume(sys.argv[2], workers=1, listener=kill)"
     work = tmp_path / "killed.zarr.bigcell" / "cells"
-    for verb, stage, tasks in [(segment, "follow", 5), (resume, "name", 3), (resume, "apply", 1)]:
+    for verb, stage, tasks in [(segment, "follow_flows", 5), (resume, "label_blocks", 3), (resume, "write_labels", 1)]:
         words = [sys.executable, "-c", code + verb, str(flow_store), str(out), stage, str(tasks)]
         assert subprocess.run(words).returncode == -signal.SIGKILL
         assert not (out / "labels" / "cells").exists()
@@ -108,7 +108,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path: Path, flow_store: Path
 
     before = done_in(work)
     resumed = bigcell.resume(out, cluster="serial", listener=listen)
-    assert found["follow"] == 27  # every finished block was found done ...
+    assert found["follow_flows"] == 27  # every finished block was found done ...
     assert not set(again) & before  # ... and none was repeated
     assert files_of(resumed.path) == files_of(plain.path)
     assert not work.exists()
@@ -185,7 +185,7 @@ def test_labels_that_tasks_have_written_are_not_made_anew(tmp_path: Path, flow_s
     """The note that their store was made is lost, as a machine that loses power may lose it: they would be empty."""
 
     def stop(event: object) -> None:
-        if isinstance(event, TaskDone) and event.stage == "apply":
+        if isinstance(event, TaskDone) and event.stage == "write_labels":
             raise KeyboardInterrupt
 
     out = tmp_path / "out.zarr"

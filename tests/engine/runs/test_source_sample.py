@@ -68,7 +68,7 @@ def test_voxels_that_change_while_a_run_goes_on_give_no_labels(tmp_path: Path, f
     held = list[bytes]()
 
     def listen(event: Event) -> None:
-        if isinstance(event, StageStarted) and event.stage == "name":
+        if isinstance(event, StageStarted) and event.stage == "label_blocks":
             held.append(spoil(flow_store))
 
     out = tmp_path / "out.zarr"

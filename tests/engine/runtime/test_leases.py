@@ -51,12 +51,12 @@ def test_shares_count_from_0(index: int, of: int) -> None:
 
 def test_a_claim_is_one_workers(tmp_path: Path) -> None:
     with joined(tmp_path, 0) as one, joined(tmp_path, 1) as other:
-        first, second = Claims(one, "follow"), Claims(other, "follow")
+        first, second = Claims(one, "follow_flows"), Claims(other, "follow_flows")
         assert first.take("7")
         assert not second.take("7")
         assert first.take("7"), "and stays its own"
         assert second.take("8")
-        assert Claims(other, "sinks").take("7"), "stages have claims of their own"
+        assert Claims(other, "find_sinks").take("7"), "stages have claims of their own"
 
 
 def test_of_many_that_try_at_once_one_has_it(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_of_many_that_try_at_once_one_has_it(tmp_path: Path) -> None:
         taken: list[tuple[str, str]] = []
 
         def take_all(member: Membership) -> None:
-            own = Claims(member, "follow")
+            own = Claims(member, "follow_flows")
             taken.extend((str(k), member.name) for k in range(50) if own.take(str(k)))
 
         threads = [Thread(target=take_all, args=(member,)) for member in everyone]
@@ -78,21 +78,21 @@ def test_of_many_that_try_at_once_one_has_it(tmp_path: Path) -> None:
 
 def test_the_claims_of_one_who_ended_are_free_at_once(tmp_path: Path) -> None:
     with joined(tmp_path, 0) as one:
-        assert Claims(one, "follow").take("7")
+        assert Claims(one, "follow_flows").take("7")
     with joined(tmp_path, 1) as other, joined(tmp_path, 2) as third:
-        own = Claims(other, "follow")
+        own = Claims(other, "follow_flows")
         assert own.take("7")
         assert own.take("8")
         assert [own.is_inherited(name) for name in ("7", "8")] == [True, False]
-        assert not Claims(third, "follow").take("7"), "but again only one has it"
+        assert not Claims(third, "follow_flows").take("7"), "but again only one has it"
 
 
 def test_one_elsewhere_is_believed_for_the_time_of_the_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "LOOK", 0.0)
     with joined(tmp_path, 0) as lost, joined(tmp_path, 1) as other:
-        assert Claims(lost, "follow").take("7")
+        assert Claims(lost, "follow_flows").take("7")
         elsewhere(lost)
-        own = Claims(other, "follow")
+        own = Claims(other, "follow_flows")
         silence(lost, LEASE - 20)
         assert not own.take("7")
         silence(lost, LEASE + 20)
@@ -103,7 +103,7 @@ def test_one_elsewhere_is_believed_for_the_time_of_the_lease(tmp_path: Path, mon
 def test_the_clock_is_set_back(tmp_path: Path) -> None:
     """One elsewhere that died before is not believed until the clock is where it was; one at work touches its file."""
     with joined(tmp_path) as lost:
-        assert Claims(lost, "follow").take("7")
+        assert Claims(lost, "follow_flows").take("7")
         elsewhere(lost)
         silence(lost, -86400)
         assert [m.alive for m in members(tmp_path)] == [False]
@@ -114,9 +114,9 @@ def test_the_clock_is_set_back(tmp_path: Path) -> None:
 
 def test_a_claim_whose_writer_died_before_its_name_was_in_it(tmp_path: Path) -> None:
     with joined(tmp_path) as one:
-        own = Claims(one, "follow")
+        own = Claims(one, "follow_flows")
         assert own.take("6")
-        torn = tmp_path / FOLDER / "claims" / "follow" / "7.0"
+        torn = tmp_path / FOLDER / "claims" / "follow_flows" / "7.0"
         torn.touch()
         assert not own.take("7"), "its writer may be about to write"
         then = torn.stat().st_mtime - LEASE - 20
@@ -152,7 +152,7 @@ def test_a_worker_whose_run_is_gone_ends(tmp_path: Path) -> None:
         with pytest.raises(PlanError, match="no longer there"):
             one.check()
         with pytest.raises(FileNotFoundError):
-            Claims(one, "follow").take("7")
+            Claims(one, "follow_flows").take("7")
         assert not (tmp_path / "work").exists(), "and makes no folder for it"
 
 

@@ -83,7 +83,7 @@ def test_finished_parts_are_not_written_again(
     seen: list[str] = []
 
     def stop(event: Any) -> None:
-        if getattr(event, "key", None) == "1" and event.stage == "table":
+        if getattr(event, "key", None) == "1" and event.stage == "write_table":
             raise RuntimeError("stopped by the test")
 
     with pytest.raises(RuntimeError, match="stopped by the test"):
@@ -94,7 +94,7 @@ def test_finished_parts_are_not_written_again(
     assert [p.name for p in sorted(kept.iterdir())] == ["part-00000.parquet", "part-00001.parquet"]
 
     def tell(event: Any) -> None:
-        if isinstance(event, StageStarted) and event.stage == "table":
+        if isinstance(event, StageStarted) and event.stage == "write_table":
             seen.append(f"{event.done} of {event.total}")
 
     resumed = bigcell.resume(tmp_path / "out.zarr", cluster="serial", listener=tell)

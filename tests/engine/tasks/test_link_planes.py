@@ -155,7 +155,18 @@ def test_linked_stacks_resume_and_spread(tmp_path: Path, store: Callable[..., Pa
     assert seen[0] == seen[1] == seen[2]
 
 
-@pytest.mark.parametrize("stage", ["check", "fill", "overlap", "link", "number", "apply", "table"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "filter_by_flow_error",
+        "fill_holes",
+        "plane_overlaps",
+        "link_planes",
+        "assign_ids",
+        "write_labels",
+        "write_table",
+    ],
+)
 def test_a_run_that_stops_anywhere_ends_the_same(tmp_path: Path, store: Callable[..., Path], stage: str) -> None:
     extent = (6, 30, 30)
     flows = FlowLattice(extent, diameter=11, noise=0.6).read(Box.of(extent))
