@@ -28,8 +28,19 @@ class Volume(Protocol):
     def dtype(self) -> np.dtype[Any]: ...
 
     def read(self, box: Box) -> Array:
-        """The voxels of `box`, ``(channel, z, y, x)`` in the volume's dtype."""
+        """The voxels of `box`, ``(channel, z, y, x)`` in the volume's dtype. A box outside raises ValueError."""
         ...
+
+
+def check_inside(box: Box, extent: tuple[int, int, int]) -> None:
+    """Refuse a box that passes a face of a volume: slices would cut it short, or count from the end, in silence.
+
+    >>> check_inside(Box((0, 0, 0), (2, 2, 2)), (2, 2, 2))
+    """
+    if box not in Box.of(extent):
+        raise InputError(
+            f"the box {box.start}..{box.stop} is outside the volume of extent {extent} (z, y, x): cut it to that first"
+        )
 
 
 @dataclass(frozen=True)
@@ -74,4 +85,5 @@ class ArrayVolume:
         return self.array.dtype.newbyteorder("=")
 
     def read(self, box: Box) -> Array:
+        check_inside(box, self.extent)
         return self.array[(slice(None), *box.slices)].astype(self.dtype, copy=False)

@@ -17,11 +17,23 @@ from bigcell.core.volume import Array
 
 @dataclass(frozen=True)
 class FlowLattice:
-    """Cells of about `diameter` voxels over `extent` (z, y, x), in Cellpose's convention of flows.
+    """Cells over a volume of any size, in Cellpose's convention of flows, made box by box.
 
-    `jitter`: how far centres stray, as a share of `diameter`. `noise`: how far flows stray from straight to the
-    centre (1: as much as the flow itself). `fill`: a voxel further than `fill * diameter` from its centre is
-    background; 0.5 leaves gaps, from 0.8 on the cells touch everywhere.
+    Parameters
+    ----------
+    extent
+        Voxels along (z, y, x).
+    diameter
+        Size of a cell in voxels.
+    jitter
+        How far centres stray, as a share of `diameter`.
+    noise
+        How far flows stray from straight to the centre (1: as much as the flow itself).
+    fill
+        A voxel further than ``fill * diameter`` from its centre is background; 0.5 leaves gaps, from 0.8 on the cells
+        touch everywhere.
+    seed
+        Another number makes other cells.
     """
 
     extent: tuple[int, int, int]

@@ -28,15 +28,52 @@ class ArrayPair:
 
 
 def arrays_source(pairs: Sequence[ArrayPair], *, name: str = "arrays", weight: float = 1.0) -> ImageSource:
-    """A source of images in memory, checked as those from files are."""
+    """Make a source of images in memory, checked as those from files are.
+
+    Parameters
+    ----------
+    pairs
+        Images with their labels.
+    name
+        What messages call the source.
+    weight
+        How often it is drawn from, compared with other sources.
+
+    Returns
+    -------
+    ImageSource
+        What a training takes.
+    """
     return check_images(name, tuple(pairs), Reading(), weight=weight)
 
 
 def synthetic_images(
     count: int = 2, side: int = 96, *, diameter: float = 14.0, channels: int = 1, seed: int = 0, name: str = "synthetic"
 ) -> ImageSource:
-    """A source of `count` synthetic planes of `side` x `side` pixels; the same for the same arguments.
+    """Make a source of synthetic planes; the same for the same arguments.
 
+    Parameters
+    ----------
+    count
+        Number of planes.
+    side
+        Pixels along y and x.
+    diameter
+        Size of a cell in pixels.
+    channels
+        How many channels of the images are kept.
+    seed
+        Another number makes other images.
+    name
+        What messages call the source.
+
+    Returns
+    -------
+    ImageSource
+        What a training takes.
+
+    Examples
+    --------
     >>> source = synthetic_images(1, 48, diameter=12)
     >>> source.channels, next(source.planes()).labels.shape
     (1, (48, 48))

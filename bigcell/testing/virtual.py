@@ -19,7 +19,7 @@ from zarr.storage import MemoryStore
 
 from bigcell.core.axes import Spacing, Zyx
 from bigcell.core.box import Box
-from bigcell.core.volume import Array
+from bigcell.core.volume import Array, check_inside
 from bigcell.testing.flows import FlowLattice
 
 
@@ -156,6 +156,17 @@ def _documents(source: Source, chunk: Zyx) -> dict[str, bytes]:
 class VirtualVolume:
     """The image of a `VirtualStore` as a volume that a job can carry to its workers; a store has no path to open it by.
 
+    Parameters
+    ----------
+    source
+        What makes the voxels of a box.
+    chunk
+        Voxels (z, y, x) of a chunk.
+    spacing
+        Size of a voxel.
+
+    Examples
+    --------
     >>> volume = VirtualVolume(FlowLattice((10_000, 10_000, 10_000)))
     >>> volume.read(Box((5000, 5000, 5000), (5001, 5002, 5003))).shape
     (4, 1, 2, 3)
@@ -179,6 +190,7 @@ class VirtualVolume:
 
     def read(self, box: Box) -> Array:
         """The voxels of `box`, ``(channel, z, y, x)``."""
+        check_inside(box, self.extent)
         return np.asarray(self._array[(slice(None), *box.slices)])
 
     def __getstate__(self) -> dict[str, Any]:

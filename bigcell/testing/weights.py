@@ -11,12 +11,26 @@ from bigcell.core.volume import Array
 
 
 def weights_from_seed(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, Array]:
-    """Values for the entries of a state dict, float32 but for the counters of batch norm, which are 0.
+    """Make values for the entries of a state dict.
 
     Each entry depends on its name, its shape and `seed` only. Matrices and kernels are spread so that signals keep
-    their size from layer to layer; what batch norm has seen is near mean 0 and variance 1, and never negative.
-    Entries named ``diam_mean`` and ``diam_labels`` are 30.
+    their size from layer to layer; what batch norm has seen is near mean 0 and variance 1, and never negative. Entries
+    named ``diam_mean`` and ``diam_labels`` are 30.
 
+    Parameters
+    ----------
+    shapes
+        The shape of each entry, by its name.
+    seed
+        Another number makes other values.
+
+    Returns
+    -------
+    dict
+        An array for each entry, float32 but for the counters of batch norm, which are 0.
+
+    Examples
+    --------
     >>> w = weights_from_seed({"a.weight": (2, 3), "a.running_var": (2,), "diam_mean": (1,)})
     >>> w["a.weight"].shape, bool((w["a.running_var"] > 0).all()), w["diam_mean"]
     ((2, 3), True, array([30.], dtype=float32))

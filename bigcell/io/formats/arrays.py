@@ -15,7 +15,7 @@ from bigcell.core.box import Box
 from bigcell.core.errors import ChunkError, InputError, SettingsError
 from bigcell.core.format import shape as told
 from bigcell.core.processes.sending import dumps
-from bigcell.core.volume import Array, Volume
+from bigcell.core.volume import Array, Volume, check_inside
 from bigcell.io.formats.axis_letters import INSIST
 from bigcell.io.formats.named_axes import channel_names, letters_of, spacing_of
 from bigcell.io.formats.stacks import USUAL, Stack, Stacked, array_volumes, check_usual, checked_axes
@@ -36,6 +36,7 @@ class LazyVolume(Stacked):
 
     def read(self, box: Box) -> Array:
         """The voxels of `box`, ``(channel, z, y, x)``."""
+        check_inside(box, self.extent)
         axes = self.stack.axes
         pick = dict(zip("zyx", box.slices, strict=True)) | {"t": slice(self.time, self.time + 1)}
         try:

@@ -13,7 +13,7 @@ from imageio.v3 import imread
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
-from bigcell.core.volume import Array, ArrayVolume, Volume
+from bigcell.core.volume import Array, ArrayVolume, Volume, check_inside
 from bigcell.io.formats.stacks import USUAL, Stack, array_volumes, check_dtype, check_usual, checked_axes
 from bigcell.io.formats.tiff import open_tiff
 from bigcell.io.formats.tiff_sets import set_of
@@ -46,6 +46,7 @@ class PlanesVolume:
 
     def read(self, box: Box) -> Array:
         """The voxels of `box`, ``(channel, z, y, x)``; each of its planes is read from its file."""
+        check_inside(box, self.extent)
         flat = Box((0, *box.start[1:]), (1, *box.stop[1:]))
         planes = [self._plane(path).read(flat) for path in self.files[box.start[0] : box.stop[0]]]
         return np.concatenate(planes, axis=1)

@@ -18,7 +18,7 @@ import tifffile
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
-from bigcell.core.volume import Array, ArrayVolume
+from bigcell.core.volume import Array, ArrayVolume, check_inside
 from bigcell.io.formats.colour_samples import sample_names
 from bigcell.io.formats.stacks import Stack, Stacked, array_volumes, check_dtype, checked_axes
 from bigcell.io.formats.tiff_sets import heard_by, images_of, missing, set_of
@@ -40,6 +40,7 @@ class TiffVolume(Stacked):
 
     def read(self, box: Box) -> Array:
         """The voxels of `box`, ``(channel, z, y, x)``: every page that it touches is decoded once."""
+        check_inside(box, self.extent)
         wanted = self._wanted(box)
         out = np.empty([len(wanted[a]) for a in "cszyx"], self.dtype)
         with _opened(self.path, dict(self.flags)) as tif:

@@ -17,7 +17,7 @@ from bigcell.core.box import Box
 from bigcell.core.errors import ChunkError, InputError, SeveralImagesError
 from bigcell.core.format import command
 from bigcell.core.names import find_channels, is_part, listed
-from bigcell.core.volume import Array
+from bigcell.core.volume import Array, check_inside
 from bigcell.io.ngff.levels import checked_levels
 from bigcell.io.ngff.metadata import ImageInfo, channel_names, contrast_windows, parse_multiscale, sizes_from
 from bigcell.io.ngff.missing_chunks import filled_by_setting, with_missing
@@ -79,8 +79,7 @@ class ZarrVolume:
 
     def read(self, box: Box) -> Array:
         """The voxels of `box`, ``(channel, z, y, x)``; missing chunks are the fill value."""
-        if box not in Box.of(self.extent):
-            raise ValueError(f"box {box} is outside the volume of extent {self.extent}")
+        check_inside(box, self.extent)
         where = box.shift(self.offset)
         if self.indices == tuple(range(self.indices[0], self.indices[-1] + 1)):
             return self._read(slice(self.indices[0], self.indices[-1] + 1), where)
@@ -179,10 +178,35 @@ def open_image(
     region: Box | None = None,
     backward: bool = False,
 ) -> ZarrVolume:
-    """The image at `source` as a volume: `channels` by number or name (all), one `time`, a `region` in zyx (all).
+    """Open an OME-Zarr image as a volume, without reading a voxel.
 
-    An image whose scale is negative is refused unless `backward`: its places are mirrored, which none of ours are.
+    Parameters
+    ----------
+    source
+        The image, or one label image (``image.zarr/labels/cells``): a folder, a zip or a URL.
+    level
+        Which resolution; 0 is the finest.
+    channels
+        Numbers or names; None for all.
+    time
+        Which time point.
+    region
+        The part (z, y, x) of the level that the volume shows; None for all.
+    backward
+        Also open an image whose scale is negative: its places are mirrored, which none of ours are.
 
+    Returns
+    -------
+    ZarrVolume
+        What `read` gives boxes of, ``(channel, z, y, x)``. It can be pickled.
+
+    Raises
+    ------
+    InputError
+        If it is no OME-Zarr image, or lacks the level, the channel, the time or the region.
+
+    Examples
+    --------
     >>> volume = open_image("brain.zarr", channels=["nuclei"])          # doctest: +SKIP
     >>> volume.read(Box((0, 0, 0), (8, 64, 64))).shape                   # doctest: +SKIP
     (1, 8, 64, 64)
