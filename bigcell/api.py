@@ -50,9 +50,28 @@ open_volume = open_image
 
 
 def plan(image: Source | None = None, *, workers: int | None = None, **options: Unpack[Options]) -> Plan:
-    """What `segment` would do with the same arguments, and what it would cost. Prints as a table.
+    """Tell what `segment` would do with the same arguments, and what it would cost.
 
     Memory and disk come from arithmetic on blocks and tiles; the time from a calibration of a few seconds.
+
+    Parameters
+    ----------
+    image
+        As for `segment`.
+    workers
+        As for `segment`.
+    **options
+        As for `segment`.
+
+    Returns
+    -------
+    Plan
+        Prints as a table.
+
+    Raises
+    ------
+    InputError, SettingsError, ModelError
+        If the image, an option or the model cannot be used.
     """
     inputs, request = prepare(image, options)
     planned, count, _ = _planned(inputs, request, workers)
@@ -77,20 +96,54 @@ def segment(
 ) -> Result:
     """Segment an image into cells, with the same labels for any blocks, workers and order of work.
 
-    An OME-Zarr (path) gets ``labels/<labels>`` in its own store, or in a store of their own at `output` (a path, s3://
-    or gs://), with an object table and a run record; an existing name is refused unless `overwrite`. An array of NumPy,
-    dask, zarr, xarray, torch or lists (docs/reference/arrays.md), of axes (y, x), (z, y, x) or (channel, z, y, x)
-    unless it or `axes` names them, is read block by block, and `Result.labels` holds the labels, unless `output` is
-    given.
+    An OME-Zarr gets ``labels/<labels>`` in its own store, with an object table and a run record, unless `output` is
+    given. An array is read block by block, and `Result.labels` holds the labels, unless `output` is given.
 
-    `cluster`: "serial", "processes", "local" (dask on this machine; the default for more than one worker), a queue with
-    its site file ("slurm:site.toml"; also lsf, sge, pbs) or the ``tcp://`` address of a dask scheduler. `workers`:
-    None takes as many as cores and memory allow.
-    `work`: a local folder for what the run leaves on the way; beside the store, or in the current folder if that is
-    elsewhere. `keep_flows`: a new OME-Zarr for the flows, from which `masks` makes labels with other thresholds.
-    `report`: whether a page about the run (``report.html``) is put beside the labels. `performance_report`: a file for
-    dask's own report, of runs on dask.
+    Parameters
+    ----------
+    image
+        An OME-Zarr (path or URL), or an array of NumPy, dask, zarr, xarray, torch or lists (docs/reference/arrays.md), of axes
+        (y, x), (z, y, x) or (channel, z, y, x) unless it or the option `axes` names them. None where `flows` is given.
+    output
+        A store of its own for the labels: a path, ``s3://`` or ``gs://``.
+    labels
+        Name of the labels.
+    overwrite
+        Replace labels of that name; otherwise they are refused.
+    keep_flows
+        A new OME-Zarr for the flows, from which `masks` makes labels with other thresholds.
+    work
+        A local folder for what the run leaves on the way; beside the store, or in the current folder if the store is
+        elsewhere.
+    report
+        Whether a page about the run (``report.html``) is put beside the labels.
+    workers
+        How many work at once. None takes as many as cores and memory allow.
+    cluster
+        Who does the work: "serial", "processes", "local" (dask on this machine; the default for more than one worker),
+        a queue with its site file ("slurm:site.toml"; also lsf, sge, pbs) or the ``tcp://`` address of a scheduler of
+        dask.
+    performance_report
+        A file for dask's own report, of runs on dask.
+    listener
+        Called with each event of the run, as for a progress bar.
+    **options
+        Model, diameter, thresholds, blocks and all else that decides about the labels (`bigcell segment --help`).
 
+    Returns
+    -------
+    Result
+        Number of objects, and where the labels are or the labels themselves.
+
+    Raises
+    ------
+    InputError, SettingsError, ModelError, OutputError, PlanError
+        Before work starts, if the image, an option, the model, the destination or the machine does not fit.
+    BlockError
+        If blocks failed while the run was going on; `resume` does only those.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> from bigcell import flows_from_labels
     >>> cell = np.pad(np.ones((16, 16), int), 4)
@@ -204,10 +257,42 @@ def masks(
     listener: Listener = ignore,
     **changes: Unpack[MaskOptions],
 ) -> Result:
-    """Labels from the flows that `segment` kept in the store `flows`, with other thresholds and without the network.
+    """Make labels from flows that `segment` kept, with other thresholds and without the network.
 
-    What `changes` does not say is as it was in that run, and so is the store for the labels, unless `output` is given.
-    With no changes the labels are the same, voxel by voxel.
+    With no changes the labels are those of that run, voxel by voxel.
+
+    Parameters
+    ----------
+    flows
+        The store that `segment` was given as `keep_flows`.
+    output
+        The store for the labels; that of the run, unless it is given.
+    labels
+        Name of the labels.
+    overwrite
+        Replace labels of that name.
+    work
+        A local folder for what the run leaves on the way; beside the store, unless it is given.
+    workers
+        How many work at once. None takes as many as cores and memory allow.
+    cluster
+        Who does the work: "serial", "processes", "local" (dask on this machine; the default for more than one worker),
+        a queue with its site file ("slurm:site.toml"; also lsf, sge, pbs) or the ``tcp://`` address of a scheduler of
+        dask.
+    listener
+        Called with each event of the run, as for a progress bar.
+    **changes
+        Thresholds and sizes that differ from those of the run (`bigcell masks --help` lists them).
+
+    Returns
+    -------
+    Result
+        Where the labels are, and how many objects they hold.
+
+    Raises
+    ------
+    InputError
+        If `flows` holds none that `segment` kept.
     """
     kept = read_kept(flows)
     options: Any = {**kept.options(MaskOptions.__annotations__), **changes, **kept.view}
@@ -235,10 +320,38 @@ def resume(
     performance_report: str | Path | None = None,
     listener: Listener = ignore,
 ) -> Result:
-    """Take up an unfinished run whose labels go to the store `output`. Finished tasks are not done again.
+    """Take up an unfinished run. Finished tasks are not done again.
 
-    `work`: where the run worked, if `segment` was told so. The labels are byte for byte those of an undisturbed run.
-    Of a run that had finished, the result is returned. `performance_report`: as for `segment`, from here on.
+    The labels are byte for byte those of an undisturbed run. Of a run that had finished, the result is returned.
+
+    Parameters
+    ----------
+    output
+        The store that the labels of the run go to.
+    labels
+        Name of the labels; needed where several runs are unfinished.
+    work
+        Where the run worked, if `segment` was told so.
+    workers
+        How many work at once. None takes as many as cores and memory allow.
+    cluster
+        Who does the work: "serial", "processes", "local" (dask on this machine; the default for more than one worker),
+        a queue with its site file ("slurm:site.toml"; also lsf, sge, pbs) or the ``tcp://`` address of a scheduler of
+        dask.
+    performance_report
+        A file for dask's own report, from here on.
+    listener
+        Called with each event of the run, as for a progress bar.
+
+    Returns
+    -------
+    Result
+        As that of `segment`.
+
+    Raises
+    ------
+    PlanError
+        If there is no such run, or its image has changed since.
     """
     check_cluster(cluster)
     watched = check_watched(cluster, performance_report)
@@ -267,8 +380,36 @@ def rerun(
 ) -> Result:
     """Make the labels of a run record again, and check that they are the same.
 
-    `record`: ``record.json``, or the labels' folder that holds it. Raises PlanError if the input or the model has
-    changed, or if the labels come out different (they are kept, for comparison).
+    Parameters
+    ----------
+    record
+        ``record.json``, or the labels' folder that holds it.
+    output
+        The store for the labels; that of the record, unless it is given.
+    labels
+        Name of the labels; that of the record, unless it is given.
+    overwrite
+        Replace labels of that name.
+    work
+        A local folder for what the run leaves on the way; beside the store, unless it is given.
+    workers
+        How many work at once. None takes as many as cores and memory allow.
+    cluster
+        Who does the work: "serial", "processes", "local" (dask on this machine; the default for more than one worker),
+        a queue with its site file ("slurm:site.toml"; also lsf, sge, pbs) or the ``tcp://`` address of a scheduler of
+        dask.
+    listener
+        Called with each event of the run, as for a progress bar.
+
+    Returns
+    -------
+    Result
+        Where the new labels are.
+
+    Raises
+    ------
+    PlanError
+        If the input or the model has changed, or if the labels come out different (they are kept, for comparison).
     """
     check_cluster(cluster)
     old = read_record(record)
@@ -308,14 +449,51 @@ def evaluate(
     cluster: str | None = None,
     listener: Listener = ignore,
 ) -> Evaluation:
-    """How well the labels `found` agree with the `truth`: all scores, and the cells that went wrong.
+    """Compare the labels `found` with the `truth`: all scores, and the cells that went wrong.
 
-    Both are an OME-Zarr (`labels`, `truth_labels`: which of several in it), TIFF, PNG, .npy or an array, of one extent
-    and any size: blocks are counted by `workers` and added up, with the same scores for any blocks. `thresholds`: IoUs
-    from which cells match; `tolerance`: how far borders may be apart, in voxels along x; `share`: of the smaller cell,
-    from which two cells are one that was split or merged; `boxes`: where the truth was drawn, if not everywhere;
-    `axes`: of files that do not say them ("zyx").
+    Both have one extent and any size: blocks are counted by workers and added up, with the same scores for any blocks.
 
+    Parameters
+    ----------
+    found, truth
+        An OME-Zarr, TIFF, PNG, ``.npy`` or array of integers, 0 for background.
+    labels, truth_labels
+        Which of several labels in an OME-Zarr.
+    thresholds
+        The IoUs from which cells match.
+    tolerance
+        How far borders may be apart, in voxels along x.
+    share
+        The part of the smaller cell from which two cells are one that was split or merged.
+    boxes
+        Where the truth was drawn, if not everywhere.
+    time
+        Which time point, of several.
+    axes
+        A letter for each axis ("zyx"), for files that do not say them.
+    block
+        Voxels (z, y, x) that are counted at once; None chooses them.
+    workers
+        How many work at once. None takes as many as cores and memory allow.
+    cluster
+        Who does the work: "serial", "processes", "local" (dask on this machine; the default for more than one worker),
+        a queue with its site file ("slurm:site.toml"; also lsf, sge, pbs) or the ``tcp://`` address of a scheduler of
+        dask.
+    listener
+        Called with each event of the run, as for a progress bar.
+
+    Returns
+    -------
+    Evaluation
+        Scores, and lists of cells; print its `scores` for a table.
+
+    Raises
+    ------
+    InputError
+        If the extents differ, or one of them holds no labels.
+
+    Examples
+    --------
     >>> print(evaluate("image.zarr", "truth.zarr", labels="cells").scores)      # doctest: +SKIP
     """
     check_cluster(cluster)

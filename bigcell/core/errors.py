@@ -14,7 +14,11 @@ from __future__ import annotations
 
 
 class BigcellError(Exception):
-    """Anything bigcell refuses or fails at, with a sentence a microscopist can act on."""
+    """Anything bigcell refuses or fails at, with a sentence a microscopist can act on.
+
+    The message says what was found, what was wanted and what to do. Catch the subclasses to tell the cases apart: those
+    for input, settings and models are also a ValueError, that for output is also an OSError.
+    """
 
 
 class InputError(BigcellError, ValueError):

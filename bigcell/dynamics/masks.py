@@ -56,18 +56,40 @@ def masks_from_flows(
     fill_holes: bool = True,
     sampling: Sampling = "centre",
 ) -> Array:
-    """Labels 1..n (uint32, *space) of flows and cell probabilities in memory, in Cellpose's convention.
+    """Segment flows and cell probabilities in memory, in Cellpose's convention.
 
-    `flows` (d, *space): components along the last d axes of space, five times unit length; `cellprob` (*space): logits.
-    Space is (y, x) or (z, y, x). Two components over (z, y, x) segment a stack plane by plane, each on its own.
+    Voxels above `cellprob_threshold` are followed; those that meet are an object. The labels are those that
+    ``bigcell.segment(flows=...)`` gives. Paths are followed on a CUDA device where there is one.
 
-    Voxels above `cellprob_threshold` are followed for up to `niter` steps; those that meet are an object. Objects of
-    planes whose flow error is above `flow_threshold` are dropped (0: no check), as are those of fewer voxels than
-    `min_size` or more than `max_size` (0: no limit). `flow_threshold_3d`: the same for objects in 3-D that the faces of
-    the volume do not cut. `fill_holes`: what an object encloses in a plane becomes part of it. `sampling`: "cellpose"
-    samples flows where Cellpose does, half a voxel off towards the borders, instead of at voxel centres. The same
-    labels as `bigcell.segment(flows=...)` gives; paths are followed on a CUDA device where there is one.
+    Parameters
+    ----------
+    flows
+        ``(d, *space)``: components along the last d axes of space, five times unit length. Space is (y, x) or (z, y,
+        x). Two components over (z, y, x) segment a stack plane by plane, each on its own.
+    cellprob
+        ``(*space)``: logits.
+    niter
+        The most steps along a path.
+    cellprob_threshold
+        Voxels above it are in cells.
+    flow_threshold
+        Objects of planes whose flow error is above it are dropped; 0 for no check.
+    flow_threshold_3d
+        The same for objects in 3-D that the faces of the volume do not cut.
+    min_size, max_size
+        Voxels: objects of fewer or more are dropped. A `max_size` of 0 is no limit.
+    fill_holes
+        What an object encloses in a plane becomes part of it.
+    sampling
+        "cellpose" samples flows where Cellpose does, half a voxel off towards the borders, instead of at voxel centres.
 
+    Returns
+    -------
+    Array
+        Labels, uint32 ``(*space)``, numbered 1..n.
+
+    Examples
+    --------
     >>> flows, cellprob = np.zeros((2, 24, 24)), np.full((24, 24), -5.0)
     >>> cellprob[4:20, 4:20] = 5
     >>> flows[:] = 5 * np.sign(11.5 - np.indices((24, 24)))  # towards the middle of the square

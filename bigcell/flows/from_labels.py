@@ -23,16 +23,27 @@ Gradient = Literal["own", "cellpose3", "cellpose4"]
 
 
 def flows_from_labels(labels: ArrayLike, *, gradient: Gradient = "own") -> Array:
-    """Flows to each cell's centre as networks give them, five times unit length: float32 ``(d, *space)``.
+    """Make flows to each cell's centre as networks give them, five times unit length.
 
-    `labels` holds integers ``(y, x)`` or ``(z, y, x)``, 0 for background; d is the number of their axes. 0 in the
-    background and at the centre itself, which is the cell's voxel nearest its centroid. Pieces of a cell that the heat
-    cannot reach point straight at the centre.
+    They are 0 in the background and at the centre itself, which is the cell's voxel nearest its centroid. Pieces of a
+    cell that the heat cannot reach point straight at the centre.
 
-    `gradient`: "own" looks at the cell's own heat alone, so the flow of touching cells is exact. "cellpose4" is what
-    Cellpose 4 trains on: the difference of heat is taken across borders, and all cells are heated for as long as the
-    largest needs. "cellpose3" is Cellpose 3 on a CPU: 2-D cells each on its own; in 3-D the two are the same.
+    Parameters
+    ----------
+    labels
+        Integers ``(y, x)`` or ``(z, y, x)``, 0 for background.
+    gradient
+        "own" looks at the cell's own heat alone, so the flow of touching cells is exact. "cellpose4" is what Cellpose 4
+        trains on: the difference of heat is taken across borders, and all cells are heated for as long as the largest
+        needs. "cellpose3" is Cellpose 3 on a CPU: 2-D cells each on its own; in 3-D the two are the same.
 
+    Returns
+    -------
+    Array
+        float32 ``(d, *space)``, d components for the d axes of the labels.
+
+    Examples
+    --------
     >>> flows_from_labels(np.array([[0, 4, 4, 4, 0]]))[1]
     array([[ 0.,  5.,  0., -5.,  0.]], dtype=float32)
     """

@@ -23,15 +23,31 @@ Pairs = tuple[Array, Array, Array]
 
 
 def link_planes(labels: ArrayLike, stitch_threshold: float = 0.25) -> Array:
-    """Objects of a stack whose planes were labelled each on its own: uint32 ``(z, y, x)``, numbered 1..n.
+    """Join the objects of a stack whose planes were labelled each on its own.
 
-    `labels` holds integers ``(z, y, x)``, 0 for background; an id means nothing beyond its plane. An object continues
-    the one below it when their IoU reaches `stitch_threshold` and each is the other's best; see `continues`. The
-    others begin, and get the next numbers in the order of their ids. An object ends where it is not continued: an empty
-    plane parts what lies below from what lies above. (Cellpose gives the same numbers, apart from two cases: it gives
-    two objects of a plane one name when they overlap the one below equally well, and it uses names twice when a stack
-    begins with an object and an empty plane.)
+    An object continues the one below it when their IoU reaches the threshold and each is the other's best; see
+    `continues`. The others begin, and get the next numbers in the order of their ids. An object ends where it is not
+    continued: an empty plane parts what lies below from what lies above.
 
+    Parameters
+    ----------
+    labels
+        Integers ``(z, y, x)``, 0 for background; an id means nothing beyond its plane.
+    stitch_threshold
+        The IoU from which an object continues another.
+
+    Returns
+    -------
+    Array
+        uint32 ``(z, y, x)``, numbered 1..n.
+
+    Notes
+    -----
+    Cellpose gives the same numbers, apart from two cases: it gives two objects of a plane one name when they overlap
+    the one below equally well, and it uses names twice when a stack begins with an object and an empty plane.
+
+    Examples
+    --------
     >>> link_planes(np.array([[[1, 1, 2, 2]], [[7, 7, 0, 7]]])).tolist()
     [[[1, 1, 2, 2]], [[1, 1, 0, 1]]]
     """

@@ -65,18 +65,44 @@ def train(
     listener: Listener = ignore,
     **settings: Any,
 ) -> Trained:
-    """Train a network on the labelled images of `data`, and leave it as ``model.safetensors`` in the folder `out`.
+    """Train a network on labelled images, and leave it as ``model.safetensors`` in a folder.
 
-    `data`: a folder of images with labels as Cellpose has them, an OME-Zarr with labels, or a TOML file that names
-    several (docs/howto/training.md). `model`: what to begin with, a name or a path; without it a network is trained
-    from scratch. `settings`: those of `bigcell.training.settings.TrainingSettings`.
+    Parameters
+    ----------
+    data
+        A folder of images with labels as Cellpose has them, an OME-Zarr with labels, or a TOML file that names several
+        (docs/howto/training.md).
+    out
+        The folder for the model, its card, curves and pictures.
+    model
+        What to begin with, a name or a path; without it a network is trained from scratch.
+    resume
+        The folder of a training that stopped. It goes on as if it had not, and takes nothing else but `add`.
+    add
+        With `resume`: corrections (labels made better by hand, with their images). A new training begins with the
+        weights of the first one, in `out` or in a folder beside it; the first one is left as it is.
+    share
+        The part of the crops that corrections give.
+    licence
+        A line for the model's card.
+    tensorboard
+        Also write its files.
+    workers
+        Who prepares crops while the network learns: one is a thread, more are processes.
+    listener
+        Called with each event of the training.
+    **settings
+        Those of `bigcell.training.settings.TrainingSettings`.
 
-    `resume`: the folder of a training that stopped; it goes on as if it had not, and takes nothing else. With `add` a
-    new training begins with its weights, and with corrections (labels made better by hand, with their images) that give
-    `share` of the crops, in `out` or in a folder beside it; the first one is left as it is.
+    Returns
+    -------
+    Trained
+        Where the model is, and how good it is.
 
-    `licence`: a line for the model's card. `tensorboard`: also write its files. `workers` prepare crops while the
-    network learns: one is a thread, more are processes.
+    Raises
+    ------
+    InputError, SettingsError, ModelError
+        If the data, a setting or the model to begin with cannot be used.
     """
     refuse_unknown(settings, (*TrainingSettings.__dataclass_fields__, *VERB), "train")
     check_type(int, workers=workers)

@@ -101,15 +101,35 @@ def view(
     port: int = 0,
     bind: str = "127.0.0.1",
 ) -> View:
-    """Show an OME-Zarr image (local path, 0.4 or 0.5) with its labels in neuroglancer.
+    """Show an OME-Zarr image with its labels in neuroglancer.
 
-    `store`: an image with labels in it, a store of labels, or one label image; `image` is the image of labels that
-    lie elsewhere. `labels`: the name of those to show first (all are listed). `object_id`: go to this object and
-    select it. `port`: of the page; the data take the next one (0: any two). Only this machine can connect, unless
-    `bind` says otherwise; the address holds a secret word all the same.
+    Parameters
+    ----------
+    store
+        An image with labels in it, a store of labels, or one label image: a local path, OME-Zarr 0.4 or 0.5.
+    labels
+        Name of those to show first; all are listed.
+    object_id
+        Go to this object and select it.
+    image
+        The image of labels that lie elsewhere.
+    port
+        That of the page; the data take the next one. 0 takes any two.
+    bind
+        Who can connect: only this machine, unless it says otherwise. The address holds a secret word all the same.
 
-    Raises InputError for paths, labels or objects that are not there.
+    Returns
+    -------
+    View
+        Its `url`, until it is closed.
 
+    Raises
+    ------
+    InputError
+        For paths, labels or objects that are not there.
+
+    Examples
+    --------
     >>> with view("brain.zarr", labels="cells", object_id=17) as shown:     # doctest: +SKIP
     ...     print(shown.url)
     ...     shown.wait()

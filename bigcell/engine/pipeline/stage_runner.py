@@ -28,10 +28,22 @@ Take = Callable[[str, Note], object]
 
 @dataclass(frozen=True)
 class Result:
-    """What a run made. `path` is where the labels are, a URL where they are in an object store; labels in memory are in
-    `labels` (z, y, x), or (y, x) for 2-D.
+    """What a run made: where the labels are, or the labels themselves, and how many objects they hold.
 
-    `objects` counts them. `counts` and `stages` are for the record: tasks done now and found done, tiles, seconds.
+    Parameters
+    ----------
+    objects
+        Number of objects.
+    path
+        Where the labels are, a URL where they are in an object store; None for labels in memory.
+    labels
+        Labels in memory, ``(z, y, x)``, or ``(y, x)`` for a 2-D image; None for those at `path`.
+    table
+        One array a column of the object table, of labels in memory.
+    counts
+        For the record: tasks done now and found done, tiles.
+    stages
+        For the record: what each stage took.
     """
 
     objects: int

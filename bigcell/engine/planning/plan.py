@@ -30,15 +30,48 @@ MAX_VOXELS = 2**62
 
 @dataclass(frozen=True)
 class Plan:
-    """One run over one volume. `model` is empty when `flows` come from elsewhere.
+    """One run over one volume, as data: what would be done and what it would cost.
 
-    `model_ortho` is the network of the views zx and zy, empty for one that sees all. `notes` are sentences for the user
-    about what was decided on the way here, `network` what a network takes of a worker's memory.
+    Printing it gives a table. It can be written as JSON and read again; a run of it gives the same labels.
 
-    `image` and `flows` identify the inputs, `model_diameter` is the size of a cell on the network's grid in voxels,
-    `model_kind` the family that the checkpoint was recognised as.
-    `engine` is the version of the algorithm: runs of different versions are not mixed. `foreground`: where there may be
-    cells (None: everywhere).
+    Parameters
+    ----------
+    extent
+        Voxels along (z, y, x).
+    spacing
+        Size of a voxel.
+    channels
+        Names of the channels that are used.
+    dtype
+        That of the image.
+    settings
+        All settings of the run, with defaults filled in.
+    model
+        Name or path of the network; empty when flows come from elsewhere.
+    model_sha256
+        What its file is known by.
+    model_diameter
+        Size of a cell on the network's grid, in voxels.
+    model_kind
+        The family that the checkpoint was recognised as.
+    model_ortho
+        The network of the views zx and zy; empty for one that sees all.
+    model_ortho_sha256
+        What its file is known by.
+    notes
+        Sentences for the user about what was decided on the way here.
+    network
+        What a network takes of a worker's memory.
+    image, flows
+        What identifies the inputs.
+    keep_flows
+        Whether the flows of the network are kept.
+    engine
+        Version of the algorithm: runs of different versions are not mixed.
+    foreground
+        Where there may be cells; None for everywhere.
+    budget
+        Memory, disk and time, once they are worked out; None before.
     """
 
     extent: Zyx

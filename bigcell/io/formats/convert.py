@@ -94,11 +94,46 @@ def convert(
     levels: int | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write `source` as an OME-Zarr image at `output`, with a pyramid. Returns the path.
+    """Write `source` as an OME-Zarr image with a pyramid.
 
-    `axes` names the axes of the source in its order ("zcyx"); `spacing_um` is (z, y, x) in µm. Memory stays about
-    a GiB, whatever the size. All time points are kept. An `output` that ends in ``.ozx`` is a zip; an OME-Zarr 0.5 of
-    which nothing is to be changed goes into it as it is, labels and all.
+    All time points are kept. Memory stays about a GiB, whatever the size.
+
+    Parameters
+    ----------
+    source
+        A TIFF, a folder of planes, a picture, ``.npy``, an OME-Zarr (path or URL), or an array of any library.
+    output
+        The new store. One that ends in ``.ozx`` is a zip; an OME-Zarr 0.5 of which nothing is to be changed goes into
+        it as it is, labels and all.
+    axes
+        A letter for each axis of the source, in its order ("zcyx"), where the source does not say them or says them
+        wrong.
+    spacing_um
+        Size of a voxel along (z, y, x) in µm, where the source does not say it or says it wrong.
+    channels
+        Names, one for each channel.
+    series
+        Which image of a file that holds several, counted from 0.
+    version
+        That of OME-Zarr: "0.4", "0.5" or "0.6".
+    chunk, shard
+        Voxels (z, y, x) of a chunk, and of a file that holds several; None chooses them.
+    levels
+        Number of resolutions; None makes as many as viewers need.
+    overwrite
+        Replace what is at `output`.
+
+    Returns
+    -------
+    Path
+        The new store.
+
+    Raises
+    ------
+    InputError
+        If the source is damaged, or nothing tells which axis is which.
+    OutputError
+        If `output` is there already or cannot be written.
     """
     spacing = _spacing(spacing_um)
     check_type(int | None, series=series, levels=levels)
