@@ -118,12 +118,14 @@ def built(dist: Path) -> Path:
 
 
 def tried(trial: Trial, wheel: Path, home: Path) -> None:
-    """Everything that a stranger does, in a new environment in `home`. Raises CalledProcessError where one fails."""
-    python = installed(trial, wheel, home)
-    call([python, "-c", MODULES], cwd=home)
-    call(
-        [python, str(ROOT / "examples" / "01_first_volume.py"), "--folder", "demo", "--extent", "20", "96", "96"], home
-    )
+    """Everything that a stranger does, in a new environment in `home`. Raises CalledProcessError where a step fails."""
+    use(installed(trial, wheel, home), home)
+
+
+def use(python: str, home: Path) -> None:
+    """Import every module, run the demo job, load the models, and look at the types, all in `home`."""
+    call([python, "-c", MODULES], home)
+    call([python, str(ROOT / "examples" / "01_first_volume.py"), "--folder", "demo", *EXTENT], home)
     names = call([python, "-c", BUNDLED], home, quiet=True).split()
     call([python, str(ROOT / "scripts" / "try_models.py"), "--inside", "--only", *names], home)
     call([python, "-m", "pip", "install", "-q", MYPY], home)
