@@ -25,8 +25,8 @@ import numpy as np
 from bigcell.core.axes import Spacing
 from bigcell.core.box import Box
 from bigcell.dynamics.settings import GROW_STEPS
-from bigcell.engine.pipeline.displacement_bounds import Reach
-from bigcell.engine.pipeline.lazy_tasks import Items
+from bigcell.engine.pipeline.displacement_bounds import DisplacementBounds
+from bigcell.engine.pipeline.lazy_tasks import LazyTasks
 from bigcell.engine.pipeline.segment import number_objects, write_table
 from bigcell.engine.pipeline.stage_runner import Run
 from bigcell.engine.planning.build import make_plan
@@ -122,8 +122,8 @@ def merge(boxes: Boxes, grid: BlockGrid, folder: Path) -> dict[str, object]:
     for k in run.blocks:
         save_pieces(run.job, f"pieces/{k}", boxes.pieces(grid.core(k)))
     found: dict[str, object] = {"blocks": len(grid), "prepared": round(time.process_time() - begun, 1)}
-    reach = Reach.of(grid, np.full(len(grid), boxes.reach, np.int32))
-    held = Items(len(grid), lambda k: (k, reach.blocks_into(grid.core(k).grow(GROW_STEPS))))
+    reach = DisplacementBounds.of(grid, np.full(len(grid), boxes.reach, np.int32))
+    held = LazyTasks(len(grid), lambda k: (k, reach.blocks_into(grid.core(k).grow(GROW_STEPS))))
     table, cpu, clock = ObjectTable(folder / "objects.parquet", Spacing()), time.process_time(), time.perf_counter()
     for what, stage in {
         "merge_objects": lambda: run.stage("merge_objects", held),

@@ -25,7 +25,7 @@ from bigcell.engine.planning.resources import check_room, usable_workers
 from bigcell.engine.runs.ended import ended, read_record
 from bigcell.engine.runs.find_run import find_run
 from bigcell.engine.runs.inputs import Inputs, check_unchanged, planned_foreground, prepare, reopen
-from bigcell.engine.runs.run_folder import Outcome, execute
+from bigcell.engine.runs.run_folder import RunFolder, execute
 from bigcell.engine.runs.saved_flows import read_kept
 from bigcell.engine.runs.source_sample import check_voxels, sample_inputs
 from bigcell.engine.runs.work_folder import PLAN_FILE, is_unfinished, only_unfinished, work_folder
@@ -102,7 +102,7 @@ def segment(
     Parameters
     ----------
     image
-        An OME-Zarr (path or URL), or an array of NumPy, dask, zarr, xarray, torch or lists (docs/reference/arrays.md), of axes
+        An OME-Zarr (path or URL), or an array of any library (docs/reference/arrays.md), of axes
         (y, x), (z, y, x) or (channel, z, y, x) unless it or the option `axes` names them. None where `flows` is given.
     output
         A store of its own for the labels: a path, ``s3://`` or ``gs://``.
@@ -173,7 +173,7 @@ def segment(
         check_queue(cluster, planned.budget.worker, network=bool(planned.model))
     kept = absolute(keep_flows) if keep_flows is not None else ""
     sample = sample_inputs(inputs.image, inputs.given)
-    outcome = Outcome(
+    outcome = RunFolder(
         planned, target, inputs.reopen, asdict(request), kept, str(work or ""), report, foreground, sample=sample
     )
     with outcome.leased(listener):
@@ -211,7 +211,7 @@ def save_plan(
     check_room(planned, work_folder(store, labels, work))
     kept = absolute(keep_flows) if keep_flows is not None else ""
     sample = sample_inputs(inputs.image, inputs.given)
-    outcome = Outcome(
+    outcome = RunFolder(
         planned, target, inputs.reopen, asdict(request), kept, str(work or ""), report, foreground, sample=sample
     )
     with outcome.leased():
@@ -239,7 +239,7 @@ def worker(
     folder = work_folder(store, name, work)
     if not is_unfinished(folder):
         return ended(folder, store, name, listener)
-    outcome = Outcome.load(folder, str(work or ""))
+    outcome = RunFolder.load(folder, str(work or ""))
     with outcome.leased(listener, shared=True):
         inputs, count = _taken_up(outcome, workers)
         return work_in_array(outcome, inputs.image, inputs.given, share, count, listener)
@@ -359,7 +359,7 @@ def resume(
     folder = work_folder(output, name, work)
     if not is_unfinished(folder):
         return ended(folder, output, name, listener)
-    outcome = Outcome.load(folder, str(work or ""))
+    outcome = RunFolder.load(folder, str(work or ""))
     with outcome.leased(listener, what="it cannot be resumed"):
         if not is_unfinished(folder):  # another driver ended it meanwhile
             return ended(folder, output, name, listener)
@@ -420,7 +420,9 @@ def rerun(
     store, name = output or old.command["store"], labels or old.command["labels"]
     target = check_target(store, name, image=inputs.home, overwrite=overwrite)
     sample = sample_inputs(inputs.image, inputs.given)
-    outcome = Outcome(planned, target, inputs.reopen, work_place=str(work or ""), foreground=foreground, sample=sample)
+    outcome = RunFolder(
+        planned, target, inputs.reopen, work_place=str(work or ""), foreground=foreground, sample=sample
+    )
     with outcome.leased(listener):
         outcome.save()
         result = _run(outcome, inputs, usable_workers(planned, workers), cluster, listener)
@@ -517,7 +519,7 @@ def _planned(
     return replace(first, budget=estimate(first, workers=count)), count, foreground
 
 
-def _taken_up(outcome: Outcome, workers: int | None) -> tuple[Inputs, int]:
+def _taken_up(outcome: RunFolder, workers: int | None) -> tuple[Inputs, int]:
     """The inputs of an unfinished run, which are still those that were planned, and how many workers."""
     inputs = reopen(outcome.inputs)
     outcome.check_loaded(inputs.home)
@@ -549,7 +551,7 @@ def _store(inputs: Inputs, output: str | Path | None) -> str | Path:
 
 
 def _run(
-    outcome: Outcome,
+    outcome: RunFolder,
     inputs: Inputs,
     workers: int,
     cluster: str | None,

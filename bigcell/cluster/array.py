@@ -16,11 +16,11 @@ from typing import Any
 
 from bigcell.core.errors import BlockError, PlanError
 from bigcell.core.volume import Volume
-from bigcell.engine.pipeline.failures import FAILED, Attempt, Note, Task, survive, tells_of_sickness
-from bigcell.engine.pipeline.lazy_tasks import Pending
+from bigcell.engine.pipeline.failures import FAILED, Attempt, Note, Task, map_with_recovery, tells_of_sickness
+from bigcell.engine.pipeline.lazy_tasks import PendingTasks
 from bigcell.engine.pipeline.stage_runner import Result
 from bigcell.engine.runs.ended import discard
-from bigcell.engine.runs.run_folder import Outcome, execute, result_of
+from bigcell.engine.runs.run_folder import RunFolder, execute, result_of
 from bigcell.engine.runtime.events import Listener, ignore
 from bigcell.engine.runtime.executors import Executor, ProcessExecutor, SerialExecutor
 from bigcell.engine.runtime.leases import Claims, Membership, Share
@@ -29,14 +29,14 @@ from bigcell.provenance.journal import whole_lines
 
 SHARES = 32
 """A stage is claimed in at least so many pieces for each worker, so that all of them end at about the same time."""
-MOST = 64
+MAX_TASKS = 64
 """Tasks in a piece, at most."""
 SOON, LATE = 0.05, 2.0
 """Seconds between two looks at the journal: at first, and after a while without news."""
 
 
 def work_in_array(
-    outcome: Outcome, image: Volume | None, given: Volume | None, share: Share, workers: int, listener: Listener
+    outcome: RunFolder, image: Volume | None, given: Volume | None, share: Share, workers: int, listener: Listener
 ) -> Result:
     """Take part in a run as one worker of an array, with `workers` processes, until its labels are published.
 
@@ -82,9 +82,9 @@ class ArrayExecutor:
         self.inner.close()
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """The results of all tasks of a stage, by whichever worker. `function` is an `Attempt`, `items` `Pending`."""
-        if not isinstance(function, Attempt) or not isinstance(items, Pending):
-            raise TypeError(f"{function!r} over {type(items)} cannot be shared; wanted an Attempt over Pending")
+        """The results of all tasks of a stage, by whichever worker. `function` is an `Attempt`, `items` are pending."""
+        if not isinstance(function, Attempt) or not isinstance(items, PendingTasks):
+            raise TypeError(f"{function!r} over {type(items)} cannot be shared; wanted an Attempt over PendingTasks")
         read = self._failures_read.setdefault(function.stage, {})
         return StageShare(self.member, self.inner, function, items, read).results()
 
@@ -133,7 +133,7 @@ class StageShare:
     member: Membership
     inner: Executor
     do: Attempt
-    tasks: Pending
+    tasks: PendingTasks
     failures_read: dict[str, int]
     _read: dict[str, int] = field(default_factory=dict)
     _looked: float = 0.0
@@ -150,7 +150,7 @@ class StageShare:
         while self.waiting:
             self._look()
             before = len(self.waiting)
-            for place, note in survive(self.inner, self.do.job, self.do.stage, self._claimed(claims)):
+            for place, note in map_with_recovery(self.inner, self.do.job, self.do.stage, self._claimed(claims)):
                 self._take(place, note)
                 if time.monotonic() - self._looked > LATE:
                     self._look()
@@ -163,7 +163,7 @@ class StageShare:
     def _claimed(self, claims: Claims) -> Iterator[Task]:
         """Tasks of the pieces that are for this worker to do, each made when its turn comes."""
         items = self.tasks.items
-        size = max(1, min(MOST, len(items) // (SHARES * self.member.share.of)))
+        size = max(1, min(MAX_TASKS, len(items) // (SHARES * self.member.share.of)))
         for piece in self.member.share.ordered({i // size for i in self.waiting.values()}):
             name = items.key(piece * size)
             if claims.take(name):

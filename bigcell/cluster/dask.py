@@ -23,7 +23,7 @@ from bigcell.cluster.elsewhere import warn_if_open
 from bigcell.cluster.watching import watch
 from bigcell.core.errors import BlockError, PlanError
 from bigcell.core.processes.interrupts import shielded
-from bigcell.engine.runtime.batching import Bunches, Carried, Done
+from bigcell.engine.runtime.batching import Done, PickledFunction, TaskBatcher
 from bigcell.engine.runtime.executors import MOST_DEATHS, WorkersLostError, thread_environment
 from bigcell.engine.runtime.malloc import THRIFT
 from bigcell.engine.tasks.stages import NETWORK_STAGES
@@ -123,7 +123,7 @@ class DaskExecutor:
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         workers = self.workers
-        carried, bunches = Carried.of(function, dumps), Bunches(items, workers)
+        carried, bunches = PickledFunction.of(function, dumps), TaskBatcher(items, workers)
         source, running = iter(bunches), as_completed([], with_results=False)
         held: dict[str, tuple[Item, ...]] = {}
         lost, deaths = list[Item](), 0
@@ -153,7 +153,9 @@ class DaskExecutor:
         for part in self._owned:
             part.close()
 
-    def _submit_some(self, carried: Carried, bunches: Iterable[tuple[Any, ...]], running: Any, held: Any) -> None:
+    def _submit_some(
+        self, carried: PickledFunction, bunches: Iterable[tuple[Any, ...]], running: Any, held: Any
+    ) -> None:
         for bunch in bunches:
             future = self._client.submit(carried, bunch, pure=False, retries=0, resources=self._needs)
             held[future.key] = bunch

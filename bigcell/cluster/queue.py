@@ -40,7 +40,7 @@ DEATH_TIMEOUT = 60
 """Seconds after which a worker that finds no scheduler ends itself."""
 KEEP = 5.0
 """Seconds between two looks at whether jobs have to be asked for in place of others."""
-LOOK = 10.0
+SECONDS_BETWEEN_LOOKS = 10.0
 """Seconds between two looks at whether the jobs are still there, while the first worker is waited for."""
 CLUSTERS = {"slurm": "SLURMCluster", "lsf": "LSFCluster", "sge": "SGECluster", "pbs": "PBSCluster"}
 GPUS = {"slurm": "--gres=gpu:{gpus}", "lsf": '-gpu "num={gpus}"', "sge": "-l gpu={gpus}"}
@@ -138,7 +138,7 @@ class QueueExecutor:
                     f"no job began within {self._site.wait:g} hours (wait in the site file); go on later with "
                     "`bigcell resume`"
                 )
-            if now - looked > LOOK:
+            if now - looked > SECONDS_BETWEEN_LOOKS:
                 looked = now
                 if not self._lent.present and not _any_queued(self._system, cluster):
                     raise PlanError(f"the jobs ended before a worker of theirs got through{_last_words(self._logs)}")

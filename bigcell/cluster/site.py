@@ -25,7 +25,7 @@ SUBMIT = {"slurm": "sbatch", "lsf": "bsub", "sge": "qsub", "pbs": "qsub"}
 VARIABLE = "BIGCELL_CLUSTER"
 """Names the site file where ``--cluster`` does not."""
 WALLTIME = re.compile(r"([0-9]{1,4}-)?[0-9]{1,4}(:[0-9]{2}){1,2}|[0-9]{1,7}")
-MOST = 100_000
+MAX_COUNT = 100_000
 """Of anything that is counted in a site file."""
 MOST_BYTES = 1e15
 SHOWN = 80
@@ -264,8 +264,8 @@ def _check_lines(name: str, lines: Any) -> None:
 
 
 def _check_count(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MOST:
-        raise SettingsError(f"{name} {_shown(value)}: wanted a whole number, {least} or more, up to {MOST}")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_COUNT:
+        raise SettingsError(f"{name} {_shown(value)}: wanted a whole number, {least} or more, up to {MAX_COUNT}")
 
 
 def _check_memory(text: Any) -> None:

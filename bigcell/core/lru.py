@@ -1,4 +1,4 @@
-"""Recent: what was made a short while ago, for tasks that follow one another and need much the same."""
+"""What was made a short while ago, for tasks that follow one another and need much the same."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, Generic, TypeVar
 Value = TypeVar("Value")
 
 
-class Recent(Generic[Value]):
+class ByteLimitedLRUCache(Generic[Value]):
     """Holds values of up to `most` bytes together; those that were asked for longest ago go first.
 
     Threads may share one. It is sent to other processes empty.
 
-    >>> held = Recent[str](10)
+    >>> held = ByteLimitedLRUCache[str](10)
     >>> held.get("a", lambda: ("made", 6)), held.get("a", lambda: ("made anew", 6))
     ('made', 'made')
     >>> held.get("b", lambda: ("other", 6)), held.get("a", lambda: ("made anew", 6))

@@ -25,7 +25,7 @@ BATCH = 1 << 21
 """Particles that move together: bounds what a step takes on the device to about half a gigabyte."""
 COMPACT = 8
 """Steps between two looks for particles that are done."""
-SLAB = 1 << 24
+VOXELS_PER_PACK = 1 << 24
 """Voxels that are packed at once."""
 
 
@@ -147,7 +147,7 @@ def _packed(flow: Array, device: torch.device) -> torch.Tensor:
     """The components of every voxel in one int64, packed on the device a few planes at a time."""
     packed = torch.empty(flow[0].size, dtype=torch.int64, device=device)
     size = flow[0, 0].size
-    planes = max(1, SLAB // size)
+    planes = max(1, VOXELS_PER_PACK // size)
     for i in range(0, flow.shape[1], planes):
         slab = [torch.from_numpy(np.ascontiguousarray(c[i : i + planes])).to(device).ravel().long() for c in flow]
         packed[i * size : i * size + len(slab[0])] = (slab[2] << 32) | ((slab[1] & 0xFFFF) << 16) | (slab[0] & 0xFFFF)

@@ -26,7 +26,7 @@ from bigcell.metrics.tally import Sum, Tally, tally
 STAGE = "compare"
 VOXEL_BYTES = 64
 """Memory of a worker for each voxel of its block, at most: ids of 64 bits, masks, and runs where labels are noise."""
-WORTH = 4
+MIN_BLOCKS_PER_PROCESS = 4
 """Blocks that a process must have to do, for it to be worth its start."""
 
 
@@ -122,7 +122,7 @@ def useful_workers(compared: Compared, wanted: int | None, block: Zyx | None = N
         return min(wanted, len(parts))
     z, y, x = block or block_shape(compared.found)
     fit = free_memory() // (VOXEL_BYTES * z * y * x)
-    return max(1, min(cores(), fit, len(parts) // WORTH))
+    return max(1, min(cores(), fit, len(parts) // MIN_BLOCKS_PER_PROCESS))
 
 
 def _labels(volume: Volume, box: Box, role: str) -> Array:

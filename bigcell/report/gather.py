@@ -26,12 +26,12 @@ from bigcell.networks.catalogue import CATALOGUE
 from bigcell.report.facts import Facts, Histogram, Stage
 from bigcell.report.page import render
 from bigcell.report.spot_checks import Read, check_seams, take_pictures
-from bigcell.report.statistics import Account
+from bigcell.report.statistics import RunStatistics
 from bigcell.report.timeline import join_times
 
 REPORT_FILE = "report.html"
 BINS_A_DECADE = 8
-TOLD = 20
+MAX_LISTED = 20
 """Reasons of failed tries that are listed."""
 Part = TypeVar("Part")
 
@@ -70,7 +70,9 @@ def gather(subject: Subject, sources: Sources) -> Facts:
     """All that there is to tell of a run."""
     plan, labels = subject.plan, sources.labels
     parts = _Parts([])
-    account = parts.make("account of tasks", lambda: Account.of(plan, sources.journal) if sources.journal else None)
+    account = parts.make(
+        "account of tasks", lambda: RunStatistics.of(plan, sources.journal) if sources.journal else None
+    )
     histogram = parts.make("sizes of objects", lambda: _histogram(plan, sources.table) if sources.table else None)
     seams = parts.make("check of seams", lambda: check_seams(plan, labels) if labels else None)
     pictures = parts.make("pictures", lambda: take_pictures(plan, sources.image, labels) if labels else None)
@@ -116,7 +118,7 @@ def _title(subject: Subject) -> str:
     return f"{name}: {subject.objects} objects" if subject.objects is not None else f"{name}: a run that goes on"
 
 
-def _rows(subject: Subject, account: Account | None) -> tuple[tuple[str, str], ...]:
+def _rows(subject: Subject, account: RunStatistics | None) -> tuple[tuple[str, str], ...]:
     plan = subject.plan
     source = (plan.image or plan.flows).get("source", "an array in memory")
     rows = [
@@ -136,7 +138,7 @@ def _rows(subject: Subject, account: Account | None) -> tuple[tuple[str, str], .
     return tuple(rows)
 
 
-def _when(account: Account) -> list[tuple[str, str]]:
+def _when(account: RunStatistics) -> list[tuple[str, str]]:
     first, last = account.sessions[0], account.sessions[-1]
     began, ended = (datetime.fromtimestamp(at, UTC) for at in (first.began, last.began + last.line.stop))
     took = sum(session.line.stop for session in account.sessions)
@@ -154,7 +156,7 @@ def licence_of(plan: Plan) -> str:
     return known.licence if known else ""
 
 
-def _stages(subject: Subject, account: Account | None) -> tuple[Stage, ...]:
+def _stages(subject: Subject, account: RunStatistics | None) -> tuple[Stage, ...]:
     if account is None:
         return tuple(
             Stage(name, int(s["tasks"]), int(s["tasks"]), elapsed=float(s["seconds"]), peak_bytes=int(s["peak_bytes"]))
@@ -185,9 +187,11 @@ def _histogram(plan: Plan, table: Path) -> Histogram | None:
     return Histogram(edges, tuple(int(n) for n in counts[first:last]), sizes.min_size, sizes.max_size)
 
 
-def _tried(account: Account | None) -> list[str]:
+def _tried(account: RunStatistics | None) -> list[str]:
     """The commonest reasons for which tasks were tried again."""
-    return [f"{times} x tried in vain: {what}" for what, times in account.tried.most_common(TOLD)] if account else []
+    return (
+        [f"{times} x tried in vain: {what}" for what, times in account.tried.most_common(MAX_LISTED)] if account else []
+    )
 
 
 def _failure(about: Mapping[str, Any]) -> str:

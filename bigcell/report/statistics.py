@@ -37,7 +37,7 @@ LARGEST = 1 << 33
 
 
 @dataclass
-class Account:
+class RunStatistics:
     """Sums over the journal of a run of `plan`."""
 
     plan: Plan
@@ -53,7 +53,7 @@ class Account:
         self.blocks = BlockSums(extent, (block[0], block[1], block[2]), (counts[0], counts[1], counts[2]))
 
     @classmethod
-    def of(cls, plan: Plan, scratch: Scratch) -> Account:
+    def of(cls, plan: Plan, scratch: Scratch) -> RunStatistics:
         """All that the journal in `scratch` tells."""
         account = cls(plan)
         account.sessions = [Session(at, Timeline()) for at in _starts(scratch)]

@@ -15,7 +15,7 @@ from bigcell.synthetic.render import Scene, Triple, photograph
 from bigcell.synthetic.spindles import Spindles, grow
 from bigcell.synthetic.tissue import Tissue, pack, whole_cells
 
-THIN = 8
+PLANES_PER_DIAMETER = 8
 """Planes to a diameter in the slab around a single plane whose neighbours shine into it."""
 
 
@@ -85,8 +85,8 @@ def _section(
 ) -> tuple[Array, Array, Array]:
     """Image, labels and nuclei of the plane in the middle of a slab as thick as light comes from."""
     look, tissue = settings
-    reach = int(np.ceil(THIN * min(2.0, 3 * look.optics.cone_depth)))
-    slab, thin = (2 * reach + 1, *extent[1:]), np.array([um / THIN, *size[1:]])
+    reach = int(np.ceil(PLANES_PER_DIAMETER * min(2.0, 3 * look.optics.cone_depth)))
+    slab, thin = (2 * reach + 1, *extent[1:]), np.array([um / PLANES_PER_DIAMETER, *size[1:]])
     cells, inner = _cells(slab, thin, um, tissue, rng)
     image = photograph(Scene(cells, inner, thin / um, um), look, rng, plane=reach)
     labels = whole_cells(cells[reach : reach + 1].astype(np.int32), (um**2 / size[1:].prod()) ** 1.5)

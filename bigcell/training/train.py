@@ -28,7 +28,7 @@ from bigcell.training.output.card import short_name
 from bigcell.training.output.history import TensorBoard
 from bigcell.training.output.result import Trained
 from bigcell.training.settings import TrainingSettings
-from bigcell.training.trainer import Data, carry_out, claim
+from bigcell.training.trainer import Data, claim, run_training
 
 VERB = ("data", "out", "model", "resume", "add", "share", "licence", "tensorboard", "workers", "listener")
 START = "start.safetensors"
@@ -39,7 +39,7 @@ LESS = 5
 
 
 @dataclass(frozen=True)
-class Order:
+class TrainingJob:
     """What a training is asked to use; kept with it, so that it can be taken up by its folder alone."""
 
     data: str
@@ -110,7 +110,9 @@ def train(
     if resume is None:
         if data is None or out is None or add is not None or share is not None:
             raise SettingsError("wanted data and a folder for the model; or resume, alone or with corrections to add")
-        order = Order(str(data), None if model is None else str(model), None, SHARE, licence, tensorboard, workers)
+        order = TrainingJob(
+            str(data), None if model is None else str(model), None, SHARE, licence, tensorboard, workers
+        )
         chosen = from_document(TrainingSettings, settings)
         about = {"command": command(order, str(out), chosen)}
         return _train(replace(order, data=absolute(data)), local_path(out), chosen, listener, about)
@@ -124,7 +126,7 @@ def train(
 
 
 def _train(
-    order: Order, out: Path, settings: TrainingSettings, listener: Listener, about: Mapping[str, Any], **how: Any
+    order: TrainingJob, out: Path, settings: TrainingSettings, listener: Listener, about: Mapping[str, Any], **how: Any
 ) -> Trained:
     """Open what `order` names, and train."""
     with kept_threads():
@@ -140,7 +142,7 @@ def _train(
     with closing(TensorBoard(out)) if order.tensorboard else nullcontext() as board:
         told = listener if board is None else _both(listener, board)
         data = Data(sources, validation)
-        return carry_out(
+        return run_training(
             data, out, settings, start=order.model, about=about, workers=order.workers, listener=told, **how
         )
 
@@ -153,7 +155,7 @@ def _corrections(place: str) -> list[Source]:
     return list(read_sources(place, split=SplitSettings(validation=0.0))[0])
 
 
-def _added(order: Order, corrections: list[Source]) -> str:
+def _added(order: TrainingJob, corrections: list[Source]) -> str:
     many = "1 source" if len(corrections) == 1 else f"{len(corrections)} sources"
     return f"{many} of {short_name(str(order.add))}, {100 * order.share:g} parts in 100 of the crops"
 
@@ -168,7 +170,7 @@ def _both(first: Listener, second: Listener) -> Listener:
 
 def _resumed(folder: Path, listener: Listener) -> Trained:
     state, _ = load_state(folder)
-    order, settings = from_dict(Order, state.about["order"]), from_dict(TrainingSettings, state.known["settings"])
+    order, settings = from_dict(TrainingJob, state.about["order"]), from_dict(TrainingSettings, state.known["settings"])
     return _train(order, folder, settings, listener, state.about, resume=True)
 
 
@@ -187,7 +189,7 @@ def _with_corrections(
             "corrections are added by one process: begin without torchrun, stop it, and go on with --resume under it"
         )
     state, tensors = load_state(folder)
-    before, former = from_dict(Order, state.about["order"]), from_dict(TrainingSettings, state.known["settings"])
+    before, former = from_dict(TrainingJob, state.about["order"]), from_dict(TrainingSettings, state.known["settings"])
     settings = replace(former, steps=max(1, former.total // LESS), rate=former.rate / LESS)
     settings = from_dict(TrainingSettings, {**{f.name: getattr(settings, f.name) for f in fields(settings)}, **changes})
     if "epochs" in changes and "steps" not in changes:
@@ -228,10 +230,10 @@ def _next(folder: Path) -> Path:
     return place
 
 
-def command(order: Order, out: str, settings: TrainingSettings) -> str:
+def command(order: TrainingJob, out: str, settings: TrainingSettings) -> str:
     """The command line that does the same.
 
-    >>> command(Order("cells", "cyto3"), "mine", TrainingSettings(steps=500, width=(8, 16)))
+    >>> command(TrainingJob("cells", "cyto3"), "mine", TrainingSettings(steps=500, width=(8, 16)))
     'bigcell train cells --out mine --model cyto3 --steps 500 --width 8,16'
     """
     words = ["bigcell", "train", order.data, "--out", out]

@@ -43,7 +43,7 @@ class Data:
     validation: Sequence[Source] = ()
 
 
-def carry_out(
+def run_training(
     data: Data,
     out: str | Path,
     settings: TrainingSettings = TrainingSettings(),  # noqa: B008 (frozen)
@@ -85,7 +85,7 @@ def _deterministic(wanted: bool, device: torch.device) -> Iterator[None]:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
-def _begun(data: Data, out: Path, settings: TrainingSettings, start: str | Path | None, ranks: Ranks) -> _Course:
+def _begun(data: Data, out: Path, settings: TrainingSettings, start: str | Path | None, ranks: Ranks) -> Trainer:
     """All that is refused is refused here, before any work."""
     if not data.train:
         raise InputError("no training data were given; wanted at least one labelled image")
@@ -108,7 +108,7 @@ def _begun(data: Data, out: Path, settings: TrainingSettings, start: str | Path 
         "train": _by_name(described(data.train, settled)),
         "validation": [source.name for source in data.validation],
     }
-    return _Course(out, settled, data.validation, batches, ranks, learner, State(_plain(known)))
+    return Trainer(out, settled, data.validation, batches, ranks, learner, State(_plain(known)))
 
 
 def _by_name(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def _plain(values: Any) -> Any:
 
 
 @dataclass
-class _Course:
+class Trainer:
     """A training that is under way."""
 
     out: Path

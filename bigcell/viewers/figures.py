@@ -16,7 +16,7 @@ from bigcell.io.ngff.metadata import ImageInfo
 from bigcell.viewers.panels import draw_planes, orthogonal
 from bigcell.viewers.shown import find_shown
 
-MOST = 1024
+MAX_VOXELS = 1024
 """Voxels along each axis that a picture shows; of an image that is larger at every level, the middle."""
 
 
@@ -75,9 +75,9 @@ def store_figure(
         raise InputError(f"{store} has no labels to outline; segment it first")
     name, info = next(iter(shown.labels.items()))
     main = shown.image or info
-    level = next((k for k in range(len(main.levels)) if max(main.extent(k)) <= MOST), len(main.levels) - 1)
+    level = next((k for k in range(len(main.levels)) if max(main.extent(k)) <= MAX_VOXELS), len(main.levels) - 1)
     volume, below = open_image(main.source, level=level), open_image(info.source, level=_like(info, main, level))
-    region = Box.middle(volume.extent, (MOST, MOST, MOST))
+    region = Box.middle(volume.extent, (MAX_VOXELS, MAX_VOXELS, MAX_VOXELS))
     at = [(a + b) // 2 for a, b in zip(region.start, region.stop, strict=True)]
     boxes = [_cut(region, axis, p) for axis, p in enumerate(at)]
     values = [volume.read(box) if shown.image else np.zeros((1, *box.shape), np.uint8) for box in boxes]

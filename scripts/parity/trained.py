@@ -29,10 +29,10 @@ def train(folder: Path) -> Path:
     """The network, trained from scratch; its file."""
     from bigcell.testing.labelled import synthetic_images
     from bigcell.training.settings import TrainingSettings
-    from bigcell.training.trainer import Data, carry_out
+    from bigcell.training.trainer import Data, run_training
 
     settings = TrainingSettings(
         steps=STEPS, epoch=8 * STEPS, width=WIDTH, diameter=DIAMETER, crop=64, rate=1e-2, precision="float32",
     )  # fmt: skip
     data = Data([synthetic_images(8, 160, diameter=DIAMETER, channels=2)])
-    return carry_out(data, folder / "trained", settings).model
+    return run_training(data, folder / "trained", settings).model

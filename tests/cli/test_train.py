@@ -21,7 +21,7 @@ from bigcell.synthetic import sample_volume
 from bigcell.training.loop.events import Begun, Looked, Said, Stepped
 from bigcell.training.loop.state import Row
 from bigcell.training.settings import TrainingSettings
-from bigcell.training.train import Order, command
+from bigcell.training.train import TrainingJob, command
 
 QUICK = ("--steps", 4, "--epoch", 8, "--batch", 4, "--width", "4,8", "--diameter", 12, "--crop", 32, "--seed", 3)
 
@@ -100,7 +100,10 @@ def test_every_setting_has_an_option_that_the_card_may_name() -> None:
         if name != "augmentation":
             assert f"--{name.replace('_', '-')}" in told, name
     changed = TrainingSettings(freeze_norm=True, width=(4, 8), rate=1e-4)
-    assert command(Order("a b"), "o", changed) == "bigcell train 'a b' --out o --rate 0.0001 --freeze-norm --width 4,8"
+    assert (
+        command(TrainingJob("a b"), "o", changed)
+        == "bigcell train 'a b' --out o --rate 0.0001 --freeze-norm --width 4,8"
+    )
 
 
 def test_a_log_tells_what_counts(capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,7 +93,7 @@ def test_a_block_that_fails_is_exit_code_3(tmp_path: Path, flow_store: Path, mon
         raise KeyError("poison")
 
     planned(flow_store, tmp_path / "out.zarr")
-    monkeypatch.setattr(failures, "MOST", 2)
+    monkeypatch.setattr(failures, "MAX_TASKS_SET_ASIDE", 2)
     monkeypatch.setitem(STAGES, "follow_flows", STAGES["follow_flows"].running(failing))
     code, _, err = call("worker", tmp_path / "out.zarr", "--index", 0, "--of", 1)
     assert code == 3

@@ -105,7 +105,7 @@ def out(flow_store: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads that look at one another every moment."""
-    monkeypatch.setattr(leases, "LOOK", 0.0)
+    monkeypatch.setattr(leases, "SECONDS_BETWEEN_LOOKS", 0.0)
     monkeypatch.setattr("bigcell.cluster.array.LATE", 0.1)
     monkeypatch.setattr(failures, "WAIT", 0.0)
 

@@ -9,12 +9,12 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigcell.core.lru import Recent
+from bigcell.core.lru import ByteLimitedLRUCache
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5)), max_size=40), st.integers(0, 12))
 def test_it_holds_the_last_that_fit(asked: list[tuple[int, int]], most: int) -> None:
-    held, known = Recent[int](most), list[int]()
+    held, known = ByteLimitedLRUCache[int](most), list[int]()
     sizes = dict(asked)  # a value always takes the same
     for key, _ in asked:
         made = []
@@ -28,7 +28,7 @@ def test_it_holds_the_last_that_fit(asked: list[tuple[int, int]], most: int) -> 
 
 
 def test_threads_share_it() -> None:
-    held = Recent[int](7)
+    held = ByteLimitedLRUCache[int](7)
 
     def ask(seed: int) -> bool:
         dice = Random(seed)
@@ -41,7 +41,7 @@ def test_threads_share_it() -> None:
 
 
 def test_it_is_sent_empty() -> None:
-    held = Recent[str](100)
+    held = ByteLimitedLRUCache[str](100)
     held.get("a", lambda: ("x" * 50, 50))
     again = pickle.loads(pickle.dumps(held))
     assert (again.most, again.bytes) == (100, 0)

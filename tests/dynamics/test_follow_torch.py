@@ -77,7 +77,7 @@ def test_batches_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = follow_torch(flow, Box.of(extent), extent, particles, settings)
     core = follow_core_torch(flow, mask, Box.of(extent), Box.of(extent), extent, settings)
     monkeypatch.setattr(torch_way, "BATCH", 100)
-    monkeypatch.setattr(torch_way, "SLAB", 3 * 20 * 22)
+    monkeypatch.setattr(torch_way, "VOXELS_PER_PACK", 3 * 20 * 22)
     assert same(follow_torch(flow, Box.of(extent), extent, particles, settings), whole)
     assert np.array_equal(follow_core_torch(flow, mask, Box.of(extent), Box.of(extent), extent, settings)[0], core[0])
 

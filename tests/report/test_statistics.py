@@ -16,7 +16,7 @@ from bigcell.engine.planning.settings import RunSettings
 from bigcell.io.scratch import MemoryScratch
 from bigcell.provenance.journal import Journal
 from bigcell.report import statistics
-from bigcell.report.statistics import MOST_KINDS, MOST_SESSIONS, Account, begin_session, versions_used
+from bigcell.report.statistics import MOST_KINDS, MOST_SESSIONS, RunStatistics, begin_session, versions_used
 from bigcell.report.timeline import SHOWN, join_times
 
 PLAN = Plan((8, 16, 24), Spacing(), ("a",), "uint8", RunSettings(block=(8, 8, 8)))
@@ -48,7 +48,7 @@ def scratch() -> MemoryScratch:
 
 
 def test_every_task_counts_once(scratch: MemoryScratch) -> None:
-    found = Account.of(PLAN, scratch)
+    found = RunStatistics.of(PLAN, scratch)
     follow = found.stages["follow_flows"]
     assert (follow.tasks, follow.work, follow.retries, follow.voxels) == (6, 10.0, 4, PLAN.voxels)
     assert follow.elapsed == 10.0  # 8 s of the first driver, 2 s (3603 to 3605) of the second
@@ -66,14 +66,14 @@ def test_every_task_counts_once(scratch: MemoryScratch) -> None:
 
 
 def test_tasks_count_at_their_blocks(scratch: MemoryScratch) -> None:
-    blocks = Account.of(PLAN, scratch).blocks
+    blocks = RunStatistics.of(PLAN, scratch).blocks
     assert blocks.seconds[0].tolist() == [[2, 2, 2], [2, 2, 1]]  # block 4 also emptied a mailbox
     assert blocks.retries[0].tolist() == [[0, 0, 0], [0, 2, 2]]
     assert blocks.objects[0].tolist() == [[0, 1, 1], [2, 2, 3]]
 
 
 def test_pauses_are_cut_out(scratch: MemoryScratch) -> None:
-    found = Account.of(PLAN, scratch)
+    found = RunStatistics.of(PLAN, scratch)
     times = join_times(found.sessions)
     assert times is not None
     assert times.width * SHOWN == pytest.approx(8 + 10)
@@ -85,7 +85,7 @@ def test_pauses_are_cut_out(scratch: MemoryScratch) -> None:
 
 def test_a_driver_that_did_nothing_is_no_session(scratch: MemoryScratch) -> None:
     begin_session(scratch, START + 9999)
-    assert len(Account.of(PLAN, scratch).sessions) == 2
+    assert len(RunStatistics.of(PLAN, scratch).sessions) == 2
 
 
 def test_many_drivers_that_began_together_are_one() -> None:
@@ -93,14 +93,14 @@ def test_many_drivers_that_began_together_are_one() -> None:
     for k in range(4 * MOST_SESSIONS):
         begin_session(held, START + k % 2 * 86400 + k / 10)
     Journal(held).mark("follow_flows", "0", note(86400 + 60.0))
-    assert [s.began for s in Account.of(PLAN, held).sessions] == [START, START + 86400.1]
+    assert [s.began for s in RunStatistics.of(PLAN, held).sessions] == [START, START + 86400.1]
 
 
 def test_notes_of_before_times_were_noted(scratch: MemoryScratch) -> None:
     held = MemoryScratch()
     begin_session(held, START)
     Journal(held).mark("follow_flows", "0", {"seconds": 2.0, "peak": 5})
-    found = Account.of(PLAN, held)
+    found = RunStatistics.of(PLAN, held)
     assert (found.stages["follow_flows"].tasks, found.stages["follow_flows"].elapsed) == (1, 0.0)
     assert join_times(found.sessions) is None
 
@@ -111,7 +111,7 @@ def test_tries_that_failed_are_counted_by_kind() -> None:
         line = {"stage": "predict_flows", "error": "OSError: away" if k % 2 else f"KeyError: {k}"}
         held.append("tried", json.dumps(line).encode())
     held.append("tried", b'{"stage": "pre')  # torn
-    tried = Account.of(PLAN, held).tried
+    tried = RunStatistics.of(PLAN, held).tried
     assert tried["network: OSError: away"] == MOST_KINDS
     assert tried.total() == 2 * MOST_KINDS
     assert len(tried) <= MOST_KINDS + 1
@@ -131,7 +131,7 @@ class Lines(MemoryScratch):
 def test_a_hundred_thousand_blocks_need_no_more_memory_than_ten() -> None:
     plan = replace(PLAN, extent=(8, 8 * 250, 8 * 400))
     tracemalloc.start()
-    found = Account.of(plan, Lines())
+    found = RunStatistics.of(plan, Lines())
     result = found.blocks.result()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -145,7 +145,7 @@ def test_blocks_that_were_skipped_are_not_gone_over() -> None:
     held = MemoryScratch()
     for k in (1, 4):
         Journal(held).mark("label_blocks", str(k), note(1.0))
-    assert Account.of(PLAN, held).stages["label_blocks"].voxels == 2 * 8**3
+    assert RunStatistics.of(PLAN, held).stages["label_blocks"].voxels == 2 * 8**3
 
 
 def test_drivers_with_other_packages_are_told_and_both_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ import torch
 torch.set_num_threads(1)
 from bigcell.testing.labelled import synthetic_images
 from bigcell.training.loop.events import Stepped
-from bigcell.training.trainer import Data, carry_out
+from bigcell.training.trainer import Data, run_training
 from bigcell.training.settings import TrainingSettings
 
 folder, kill_at = sys.argv[1], int(sys.argv[2])
@@ -34,7 +34,7 @@ for precision in ("float32", "bfloat16"):
         deterministic=True, save_every=2,
     )
     out = f"{folder}/{precision}"
-    carry_out(data, out, settings, resume=os.path.exists(f"{out}/checkpoint.safetensors"), listener=tell)
+    run_training(data, out, settings, resume=os.path.exists(f"{out}/checkpoint.safetensors"), listener=tell)
 """
 
 

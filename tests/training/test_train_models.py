@@ -16,7 +16,7 @@ from bigcell.synthetic.random import random_sample
 from bigcell.testing.labelled import synthetic_images
 from bigcell.training.data.dataset_config import read_data_file, read_sources
 from bigcell.training.settings import TrainingSettings
-from bigcell.training.trainer import Data, carry_out
+from bigcell.training.trainer import Data, run_training
 from scripts import train_models
 from scripts.ship_model import ship
 
@@ -47,7 +47,7 @@ def test_real_and_synthetic_images_are_named_and_some_of_each_are_held_back(
 
 def test_a_model_that_is_shipped_keeps_its_weights_and_tells_no_place(tmp_path: Path) -> None:
     settings = TrainingSettings(steps=2, epoch=8, batch=2, width=(4, 8), diameter=12, crop=32, precision="float32")
-    made = carry_out(
+    made = run_training(
         Data([synthetic_images(1, 64, diameter=12)]), tmp_path / "made", settings, about={"command": f"in {tmp_path}"}
     )
     model = ship(made.model.parent, "nuclei", tmp_path)

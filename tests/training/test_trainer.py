@@ -21,7 +21,7 @@ from bigcell.training.loop.events import Begun, Event, Looked, Said, Stepped
 from bigcell.training.loop.state import CHECKPOINT, Row, load_state
 from bigcell.training.output.history import METRICS
 from bigcell.training.settings import TrainingSettings
-from bigcell.training.trainer import Data, carry_out
+from bigcell.training.trainer import Data, run_training
 
 SETTINGS = TrainingSettings(
     steps=12, epoch=12, batch=4, width=(4, 8), diameter=12, crop=32, channels=1, rate=5e-3, precision="float32"
@@ -70,7 +70,7 @@ def assert_same(one: Path, two: Path) -> None:
 def test_it_learns_and_leaves_a_model(data: Data, tmp_path: Path) -> None:
     events: list[Event] = []
     settings = replace(SETTINGS, steps=60, epoch=60, width=(8, 16))
-    made = carry_out(data, tmp_path / "out", settings, listener=events.append)
+    made = run_training(data, tmp_path / "out", settings, listener=events.append)
     assert isinstance(events[0], Begun)
     assert [e.step for e in events if isinstance(e, Stepped)] == list(range(1, 61))
     rows = [e.row for e in events if isinstance(e, Looked)]
@@ -94,38 +94,38 @@ def test_it_learns_and_leaves_a_model(data: Data, tmp_path: Path) -> None:
 def test_stopped_anywhere_it_ends_with_the_same_weights(data: Data, tmp_path: Path, precision: Any) -> None:
     """Stopped between two checkpoints, in an epoch, twice."""
     settings = replace(SETTINGS, precision=precision, save_every=2, validate_every=4, deterministic=True)
-    carry_out(data, tmp_path / "whole", settings)
+    run_training(data, tmp_path / "whole", settings)
     with pytest.raises(StopHereError):
-        carry_out(data, tmp_path / "parts", settings, listener=stop_after(5))
+        run_training(data, tmp_path / "parts", settings, listener=stop_after(5))
     assert load_state(tmp_path / "parts")[0].step == 4
     with pytest.raises(StopHereError):
-        carry_out(data, tmp_path / "parts", settings, resume=True, listener=stop_after(7))
-    carry_out(data, tmp_path / "parts", settings, resume=True)
+        run_training(data, tmp_path / "parts", settings, resume=True, listener=stop_after(7))
+    run_training(data, tmp_path / "parts", settings, resume=True)
     assert_same(tmp_path / "whole", tmp_path / "parts")
     assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_workers_change_nothing(data: Data, tmp_path: Path) -> None:
     for workers in (1, 2):
-        carry_out(data, tmp_path / str(workers), replace(SETTINGS, steps=4), workers=workers)
+        run_training(data, tmp_path / str(workers), replace(SETTINGS, steps=4), workers=workers)
     assert_same(tmp_path / "1", tmp_path / "2")
 
 
 def test_a_finished_one_taken_up_again_is_as_it_was(data: Data, tmp_path: Path) -> None:
     settings = replace(SETTINGS, steps=3)
-    made = carry_out(data, tmp_path, settings)
+    made = run_training(data, tmp_path, settings)
     before = made.model.read_bytes()
-    again = carry_out(data, tmp_path, settings, resume=True, listener=stop_after(1))
+    again = run_training(data, tmp_path, settings, resume=True, listener=stop_after(1))
     assert again == made
     assert again.model.read_bytes() == before
 
 
 def test_it_does_not_write_over_another(data: Data, tmp_path: Path) -> None:
-    carry_out(data, tmp_path, replace(SETTINGS, steps=1))
+    run_training(data, tmp_path, replace(SETTINGS, steps=1))
     with pytest.raises(OutputError, match="holds a training already"):
-        carry_out(data, tmp_path, SETTINGS)
+        run_training(data, tmp_path, SETTINGS)
     with pytest.raises(InputError, match="no training was begun there"):
-        carry_out(data, tmp_path / "nowhere", SETTINGS, resume=True)
+        run_training(data, tmp_path / "nowhere", SETTINGS, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -134,24 +134,24 @@ def test_it_does_not_write_over_another(data: Data, tmp_path: Path) -> None:
 def test_other_settings_are_refused_with_the_difference(
     data: Data, tmp_path: Path, change: dict[str, Any], told: str
 ) -> None:
-    carry_out(data, tmp_path, replace(SETTINGS, steps=2))
+    run_training(data, tmp_path, replace(SETTINGS, steps=2))
     with pytest.raises(PlanError, match=told):
-        carry_out(data, tmp_path, replace(SETTINGS, steps=2, **change), resume=True)
+        run_training(data, tmp_path, replace(SETTINGS, steps=2, **change), resume=True)
 
 
 def test_other_data_are_refused_with_the_difference(data: Data, tmp_path: Path) -> None:
-    carry_out(data, tmp_path, replace(SETTINGS, steps=2))
+    run_training(data, tmp_path, replace(SETTINGS, steps=2))
     other = Data([synthetic_images(2, 64, diameter=12, seed=1)], data.validation)
     with pytest.raises(PlanError, match=r"train.1 synthetic.probe: .* -> "):
-        carry_out(other, tmp_path, replace(SETTINGS, steps=2), resume=True)
+        run_training(other, tmp_path, replace(SETTINGS, steps=2), resume=True)
 
 
 def test_a_damaged_checkpoint_is_refused(data: Data, tmp_path: Path) -> None:
-    carry_out(data, tmp_path, replace(SETTINGS, steps=2))
+    run_training(data, tmp_path, replace(SETTINGS, steps=2))
     place = tmp_path / CHECKPOINT
     place.write_bytes(place.read_bytes()[:-200])
     with pytest.raises(InputError, match="not a training's checkpoint"):
-        carry_out(data, tmp_path, replace(SETTINGS, steps=2), resume=True)
+        run_training(data, tmp_path, replace(SETTINGS, steps=2), resume=True)
 
 
 def test_a_loss_that_is_no_number_names_step_and_sources(data: Data, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_loss_that_is_no_number_names_step_and_sources(data: Data, tmp_path: P
             return source.planes()
 
     with pytest.raises(SettingsError, match=r"the loss is nan at step 1, in a batch of .*broken images"):
-        carry_out(Data([source, Broken()]), tmp_path, SETTINGS)
+        run_training(Data([source, Broken()]), tmp_path, SETTINGS)
 
 
 def test_it_ends_early(tmp_path: Path) -> None:
@@ -177,15 +177,15 @@ def test_it_ends_early(tmp_path: Path) -> None:
     told: list[Event] = []
     data = Data([synthetic_images(1, 64, diameter=12)], [synthetic_images(1, 64, diameter=12, seed=9)])
     settings = replace(SETTINGS, steps=40, epoch=4, patience=2, rate=1e-12, weight_decay=0.0, freeze_norm=True)
-    made = carry_out(data, tmp_path, settings, listener=told.append)
+    made = run_training(data, tmp_path, settings, listener=told.append)
     assert (made.steps, made.best_step) == (3, 1)
     assert any(isinstance(e, Said) and "ended early" in e.text for e in told)
-    again = carry_out(data, tmp_path, settings, resume=True, listener=stop_after(4))
+    again = run_training(data, tmp_path, settings, resume=True, listener=stop_after(4))
     assert (again.steps, again.best_step) == (3, 1)
 
 
 def test_without_validation_the_last_average_is_kept(data: Data, tmp_path: Path) -> None:
-    made = carry_out(Data(data.train), tmp_path, replace(SETTINGS, steps=5))
+    made = run_training(Data(data.train), tmp_path, replace(SETTINGS, steps=5))
     assert made.scores is None
     assert made.best_step == 5
     assert all(row.ap is None for row in made.history)
@@ -193,15 +193,15 @@ def test_without_validation_the_last_average_is_kept(data: Data, tmp_path: Path)
     state = load_model(made.model).network.state_dict()
     assert all(torch.equal(state[name], kept[f"average/{name}"]) for name in state)
     with pytest.raises(SettingsError, match="patience counts validations"):
-        carry_out(Data(data.train), tmp_path / "other", replace(SETTINGS, patience=3))
+        run_training(Data(data.train), tmp_path / "other", replace(SETTINGS, patience=3))
     with pytest.raises(InputError, match="no training data"):
-        carry_out(Data([]), tmp_path / "other", SETTINGS)
+        run_training(Data([]), tmp_path / "other", SETTINGS)
 
 
 def test_a_model_is_trained_further(data: Data, tmp_path: Path) -> None:
-    first = carry_out(Data(data.train), tmp_path / "first", replace(SETTINGS, steps=3))
+    first = run_training(Data(data.train), tmp_path / "first", replace(SETTINGS, steps=3))
     plain = TrainingSettings(steps=1, batch=4, crop=32, rate=1e-12, freeze_norm=True, precision="float32", average=0.0)
-    more = carry_out(Data(data.train), tmp_path / "more", plain, start=first.model)
+    more = run_training(Data(data.train), tmp_path / "more", plain, start=first.model)
     one, two = (load_model(made.model).network.state_dict() for made in (first, more))
     assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one if "num_batches" not in name)
 
@@ -217,7 +217,7 @@ def test_a_transformer_is_trained_further(kind: str, tmp_path: Path) -> None:
     torch.save(start.state_dict(), tmp_path / "start.pt")
     data = Data([synthetic_images(1, 64, diameter=12, channels=2)], [synthetic_images(1, 64, diameter=12)])
     settings = TrainingSettings(steps=8, epoch=8, batch=2, rate=3e-3, precision="float32", crop=32)
-    made = carry_out(data, tmp_path / "out", settings, start=tmp_path / "start.pt")
+    made = run_training(data, tmp_path / "out", settings, start=tmp_path / "start.pt")
     assert load_model(made.model).kind == kind
     assert made.scores is not None
     before, after = (load_model(p).network.state_dict() for p in (tmp_path / "start.pt", made.model))
@@ -228,6 +228,6 @@ def test_a_transformer_is_trained_further(kind: str, tmp_path: Path) -> None:
 
 
 def test_rows_between_looks_have_the_loss_alone(data: Data, tmp_path: Path) -> None:
-    made = carry_out(data, tmp_path, replace(SETTINGS, steps=6, epoch=8, validate_every=4))
+    made = run_training(data, tmp_path, replace(SETTINGS, steps=6, epoch=8, validate_every=4))
     assert [(row.step, row.ap is None) for row in made.history] == [(2, True), (4, False), (6, False)]
     assert isinstance(made.history[0], Row)

@@ -12,7 +12,7 @@ from bigcell.tiling.grid import BlockGrid
 
 
 @dataclass(frozen=True)
-class Reach:
+class DisplacementBounds:
     """`ways` (blocks,) int32: the furthest that a voxel of each block went along an axis, in voxels. In a `planar`
     volume none left its plane."""
 
@@ -22,7 +22,7 @@ class Reach:
     planar: bool = False
 
     @classmethod
-    def of(cls, grid: BlockGrid, ways: Array, *, planar: bool = False) -> Reach:
+    def of(cls, grid: BlockGrid, ways: Array, *, planar: bool = False) -> DisplacementBounds:
         return cls(grid, ways, int(ways.max(initial=0)), planar)
 
     def way(self, block: int) -> tuple[int, ...]:
@@ -35,7 +35,7 @@ class Reach:
     def blocks_into(self, box: Box) -> tuple[int, ...]:
         """The blocks that hold a voxel whose path may end in `box`, ascending.
 
-        >>> reach = Reach.of(BlockGrid((1, 1, 40), (1, 1, 10)), np.array([5, 11, 0, 0]))
+        >>> reach = DisplacementBounds.of(BlockGrid((1, 1, 40), (1, 1, 10)), np.array([5, 11, 0, 0]))
         >>> reach.blocks_into(Box((0, 0, 30), (1, 1, 40)))
         (1, 3)
         """

@@ -41,9 +41,9 @@ WAIT = 0.5
 """Seconds before a task is tried again where a store failed, twice as long each time."""
 MOST_LOST = 10_000
 """So many tasks that lost their worker are not done one by one."""
-MOST = 100
+MAX_TASKS_SET_ASIDE = 100
 """So many tasks set aside are no accident: the stage is given up."""
-TOLD = 5
+MAX_LISTED = 5
 """Failures that an error lists."""
 TRIED = "tried"
 """The log of the scratch with every try that failed: a file for each process, a line of JSON for each try."""
@@ -109,7 +109,7 @@ def failure_note(job: Job, stage: str, item: Any, said: str) -> Note:
     return {FAILED: {"box": _place(job, stage, item), "error": said}}
 
 
-def survive(executor: Executor, job: Job, stage: str, tasks: Iterable[Task]) -> Iterator[tuple[int, Note]]:
+def map_with_recovery(executor: Executor, job: Job, stage: str, tasks: Iterable[Task]) -> Iterator[tuple[int, Note]]:
     """Results of all tasks, whatever becomes of workers.
 
     What a worker had in hand when it died is done again, unless it is in the journal: one task at a time, so that a
@@ -176,7 +176,7 @@ class Failures:
         failure = TaskFailed(self.stage, key, box, note[FAILED]["error"])
         self.found.append(failure)
         self.listener(failure)
-        if len(self.found) >= MOST:
+        if len(self.found) >= MAX_TASKS_SET_ASIDE:
             raise BlockError(f"{len(self.found)} tasks failed, so the run is given up; {self._listed()}")
         return True
 
@@ -188,8 +188,8 @@ class Failures:
             )
 
     def _listed(self) -> str:
-        more = len(self.found) - TOLD
-        return "; ".join(map(str, self.found[:TOLD])) + (
+        more = len(self.found) - MAX_LISTED
+        return "; ".join(map(str, self.found[:MAX_LISTED])) + (
             f"; and {more} more (`bigcell status` lists them)" if more > 0 else ""
         )
 

@@ -11,10 +11,10 @@ from bigcell.engine.tasks.perform import key_of
 
 
 @dataclass(frozen=True)
-class Items:
+class LazyTasks:
     """`count` items: `make` gives one by its place, `key` its name in the journal, which costs less than making it.
 
-    >>> blocks = Items(3, lambda k: (k, k + 1))
+    >>> blocks = LazyTasks(3, lambda k: (k, k + 1))
     >>> len(blocks), blocks.make(2), blocks.key(2)
     (3, (2, 3), '2')
     """
@@ -24,9 +24,9 @@ class Items:
     key: Callable[[int], str] = str
 
     @classmethod
-    def of(cls, items: Iterable[Any]) -> Items:
-        """Items that are there already, named by their first part."""
-        if isinstance(items, Items):
+    def of(cls, items: Iterable[Any]) -> LazyTasks:
+        """Tasks that are there already, named by their first part."""
+        if isinstance(items, LazyTasks):
             return items
         held = list(items)
         return cls(len(held), held.__getitem__, lambda i: key_of(held[i]))
@@ -39,10 +39,10 @@ class Items:
 
 
 @dataclass(frozen=True)
-class Pending:
+class PendingTasks:
     """Those of `items` at the places `which`, each with its place. Knows how many there are, and makes them late."""
 
-    items: Items
+    items: LazyTasks
     which: Sequence[int] | array[int]
 
     def __len__(self) -> int:

@@ -12,9 +12,9 @@ import numpy as np
 
 from bigcell.core.box import Box
 from bigcell.engine.pipeline import stage_tasks
-from bigcell.engine.pipeline.displacement_bounds import Reach
+from bigcell.engine.pipeline.displacement_bounds import DisplacementBounds
 from bigcell.engine.pipeline.intensity_levels import settle_contrast
-from bigcell.engine.pipeline.lazy_tasks import Items
+from bigcell.engine.pipeline.lazy_tasks import LazyTasks
 from bigcell.engine.pipeline.slabs import roll, slab_layers
 from bigcell.engine.pipeline.stage_runner import Note, Run
 from bigcell.engine.planning.bad_chunks import bad_chunk_notice, bad_chunks
@@ -117,7 +117,7 @@ def find_by_stage(run: Run) -> None:
     check_objects(run)
 
 
-def follow_all(run: Run) -> Reach:
+def follow_all(run: Run) -> DisplacementBounds:
     """Follow every foreground voxel to its end. Returns how far the voxels of each block went."""
     reach, mail = np.full(len(run.job.grid), -1, np.int32), dict[int, list[int]]()  # -1: skipped, no voxel comes of it
 
@@ -130,7 +130,7 @@ def follow_all(run: Run) -> Reach:
     if mail:
         waiting = sorted(mail)
         run.stage("collect_ends", stage_tasks.settle_tasks(waiting, _deliver(run, mail)), take=arrived)
-    return Reach.of(run.job.grid, reach, planar=run.job.plan.is_planar)
+    return DisplacementBounds.of(run.job.grid, reach, planar=run.job.plan.is_planar)
 
 
 def _deliver(run: Run, sent: dict[int, list[int]]) -> stage_tasks.Returns:
@@ -153,7 +153,7 @@ def _deliver(run: Run, sent: dict[int, list[int]]) -> stage_tasks.Returns:
     return returns
 
 
-def find_objects(run: Run, reach: Reach) -> None:
+def find_objects(run: Run, reach: DisplacementBounds) -> None:
     """Sinks, labels named by them, and the rows of whole objects at the blocks that own their sinks."""
     job, blocks = run.job, run.blocks
     run.stage("find_sinks", stage_tasks.sinks_tasks(job, reach, blocks), run.sizes)
@@ -183,7 +183,7 @@ def fill_holes(run: Run) -> Patches:
     return {block: tuple(sorted(entries, key=stage_tasks.by_number)) for block, entries in patches.items()}
 
 
-def _each(run: Run, make: Callable[[int], Any] = lambda k: (k,)) -> Items:
+def _each(run: Run, make: Callable[[int], Any] = lambda k: (k,)) -> LazyTasks:
     """One item for each block."""
     return stage_tasks.of_blocks(run.blocks, make)
 
@@ -200,14 +200,14 @@ def number_objects(run: Run, patches: Patches) -> int:
     linked = link_planes(run, patches) if run.job.plan.links else None
 
     def make(i: int) -> tuple[int, Sequence[int], tuple[str, ...]]:
-        blocks = run.job.lively(layers[i])
+        blocks = run.job.active_blocks(layers[i])
         own = (f"{run.job.plan.final}/{k}" for k in blocks)
         return i, blocks, tuple(own if linked is None else linked[i])
 
     def counted(key: str, note: Note) -> None:
         counts[int(key)] = note["count"]
 
-    run.stage("assign_ids", Items(len(layers), make), take=counted)
+    run.stage("assign_ids", LazyTasks(len(layers), make), take=counted)
     offsets = np.concatenate([[0], np.cumsum(counts)])
     run.job = replace(run.job, offsets=tuple(int(o) for o in offsets))
     return int(offsets[-1])
@@ -230,7 +230,7 @@ def link_planes(run: Run, patches: Patches) -> dict[int, list[str]]:
 
     for i, layer in enumerate(grid.layers):  # each needs what the one before it carried on
         pairs = labelled[bisect_left(labelled, layer.start) : bisect_left(labelled, layer.stop)]
-        run.stage("link_planes", [(i, run.job.lively(layer), pairs)], take=added)
+        run.stage("link_planes", [(i, run.job.active_blocks(layer), pairs)], take=added)
     return entries
 
 

@@ -14,14 +14,14 @@ import numpy as np
 
 from bigcell.core.box import Box
 from bigcell.core.volume import Array
-from bigcell.engine.pipeline.displacement_bounds import Reach
+from bigcell.engine.pipeline.displacement_bounds import DisplacementBounds
 from bigcell.engine.pipeline.failures import Failures
-from bigcell.engine.pipeline.lazy_tasks import Items
+from bigcell.engine.pipeline.lazy_tasks import LazyTasks
 from bigcell.engine.pipeline.stage_runner import Note, Run, Take
 from bigcell.engine.pipeline.stage_tasks import (
     Mail,
     Returns,
-    Whole,
+    StageProgress,
     drain_tasks,
     keep_tasks,
     name_tasks,
@@ -31,7 +31,7 @@ from bigcell.engine.pipeline.stage_tasks import (
     settle_tasks,
     sinks_tasks,
 )
-from bigcell.engine.planning.slab_schedule import LONGEST, Layout, Part, Wave, cube_layer
+from bigcell.engine.planning.slab_schedule import LONGEST, Layout, Part, SlabScheduler, cube_layer
 from bigcell.engine.runtime.events import Notice, ignore
 
 
@@ -54,7 +54,7 @@ def roll(run: Run, layers: int) -> None:
     """All that `run` does slab by slab, up to the objects of each block. BlockError if tasks were set aside: then
     everything else that can be done without them is done."""
     regions = list(run.job.kept.regions()) if run.job.kept is not None else []
-    rolling = Rolling(run, Wave(Layout.of(run.job.plan, layers, regions)), regions)
+    rolling = Rolling(run, SlabScheduler(Layout.of(run.job.plan, layers, regions)), regions)
     while (part := rolling.wave.next()) is not None:
         rolling.do(part)
     rolling.settle_failures()
@@ -71,14 +71,14 @@ class Rolling:
     """
 
     run: Run
-    wave: Wave
+    wave: SlabScheduler
     regions: list[Box]
     ways: Array = field(init=False)
     mail: dict[tuple[int, int], Mail] = field(default_factory=dict)
     returns: dict[int, Returns] = field(default_factory=dict)
     senders: dict[int, list[int]] = field(default_factory=dict)
     sizes: Array = field(init=False)
-    wholes: dict[str, Whole] = field(default_factory=dict)
+    wholes: dict[str, StageProgress] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -91,12 +91,12 @@ class Rolling:
         for stage in self.wave.layout.stages:
             tasks, voxels = count[stage]
             failures = Failures(stage, self.run.listener)
-            self.wholes[stage] = Whole(stage, tasks, voxels, failures, journal.has_begun(stage))
+            self.wholes[stage] = StageProgress(stage, tasks, voxels, failures, journal.has_begun(stage))
 
     @property
-    def reach(self) -> Reach:
+    def reach(self) -> DisplacementBounds:
         """How far voxels went, as far as is known."""
-        return Reach.of(self.run.job.grid, self.ways, planar=self.run.job.plan.is_planar)
+        return DisplacementBounds.of(self.run.job.grid, self.ways, planar=self.run.job.plan.is_planar)
 
     def do(self, part: Part) -> None:
         """Do a part of a stage; then remove what nobody needs any more."""
@@ -121,10 +121,10 @@ class Rolling:
             every.found += whole.failures.found
         every.settle(sum(whole.done for whole in self.wholes.values()) + len(every.found))
 
-    def _items(self, stage: str, slab: int) -> tuple[Items, Sequence[int] | Array]:
+    def _items(self, stage: str, slab: int) -> tuple[LazyTasks, Sequence[int] | Array]:
         """The items of a part, and the voxels of each."""
         job = self.run.job
-        blocks = job.lively(self.wave.layout.slabs.blocks[slab])
+        blocks = job.active_blocks(self.wave.layout.slabs.blocks[slab])
         sizes = self.sizes[np.asarray(blocks, np.int64)]
         if stage == "predict_flows":
             return predict_tasks(job, [k for m in self.wave.new_cubes(slab) for k in cube_layer(job.plan, m)])
@@ -139,7 +139,7 @@ class Rolling:
             return name_tasks(job, self.reach, blocks), sizes
         return of_blocks(blocks), sizes  # follow, check
 
-    def _part(self, stage: str, items: Items, sizes: Sequence[int] | Array, take: Take) -> bool:
+    def _part(self, stage: str, items: LazyTasks, sizes: Sequence[int] | Array, take: Take) -> bool:
         return not len(items) or self.run.part(self.wholes[stage], items, np.asarray(sizes), take)
 
     def _take(self, stage: str) -> Take:
@@ -200,7 +200,7 @@ class Rolling:
         """A part of a stage of which nobody knows how many tasks it has in all."""
         whole = self.wholes[stage]
         whole.total = whole.done + len(items)
-        return self._part(stage, Items.of(items), np.zeros(len(items), np.int64), take)
+        return self._part(stage, LazyTasks.of(items), np.zeros(len(items), np.int64), take)
 
     def _kept_with(self, slab: int) -> list[int]:
         """The places of the regions that end in a slab."""

@@ -14,8 +14,8 @@ import numpy as np
 
 from bigcell.core.volume import Array
 from bigcell.engine.pipeline import stage_tasks
-from bigcell.engine.pipeline.failures import Failures, survive
-from bigcell.engine.pipeline.lazy_tasks import Items, Pending
+from bigcell.engine.pipeline.failures import Failures, map_with_recovery
+from bigcell.engine.pipeline.lazy_tasks import LazyTasks, PendingTasks
 from bigcell.engine.runtime.events import Listener, StageFinished, StageStarted, TaskDone, ignore
 from bigcell.engine.runtime.executors import Executor, SerialExecutor
 from bigcell.engine.tasks.job import Job
@@ -81,13 +81,13 @@ class Run:
 
         `voxels`: how many each item stands for, for those who watch.
         """
-        held = Items.of(items)
+        held = LazyTasks.of(items)
         sizes = np.full(len(held), voxels) if isinstance(voxels, int) else np.asarray(voxels)
-        whole = stage_tasks.Whole(name, len(held), int(sizes.sum()), Failures(name, self.listener))
+        whole = stage_tasks.StageProgress(name, len(held), int(sizes.sum()), Failures(name, self.listener))
         self.part(whole, held, sizes, take)
         whole.failures.settle(len(held))
 
-    def part(self, whole: stage_tasks.Whole, items: Items, sizes: Array, take: Take = _forget) -> bool:
+    def part(self, whole: stage_tasks.StageProgress, items: LazyTasks, sizes: Array, take: Take = _forget) -> bool:
         """As `stage`, of some of its items: `sizes` are the voxels of each. Whether none of them failed."""
         name, begun, failed = whole.stage, time.perf_counter(), len(whole.failures.found)
         assert len(sizes) == len(items), (name, len(sizes), len(items))
@@ -96,7 +96,7 @@ class Run:
         self.listener(StageStarted(name, whole.total, whole.done + len(items) - len(todo), whole.voxels))
         if len(todo):
             self.executor.begin(name)
-        for i, note in survive(self.executor, self.job, name, Pending(items, todo)):
+        for i, note in map_with_recovery(self.executor, self.job, name, PendingTasks(items, todo)):
             key = items.key(i)
             if whole.failures.took(key, note):
                 continue
@@ -124,7 +124,7 @@ class Run:
 
         return count
 
-    def _missing(self, name: str, items: Items, count: Callable[[str, Note], None]) -> Sequence[int] | array[int]:
+    def _missing(self, name: str, items: LazyTasks, count: Callable[[str, Note], None]) -> Sequence[int] | array[int]:
         """The places of the tasks that the journal does not hold; the results of the others are counted."""
         done = self.job.journal.finished(name)
         if not done:
@@ -141,7 +141,7 @@ class Run:
     @property
     def blocks(self) -> Sequence[int]:
         """The blocks that are worked on, ascending: all, but for those that have nothing to do with the foreground."""
-        return self.job.lively(range(len(self.job.grid)))
+        return self.job.active_blocks(range(len(self.job.grid)))
 
     @property
     def sizes(self) -> Array:

@@ -10,9 +10,9 @@ import numpy as np
 
 from bigcell.core.box import Box
 from bigcell.dynamics.settings import GROW_STEPS, SINK_HALO
-from bigcell.engine.pipeline.displacement_bounds import Reach
+from bigcell.engine.pipeline.displacement_bounds import DisplacementBounds
 from bigcell.engine.pipeline.failures import Failures
-from bigcell.engine.pipeline.lazy_tasks import Items
+from bigcell.engine.pipeline.lazy_tasks import LazyTasks
 from bigcell.engine.tasks.job import Job
 
 Mail = dict[int, list[int]]
@@ -22,7 +22,7 @@ Returns = dict[int, list[str]]
 
 
 @dataclass
-class Whole:
+class StageProgress:
     """All of a stage, of which parts are done by turns: tasks and voxels in all, and what came of the parts so far.
 
     `resumed`: whether the journal may hold some from before.
@@ -36,21 +36,21 @@ class Whole:
     done: int = 0
 
 
-def of_blocks(blocks: Sequence[int], make: Callable[[int], Any] = lambda k: (k,)) -> Items:
+def of_blocks(blocks: Sequence[int], make: Callable[[int], Any] = lambda k: (k,)) -> LazyTasks:
     """One item for each block."""
-    return Items(len(blocks), lambda i: make(blocks[i]), lambda i: str(blocks[i]))
+    return LazyTasks(len(blocks), lambda i: make(blocks[i]), lambda i: str(blocks[i]))
 
 
-def predict_tasks(job: Job, cubes: Sequence[int]) -> tuple[Items, list[int]]:
+def predict_tasks(job: Job, cubes: Sequence[int]) -> tuple[LazyTasks, list[int]]:
     """Cubes of many tiles first, so that no worker is left with one; and the volume's voxels that each stands for, as
     their regions tile the network's grid. Those that see no foreground are left out."""
-    lattice, cubes = job.lattice, list(filter(job.sees, cubes))
+    lattice, cubes = job.lattice, list(filter(job.tile_group_is_active, cubes))
     share = job.plan.voxels / max(1, int(np.prod(lattice.extent)))
     order = sorted(cubes, key=lambda k: (-lattice.tiles_of(k), k))
     return of_blocks(order), [round(lattice.region(k).size * share) for k in order]
 
 
-def keep_tasks(places: Sequence[int], regions: Sequence[Box]) -> Items:
+def keep_tasks(places: Sequence[int], regions: Sequence[Box]) -> LazyTasks:
     """The regions at some places among all."""
     return of_blocks(places, lambda i: (i, regions[i]))
 
@@ -65,17 +65,17 @@ def settle_tasks(waiting: Sequence[int], returns: Returns) -> list[tuple[int, tu
     return [(k, tuple(sorted(returns.get(k, ()), key=by_number))) for k in sorted(waiting)]
 
 
-def sinks_tasks(job: Job, reach: Reach, blocks: Sequence[int]) -> Items:
+def sinks_tasks(job: Job, reach: DisplacementBounds, blocks: Sequence[int]) -> LazyTasks:
     """Every block, with those whose voxels come near."""
     return of_blocks(blocks, lambda k: (k, reach.blocks_into(job.grid.core(k).grow(SINK_HALO))))
 
 
-def name_tasks(job: Job, reach: Reach, blocks: Sequence[int]) -> Items:
+def name_tasks(job: Job, reach: DisplacementBounds, blocks: Sequence[int]) -> LazyTasks:
     """Every block, with those that its voxels come to."""
     return of_blocks(blocks, lambda k: (k, tuple(job.grid.touching(job.grid.core(k).grow(reach.way(k))))))
 
 
-def reduce_tasks(job: Job, reach: Reach, blocks: Sequence[int]) -> Items:
+def reduce_tasks(job: Job, reach: DisplacementBounds, blocks: Sequence[int]) -> LazyTasks:
     """Every block, with those that hold pieces of its objects."""
     return of_blocks(blocks, lambda k: (k, reach.blocks_into(job.grid.core(k).grow(GROW_STEPS))))
 

@@ -18,7 +18,7 @@ LOG = "bad_chunks"
 """The log of the scratch that lists those that were taken as empty."""
 UNREAD = "unread_chunks"
 """The log of the scratch that lists those at which a task failed; they may be mended, and the task done again."""
-TOLD = 5
+MAX_LISTED = 5
 """Bad chunks that a notice names."""
 
 
@@ -73,7 +73,7 @@ def bad_chunks(scratch: Scratch) -> list[BadChunk]:
 
 def bad_chunk_notice(bad: list[BadChunk]) -> str:
     """What to tell of them."""
-    named = ", ".join(str(chunk.chunk) for chunk in bad[:TOLD]) + (" ..." if len(bad) > TOLD else "")
+    named = ", ".join(str(chunk.chunk) for chunk in bad[:MAX_LISTED]) + (" ..." if len(bad) > MAX_LISTED else "")
     return (
         f"{len(bad)} chunks cannot be read and are taken as empty, so there are no cells, or cut ones, there: "
         f"{named} of array {bad[0].array!r} ({bad[0].error})"

@@ -13,7 +13,7 @@ from math import ceil, prod
 
 from bigcell.core.box import Box
 from bigcell.engine.planning.plan import Plan
-from bigcell.engine.planning.slab_schedule import Layout, Wave
+from bigcell.engine.planning.slab_schedule import Layout, SlabScheduler
 from bigcell.io.ngff.flow_store import FlowStore
 from bigcell.tiling.blend import FLOW_BITS
 
@@ -27,15 +27,15 @@ STEP = 1.5
 """Longest flow that is provided for, in voxels; as often as much as views that are summed."""
 WAY = 64
 """Voxels that a voxel is thought to go."""
-BUSY = 8
+MIN_BLOCKS_PER_WORKER = 8
 """A slab has so many blocks for each worker: of a part of a stage the last tasks leave workers idle."""
-FEWEST, MOST = 4, 500
+MIN_SLABS, MAX_SLABS = 4, 500
 """A volume of fewer slabs is done stage after stage; more of them would save nothing."""
-THIN = 8
+MIN_PLANES_PER_SLAB = 8
 """Nor would slabs that are thinner than this part of the way that voxels can come."""
 LONG = 250
 """And one of more cubes along the axis (about 100,000 planes), each of which is asked every time if it is needed."""
-WORTH = 0.6
+MAX_SCRATCH_SHARE = 0.6
 """And so is one where slabs would take more than this share of the scratch."""
 
 
@@ -46,11 +46,11 @@ def choose_order(plan: Plan, workers: int) -> tuple[int, int]:
     plain = stage_bytes(plan)
     if plan.model and plan.lattice.cubes.counts[axis] > LONG:
         return 0, plain
-    thin = _reach(plan) / THIN / plan.grid.shape[axis]
-    each = ceil(max(BUSY * workers * layers / len(plan.grid), thin, layers / MOST))
-    if ceil(layers / each) >= FEWEST:
+    thin = _reach(plan) / MIN_PLANES_PER_SLAB / plan.grid.shape[axis]
+    each = ceil(max(MIN_BLOCKS_PER_WORKER * workers * layers / len(plan.grid), thin, layers / MAX_SLABS))
+    if ceil(layers / each) >= MIN_SLABS:
         rolled = slab_bytes(plan, each)
-        if rolled <= WORTH * plain:
+        if rolled <= MAX_SCRATCH_SHARE * plain:
             return each, rolled
     return 0, plain
 
@@ -67,7 +67,7 @@ def slab_bytes(plan: Plan, layers: int) -> int:
     extent[axis] = plan.extent[axis]
     shard = FlowStore.at(".", plan.extent).grid.shard
     regions = list(Box.of(tuple(extent)).split(shard)) if plan.keep_flows else []
-    wave = Wave(Layout.of(plan, layers, regions))
+    wave = SlabScheduler(Layout.of(plan, layers, regions))
     sizes = _Sizes.of(plan, wave.layout.slabs.cuts)
     now, most = 0.0, 0.0
     while (part := wave.next()) is not None:
@@ -105,7 +105,7 @@ class _Sizes:
         return FLOWS * self.cubes[number] if kind == "flows" else PASSING[kind] * self.slabs[number]
 
 
-def _follow(wave: Wave, plan: Plan, slab: int) -> None:
+def _follow(wave: SlabScheduler, plan: Plan, slab: int) -> None:
     """What following is thought to find: steps and ways as they are in cells, and mail for the slabs around."""
     wave.went(slab, max(WAY, round(2 * (plan.settings.diameter or 0))))
     wave.step = round(_step(plan) * (1 << FLOW_BITS))

@@ -27,35 +27,37 @@ _lively: dict[tuple[str, BlockGrid], Array] = {}
 
 def note_of(plan: Plan, foreground: Foreground, source: dict[str, Any]) -> ForegroundNote:
     """What `plan` is to say of `foreground`, with all that is worked on counted."""
-    cubes = [k for k in range(len(plan.lattice.cubes)) if sees(plan, foreground, k)] if plan.model else []
+    cubes = (
+        [k for k in range(len(plan.lattice.cubes)) if tile_group_is_active(plan, foreground, k)] if plan.model else []
+    )
     return ForegroundNote(
         source,
         foreground.sha256,
         foreground.side,
         foreground.cells.size,
         foreground.voxels,
-        blocks=len(lively(foreground, plan.grid)),
+        blocks=len(active_blocks(foreground, plan.grid)),
         cubes=len(cubes),
         tiles=sum(plan.lattice.tiles_of(k) for k in cubes),
     )
 
 
-def is_lively(foreground: Foreground, core: Box) -> bool:
+def is_active(foreground: Foreground, core: Box) -> bool:
     """Whether a block of that `core` has to be worked on: a voxel of the foreground is in it, or may end in it."""
     return foreground.holds(core.grow(STRAY))
 
 
-def lively(foreground: Foreground, grid: BlockGrid) -> Array:
+def active_blocks(foreground: Foreground, grid: BlockGrid) -> Array:
     """The numbers of the blocks of a grid that have to be worked on, ascending, (n,) int64."""
     key = (foreground.sha256, grid)
     if key not in _lively:
         _lively.clear()
-        every = np.fromiter((is_lively(foreground, grid.core(k)) for k in range(len(grid))), bool, len(grid))
+        every = np.fromiter((is_active(foreground, grid.core(k)) for k in range(len(grid))), bool, len(grid))
         _lively[key] = np.flatnonzero(every)
     return _lively[key]
 
 
-def sees(plan: Plan, foreground: Foreground, cube: int) -> bool:
+def tile_group_is_active(plan: Plan, foreground: Foreground, cube: int) -> bool:
     """Whether the tiles of a cube have a share in the flow at any voxel of the foreground."""
     box, low, high = plan.lattice.footprint(cube), [], []
     for a, b, n, m in zip(box.start, box.stop, plan.extent, plan.grids.network, strict=True):

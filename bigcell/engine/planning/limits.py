@@ -10,7 +10,7 @@ from bigcell.engine.planning.settings import output_chunks
 from bigcell.tiling.grid import BlockGrid
 from bigcell.tiling.lattice import Lattice
 
-MOST = 10_000_000
+MAX_COUNT = 10_000_000
 """Blocks, files of labels, tiles along an axis, and thousands of them in all: a driver holds something for each."""
 
 
@@ -27,6 +27,6 @@ def check_counts(grid: BlockGrid, lattice: Lattice | None) -> None:
 
 
 def _check(count: int, what: str, instead: str) -> None:
-    if count > MOST:
+    if count > MAX_COUNT:
         found = f"{count:,}" if count < 10**18 else "more than 10^18"
-        raise InputError(f"the volume makes {found} {what}, wanted at most {MOST:,}: choose {instead}")
+        raise InputError(f"the volume makes {found} {what}, wanted at most {MAX_COUNT:,}: choose {instead}")

@@ -29,8 +29,8 @@ TORCH_FOR_GPUS = 480 * MB
 """The same of a torch that is built for GPUs, used or not: its libraries are larger."""
 KEPT_FLOWS = 5.5
 """Bytes on disk for the flows of a voxel, where they are kept."""
-SLAB = 64
-"""Planes that are read at once (`engine.job.SLAB`, `engine.label_windows.SLAB`)."""
+PLANES_PER_READ = 64
+"""Planes that are read at once (`engine.job.PLANES_PER_READ`, `engine.label_windows.PLANES_PER_READ`)."""
 TILE = {True: 1024, False: 512}
 """Squares of a plane, and of a stack, whose objects are cleaned together (`engine.label_windows.TILE`)."""
 READER = 25 * MB
@@ -77,7 +77,7 @@ def _follow_bytes(plan: Plan, block: int, window: int) -> float:
     if plan.model:
         reading = window * 10.0
     else:
-        planes = min(1.0, SLAB / min(plan.grid.shape[0] + 2 * plan.settings.dynamics.halo, plan.extent[0]))
+        planes = min(1.0, PLANES_PER_READ / min(plan.grid.shape[0] + 2 * plan.settings.dynamics.halo, plan.extent[0]))
         reading = window * (8 + 2 * planes * 4 * np.dtype(plan.dtype).itemsize) + READER
     if plan.foreground is not None:  # what is read is put together
         reading += window * 8.0
@@ -99,7 +99,7 @@ def _clean_bytes(plan: Plan) -> float:
     """Labels (and flows) of one window of objects: some planes of a block, or a square of a large plane."""
     z, y, x = plan.grid.shape
     side = TILE[plan.is_flat]
-    window = min(z + 1, SLAB) * (min(y, side) + side // 16) * (min(x, side) + side // 16)
+    window = min(z + 1, PLANES_PER_READ) * (min(y, side) + side // 16) * (min(x, side) + side // 16)
     return window * (26.0 if plan.flow_threshold else 10.0)
 
 

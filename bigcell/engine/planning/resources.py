@@ -15,7 +15,7 @@ from bigcell.engine.runtime.machine import cores, free_memory
 
 SHARE = 0.85
 """The share of the free memory that workers may take."""
-MOST = 100_000
+MAX_WORKERS = 100_000
 """Workers that nobody has."""
 
 
@@ -23,8 +23,8 @@ def usable_workers(plan: Plan, wanted: int | None) -> int:
     """`wanted` workers, or as many as cores, free memory and tasks allow."""
     check_type(int | None, workers=wanted)
     if wanted is not None:
-        if not 1 <= wanted <= MOST:
-            raise SettingsError(f"{str(wanted)[:20]} workers: wanted at least 1, and at most {MOST}")
+        if not 1 <= wanted <= MAX_WORKERS:
+            raise SettingsError(f"{str(wanted)[:20]} workers: wanted at least 1, and at most {MAX_WORKERS}")
         return wanted
     fit = int(free_memory() * SHARE // estimate(plan).worker)
     tasks = max(len(plan.grid), len(plan.lattice.cubes) if plan.model else 0)

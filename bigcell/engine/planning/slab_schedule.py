@@ -42,7 +42,7 @@ SLAB_STAGES = (
     "merge_objects",
     "filter_by_flow_error",
 )
-"""The stages that `Wave` has rules for, in their order. What follows needs no scratch that is large."""
+"""The stages that `SlabScheduler` has rules for, in their order. What follows needs no scratch that is large."""
 
 Part = tuple[str, int, int]
 """A stage, a slab, and for mail its turn (0 for all other stages)."""
@@ -147,7 +147,7 @@ def _cover(plan: Plan, slabs: Slabs, slab: int) -> range:
 
 
 @dataclass
-class Wave:
+class SlabScheduler:
     """What is done, as far as it tells what can be done next.
 
     `ways`: how far the voxels of each slab went. `step`: the longest flow in the slabs that were followed, in steps of

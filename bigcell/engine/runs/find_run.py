@@ -10,7 +10,7 @@ from bigcell.core.errors import InputError, OutputError
 from bigcell.core.paths import local_path
 from bigcell.core.settings import from_document
 from bigcell.engine.runs.ended import finished
-from bigcell.engine.runs.run_folder import Outcome
+from bigcell.engine.runs.run_folder import RunFolder
 from bigcell.engine.runs.work_folder import (
     PLAN_FILE,
     is_ended,
@@ -71,9 +71,9 @@ def find_run(
         if not is_url(place) and folder.parent.suffix == ".bigcell" and store.exists():  # finished, or given up
             return store, folder.name, work
         return place, labels or only_unfinished(place, work), work
-    beside = Outcome.load(folder, None)
+    beside = RunFolder.load(folder, None)
     home = None if beside.is_at(folder) else folder.parent.parent
-    target = Outcome.load(folder, str(home or "")).target
+    target = RunFolder.load(folder, str(home or "")).target
     return target.store, target.name, home
 
 

@@ -12,7 +12,7 @@ from bigcell.core.volume import Array
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.runs.ended import read_record
 from bigcell.engine.runs.find_run import read_status
-from bigcell.engine.runs.run_folder import TABLE_FILE, Outcome
+from bigcell.engine.runs.run_folder import TABLE_FILE, RunFolder
 from bigcell.engine.runs.saved_flows import revive_view
 from bigcell.engine.runs.work_folder import only_unfinished, work_folder
 from bigcell.engine.runtime.status import Status
@@ -48,7 +48,7 @@ def make_report(
         facts = _finished(home, status)
         place = Path(f"{name}-{REPORT_FILE}") if is_url(home) else Path(home) / REPORT_FILE
     else:
-        facts = _unfinished(Outcome.load(folder, str(work or "")), status)
+        facts = _unfinished(RunFolder.load(folder, str(work or "")), status)
         place = folder / SO_FAR
     place = local_path(path) if path is not None else place
     try:
@@ -57,7 +57,7 @@ def make_report(
         raise OutputError(f"{place} cannot be written ({error}); give another file with -o") from error
 
 
-def _unfinished(outcome: Outcome, status: Status) -> Facts:
+def _unfinished(outcome: RunFolder, status: Status) -> Facts:
     plan = outcome.plan
     journal = DiskScratch(outcome.work / "scratch" / plan.id[:12])
     return gather(Subject(plan, outcome.target.home, versions(), status=status), Sources(journal))

@@ -40,7 +40,7 @@ from bigcell.engine.runs.work_folder import (
 from bigcell.engine.runtime.events import Listener, Notice, ignore
 from bigcell.engine.runtime.executors import Executor
 from bigcell.engine.runtime.leases import refuse_beside_workers
-from bigcell.engine.runtime.once import ALONE, Turns
+from bigcell.engine.runtime.once import ALONE, OnceGuard
 from bigcell.engine.runtime.status import StatusFile
 from bigcell.engine.tasks.job import Job
 from bigcell.engine.tasks.stores import is_made, make_store
@@ -64,7 +64,7 @@ TABLE_FILE = "objects.parquet"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunFolder:
     """A plan, its inputs and the place for its labels: what `resume` reads back. `inputs` reopens the inputs.
 
     `request` is what was asked for, `kept` the path where flows are to be kept ("" for nowhere), `work_place` the
@@ -166,7 +166,7 @@ class Outcome:
             check_flows_place(self.kept, overwrite=self.target.overwrite)
 
     @classmethod
-    def load(cls, work: Path, work_place: str | None = "") -> Outcome:
+    def load(cls, work: Path, work_place: str | None = "") -> RunFolder:
         """The unfinished run in `work`, which lies where runs for its labels work with `--work work_place`.
 
         With None it may lie anywhere. OutputError for a plan that cannot be read or lies elsewhere.
@@ -222,12 +222,12 @@ class Outcome:
 
 
 def execute(
-    outcome: Outcome,
+    outcome: RunFolder,
     image: Volume | None,
     given: Volume | None,
     executor: Executor,
     listener: Listener = ignore,
-    turns: Turns = ALONE,
+    turns: OnceGuard = ALONE,
 ) -> Result:
     """Run the plan, or what is left of it, and publish the labels; `leased` then removes the work folder.
 
@@ -249,12 +249,12 @@ def execute(
 
 
 def _execute(
-    outcome: Outcome,
+    outcome: RunFolder,
     image: Volume | None,
     given: Volume | None,
     executor: Executor,
     status: StatusFile,
-    turns: Turns,
+    turns: OnceGuard,
 ) -> Result:
     if has_name(outcome.target):  # the labels are there: an earlier driver was cut off in its last steps
         turns.once("publish", lambda: not outcome.is_planned, lambda: finish(outcome.target, then=outcome.end))
@@ -280,7 +280,7 @@ def _execute(
     return results[0] if results else _made_by_others(outcome)
 
 
-def _made_by_others(outcome: Outcome) -> Result:
+def _made_by_others(outcome: RunFolder) -> Result:
     """What another driver made of this run; PlanError if there is no such thing."""
     result = result_of(outcome)
     if result is None:
@@ -288,7 +288,7 @@ def _made_by_others(outcome: Outcome) -> Result:
     return result
 
 
-def _publish(outcome: Outcome, run: Run, count: int, table: Path, status: StatusFile) -> Result:
+def _publish(outcome: RunFolder, run: Run, count: int, table: Path, status: StatusFile) -> Result:
     """The end of a run, whose labels and table are written: what only one driver may do, again if one was cut off."""
     if has_name(outcome.target):  # the worker whose turn it was died in the last steps
         finish(outcome.target, then=outcome.end)
@@ -309,7 +309,7 @@ def _publish(outcome: Outcome, run: Run, count: int, table: Path, status: Status
     return Result(count, path=path, counts=record.result, stages=run.stages)
 
 
-def give_up(outcome: Outcome, run: Run, listener: Listener) -> None:
+def give_up(outcome: RunFolder, run: Run, listener: Listener) -> None:
     """Remove all that was made so far: the input cannot become right."""
     if isinstance(run.job.labels, LabelStore):
         discard_labels(run.job.labels)
@@ -318,7 +318,7 @@ def give_up(outcome: Outcome, run: Run, listener: Listener) -> None:
     discard(outcome.work, listener)
 
 
-def result_of(outcome: Outcome) -> Result | None:
+def result_of(outcome: RunFolder) -> Result | None:
     """What another driver made of this run; None if it is not finished, or if what is there is of another run."""
     result = None if outcome.is_planned else finished(outcome.target.store, outcome.target.name)
     if result is None:
@@ -328,7 +328,7 @@ def result_of(outcome: Outcome) -> Result | None:
 
 
 def _open_labels(
-    run: Run, outcome: Outcome, image: Volume | None, given: Volume | None, count: int, turns: Turns
+    run: Run, outcome: RunFolder, image: Volume | None, given: Volume | None, count: int, turns: OnceGuard
 ) -> LabelStore:
     """The label store: a new one, unless tasks of this run have written into it already."""
     like = image if isinstance(image, ZarrVolume) else given if isinstance(given, ZarrVolume) else None
@@ -347,7 +347,7 @@ def _write_table(run: Run, path: Path, image: Volume | None, given: Volume | Non
     return path
 
 
-def _publish_flows(outcome: Outcome, kept: FlowStore, image: Volume | None) -> None:
+def _publish_flows(outcome: RunFolder, kept: FlowStore, image: Volume | None) -> None:
     """Give the kept flows their name, with all that making masks from them needs."""
     publish_flows(
         kept,
@@ -358,7 +358,7 @@ def _publish_flows(outcome: Outcome, kept: FlowStore, image: Volume | None) -> N
     )
 
 
-def _report(outcome: Outcome, run: Run, record: RunRecord, status: StatusFile) -> dict[str, Path]:
+def _report(outcome: RunFolder, run: Run, record: RunRecord, status: StatusFile) -> dict[str, Path]:
     """The page about the run; a notice where it cannot be made, which is no reason to lose the labels."""
     labels, about = run.job.labels, replace(status.values, state="finished")
     assert labels is not None
@@ -373,7 +373,7 @@ def _report(outcome: Outcome, run: Run, record: RunRecord, status: StatusFile) -
         return {}
 
 
-def _record(outcome: Outcome, run: Run, count: int) -> RunRecord:
+def _record(outcome: RunFolder, run: Run, count: int) -> RunRecord:
     digest = hashlib.sha256(run.digests.hex().encode())
     result = {"objects": count, "labels_sha256": digest.hexdigest(), **tallies(run)}
     command = {"inputs": outcome.inputs, "store": outcome.target.store, "labels": outcome.target.name}

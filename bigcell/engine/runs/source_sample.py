@@ -17,7 +17,7 @@ from bigcell.io.ngff.image import ZarrVolume
 from bigcell.io.scratch import Scratch
 from bigcell.io.stores.urls import without_credentials
 
-TOLD = 5
+MAX_LISTED = 5
 """Changed files that an error lists."""
 
 
@@ -58,10 +58,10 @@ def _revived(values: Mapping[str, Any]) -> ChunkSample:
 
 def _refuse(what: str, volume: ZarrVolume, sample: ChunkSample, changed: list[str]) -> None:
     if changed:
-        more = f" and {len(changed) - TOLD} more" if len(changed) > TOLD else ""
+        more = f" and {len(changed) - MAX_LISTED} more" if len(changed) > MAX_LISTED else ""
         raise PlanError(
             f"the {what} at {without_credentials(volume.info.source)} has changed since this run began, whose labels "
             f"would be partly of the old, partly of the new voxels: {len(changed)} of {len(sample.seen)} chunk files "
-            f"looked at (of {sample.places}): {', '.join(changed[:TOLD])}{more}; put the {what} back and "
+            f"looked at (of {sample.places}): {', '.join(changed[:MAX_LISTED])}{more}; put the {what} back and "
             "`bigcell resume`, or start over with --overwrite"
         )

@@ -17,13 +17,13 @@ Result = TypeVar("Result")
 
 SECONDS = 0.2
 """A message holds about as many tasks as one worker does in this time."""
-MOST = 64
+MAX_TASKS = 64
 """Tasks in a message, at most."""
 SHARES = 4
 """A message holds at most this part of what is left for a worker, so that all of them end at about the same time."""
 
 
-class Bunches(Generic[Item]):
+class TaskBatcher(Generic[Item]):
     """Cuts `items` into bunches by how long the ones before took. Items of unknown number come one by one."""
 
     def __init__(self, items: Iterable[Item], workers: int) -> None:
@@ -44,7 +44,7 @@ class Bunches(Generic[Item]):
 
     def _size(self) -> int:
         fair = self._left // (SHARES * self._workers)
-        return max(1, min(MOST, fair, int(SECONDS / max(self._seconds, 1e-6))))
+        return max(1, min(MAX_TASKS, fair, int(SECONDS / max(self._seconds, 1e-6))))
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,14 @@ def do_bunch(function: Callable[[Item], Result], bunch: tuple[Item, ...]) -> Don
 
 
 @dataclass(frozen=True)
-class Carried:
+class PickledFunction:
     """A function that was pickled once, however often it is sent, and is unpickled once in every worker."""
 
     content: bytes = field(repr=False)
     digest: str
 
     @classmethod
-    def of(cls, function: Callable[..., Any], dumps: Callable[[Any], bytes]) -> Carried:
+    def of(cls, function: Callable[..., Any], dumps: Callable[[Any], bytes]) -> PickledFunction:
         content = dumps(function)
         return cls(content, sha256(content).hexdigest())
 
@@ -89,13 +89,13 @@ class Carried:
         return hash(self.digest)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Carried) and self.digest == other.digest
+        return isinstance(other, PickledFunction) and self.digest == other.digest
 
     def __call__(self, bunch: tuple[Any, ...]) -> Done[Any]:
         return do_bunch(_function(self), bunch)
 
 
 @lru_cache(maxsize=2)
-def _function(carried: Carried) -> Callable[[Any], Any]:
+def _function(carried: PickledFunction) -> Callable[[Any], Any]:
     function: Callable[[Any], Any] = pickle.loads(carried.content)
     return function

@@ -17,7 +17,7 @@ from bigcell.core.errors import BlockError, SettingsError
 from bigcell.core.processes.interrupts import shielded
 from bigcell.core.processes.sending import dumps
 from bigcell.core.processes.spawning import Spawning
-from bigcell.engine.runtime.batching import Bunches, Carried, Done
+from bigcell.engine.runtime.batching import Done, PickledFunction, TaskBatcher
 from bigcell.engine.runtime.machine import cores
 from bigcell.engine.runtime.malloc import THRIFT, hold_little
 
@@ -122,7 +122,7 @@ class ProcessExecutor:
         """Every stage is done by the same processes."""
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        carried, bunches = Carried.of(function, dumps), Bunches(items, self.workers)
+        carried, bunches = PickledFunction.of(function, dumps), TaskBatcher(items, self.workers)
         source, lost, deaths = iter(bunches), list[Item](), 0
         pending: dict[Future[Done[Result]], tuple[Item, ...]] = {}
         try:
@@ -160,7 +160,7 @@ class ProcessExecutor:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
-    def _submit(self, carried: Carried, bunch: tuple[Item, ...]) -> Future[Any]:
+    def _submit(self, carried: PickledFunction, bunch: tuple[Item, ...]) -> Future[Any]:
         """A future of the bunch; a failed one where the processes are found dead."""
         try:
             if self._pool is None:

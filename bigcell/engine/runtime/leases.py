@@ -32,7 +32,7 @@ BEAT = 10.0
 """Seconds between two touches."""
 LEASE = 120.0
 """Seconds of silence after which a worker counts as dead. Twice what NFS clients believe in old attributes."""
-LOOK = 1.0
+SECONDS_BETWEEN_LOOKS = 1.0
 """Seconds for which what is known of another worker is believed."""
 
 # A process of its own, for the numerical code holds Python's lock for longer than a beat. It ends when its standard
@@ -190,7 +190,7 @@ class Membership:
     def knows_alive(self, name: str) -> bool:
         """Whether the worker `name` still works."""
         looked, alive = self._known.get(name, (float("-inf"), False))
-        if time.monotonic() - looked > LOOK:
+        if time.monotonic() - looked > SECONDS_BETWEEN_LOOKS:
             found = _read(self._path.parent, name, self.now())
             alive = found is not None and found.alive
             self._known[name] = time.monotonic(), alive

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class Turns(Protocol):
+class OnceGuard(Protocol):
     """Decides who does what is to be done once."""
 
     @property
@@ -19,7 +19,7 @@ class Turns(Protocol):
 
 
 @dataclass(frozen=True)
-class Alone:
+class SingleDriver:
     """A run with one driver."""
 
     shared: bool = False
@@ -30,4 +30,4 @@ class Alone:
             do()
 
 
-ALONE = Alone()
+ALONE = SingleDriver()

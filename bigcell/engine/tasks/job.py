@@ -13,12 +13,19 @@ import numpy as np
 
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError
-from bigcell.core.lru import Recent
+from bigcell.core.lru import ByteLimitedLRUCache
 from bigcell.core.volume import Array, Volume
 from bigcell.dynamics.follow import flow_array
 from bigcell.dynamics.window import integer_flows_into
 from bigcell.engine.planning.bad_chunks import read_sound
-from bigcell.engine.planning.foreground import NOTHING, clear_outside, foreground_parts, is_lively, lively, sees
+from bigcell.engine.planning.foreground import (
+    NOTHING,
+    active_blocks,
+    clear_outside,
+    foreground_parts,
+    is_active,
+    tile_group_is_active,
+)
 from bigcell.engine.planning.plan import Plan
 from bigcell.flows.smooth import smooth_flows, smoothing_window
 from bigcell.io.ngff.flow_store import FlowStore
@@ -30,7 +37,7 @@ from bigcell.provenance.journal import Journal
 from bigcell.tiling.grid import BlockGrid
 from bigcell.tiling.lattice import Lattice
 
-SLAB = 64
+PLANES_PER_READ = 64
 """Planes of given flows that are read at once."""
 BLANK_IMAGE = "blank"
 """The log of the scratch that has a line if the image is the same all over, so that no network need look at it."""
@@ -90,9 +97,9 @@ class Job:
         return self.plan.grids
 
     @cached_property
-    def recent(self) -> Recent[Any]:
+    def recent(self) -> ByteLimitedLRUCache[Any]:
         """Tables that tasks of one stage read one after the other."""
-        return Recent(RECENT)
+        return ByteLimitedLRUCache(RECENT)
 
     @property
     def whole(self) -> Box:
@@ -109,23 +116,23 @@ class Job:
         """Whether the image, whose contrast is known, has none in any channel: then nothing is in it."""
         return any(True for _ in self.scratch.lines(BLANK_IMAGE))
 
-    def is_lively(self, block: int) -> bool:
+    def is_active(self, block: int) -> bool:
         """Whether a block is worked on at all; the others hold nothing, and have no entries in the scratch."""
         foreground = self.foreground
-        return foreground is None or is_lively(foreground, self.grid.core(block))
+        return foreground is None or is_active(foreground, self.grid.core(block))
 
-    def lively(self, blocks: range) -> Sequence[int]:
+    def active_blocks(self, blocks: range) -> Sequence[int]:
         """Those of `blocks` that are worked on."""
         if self.foreground is None:
             return blocks
-        every = lively(self.foreground, self.grid)
+        every = active_blocks(self.foreground, self.grid)
         first, last = np.searchsorted(every, [blocks.start, blocks.stop])
         return array("q", every[first:last].tobytes())
 
-    def sees(self, cube: int) -> bool:
+    def tile_group_is_active(self, cube: int) -> bool:
         """Whether the network is run for a cube of tiles."""
         foreground = self.foreground
-        return foreground is None or sees(self.plan, foreground, cube)
+        return foreground is None or tile_group_is_active(self.plan, foreground, cube)
 
     @property
     def journal(self) -> Journal:
@@ -167,7 +174,7 @@ class Job:
             return self._given_flows(window)
         box = self.grids.network_box(window)
         total = flow_array((4, *box.shape))
-        for cube in filter(self.sees, self.lattice.covering(box)):
+        for cube in filter(self.tile_group_is_active, self.lattice.covering(box)):
             footprint = self.lattice.footprint(cube)
             part = footprint & box
             if not part.is_empty:
@@ -196,6 +203,6 @@ class Job:
 def _slabs(window: Box) -> Iterator[Box]:
     """`window` a few planes at a time, cut where the chunks of a store are likely to end."""
     first, last = window.start[0], window.stop[0]
-    cuts = [first, *range(first // SLAB * SLAB + SLAB, last, SLAB), last]
+    cuts = [first, *range(first // PLANES_PER_READ * PLANES_PER_READ + PLANES_PER_READ, last, PLANES_PER_READ), last]
     for a, b in pairwise(cuts):
         yield Box((a, *window.start[1:]), (b, *window.stop[1:]))

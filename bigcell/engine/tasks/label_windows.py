@@ -13,7 +13,7 @@ from bigcell.core.volume import Array
 from bigcell.engine.tasks.job import Job
 from bigcell.stitch.pieces import Pieces, owners
 
-SLAB = 64
+PLANES_PER_READ = 64
 """Planes that are read at once (scratch is stored in chunks of as many)."""
 TILE = {True: 1024, False: 512}
 """Objects that begin in one such square of a plane (of a stack: False) are read together, but for those that reach
@@ -50,7 +50,7 @@ class NamedLabels:
     @classmethod
     def read(cls, tables: Tables, box: Box) -> NamedLabels:
         """From all blocks that the box meets."""
-        job, blocks = tables.job, list(filter(tables.job.is_lively, tables.job.grid.touching(box)))
+        job, blocks = tables.job, list(filter(tables.job.is_active, tables.job.grid.touching(box)))
         known = [tables.names(f"pieces/{k}") for k in blocks]
         names = np.unique(np.concatenate([np.zeros(0, np.int64), *known]))
         values = np.zeros(box.shape, np.int32)
@@ -88,20 +88,20 @@ def plane_windows(objects: Pieces, origin: int, flat: bool) -> Iterator[tuple[Ar
     """Boxes that show every object plane by plane, each with the rows of `objects` that it shows: whole in y and x,
     and along z as far as the box goes. Slabs of planes are counted from `origin`."""
     low, high = objects.low, objects.high
-    first = int(low[:, 0].min(initial=origin) - origin) // SLAB * SLAB + origin
-    for start in range(first, int(high[:, 0].max(initial=origin)), SLAB):
-        here = np.flatnonzero((low[:, 0] < start + SLAB) & (high[:, 0] > start))
+    first = int(low[:, 0].min(initial=origin) - origin) // PLANES_PER_READ * PLANES_PER_READ + origin
+    for start in range(first, int(high[:, 0].max(initial=origin)), PLANES_PER_READ):
+        here = np.flatnonzero((low[:, 0] < start + PLANES_PER_READ) & (high[:, 0] > start))
         wide = np.max(high[here, 1:] - low[here, 1:], axis=1, initial=0) > TILE[flat] // 4
         narrow = here[~wide]
         for rows in _together(narrow, low[narrow, 1:] // TILE[flat]):
-            yield rows, _around(objects, rows, start, start + SLAB)
+            yield rows, _around(objects, rows, start, start + PLANES_PER_READ)
         for row in here[wide]:
             yield from _alone(objects, int(row), start)
 
 
 def whole_windows(objects: Pieces, flat: bool) -> Iterator[tuple[Array, Box]]:
     """Boxes that show every object whole, each with the rows of `objects` that it shows."""
-    side = TILE[True] if flat else SLAB
+    side = TILE[True] if flat else PLANES_PER_READ
     wide = np.max(objects.high - objects.low, axis=1, initial=0) > side // 2
     narrow = np.flatnonzero(~wide)
     for rows in [*_together(narrow, objects.low[narrow] // side), *np.flatnonzero(wide)[:, None]]:
@@ -125,7 +125,7 @@ def _around(objects: Pieces, rows: Array, start: int, stop: int) -> Box:
 def _alone(objects: Pieces, row: int, start: int) -> Iterator[tuple[Array, Box]]:
     """One wide object, a few planes at a time."""
     rows = np.array([row])
-    box = _around(objects, rows, start, start + SLAB)
+    box = _around(objects, rows, start, start + PLANES_PER_READ)
     planes = max(1, ALONE // (box.shape[1] * box.shape[2]))
     for part in box.split((planes, *box.shape[1:])):
         yield rows, part

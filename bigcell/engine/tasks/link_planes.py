@@ -17,7 +17,7 @@ from bigcell.core.box import Box
 from bigcell.core.lookup import Lookup
 from bigcell.core.volume import Array
 from bigcell.engine.tasks.job import Job
-from bigcell.engine.tasks.label_windows import SLAB, NamedLabels, Tables
+from bigcell.engine.tasks.label_windows import PLANES_PER_READ, NamedLabels, Tables
 from bigcell.engine.tasks.objects import load_pieces, save_pieces
 from bigcell.stitch.pieces import Pieces, owners
 from bigcell.stitch.planes import Pairs, continues, overlap_counts
@@ -31,7 +31,7 @@ def overlap(job: Job, item: tuple[int, Patches]) -> dict[str, Any]:
     block, patches = item
     core, tables = job.grid.core(block), Tables(job)
     found: list[Pairs] = []
-    for slab in core.split((SLAB, *core.shape[1:])):
+    for slab in core.split((PLANES_PER_READ, *core.shape[1:])):
         names, values = _final_labels(tables, slab.grow((1, 0, 0)) & Box(slab.start, job.whole.stop), patches)
         for lower, upper in pairwise(values):
             a, b, n = overlap_counts(lower, upper)

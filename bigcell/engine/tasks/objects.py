@@ -36,7 +36,7 @@ def name(job: Job, item: tuple[int, tuple[int, ...]]) -> dict[str, Any]:
     block, reached = item
     core = job.grid.core(block)
     mask, moved = load_ends(job, block)
-    held = [job.scratch.load(f"sinks/{j}") for j in reached if job.is_lively(j)]
+    held = [job.scratch.load(f"sinks/{j}") for j in reached if job.is_active(j)]
     known = Lookup.join([Lookup(h["position"], h["name"]) for h in held])
     sinks = np.unique(known.value[known.value > 0])
     number = np.where(known.value > 0, np.searchsorted(sinks, known.value) + 1, 0)

@@ -53,7 +53,7 @@ def apply(job: Job, item: tuple[str, Box, tuple[tuple[int, tuple[str, ...]], ...
     assert job.labels is not None
     values = np.zeros(region.shape, job.labels.dtype)
     for block, patches in blocks:
-        if job.is_lively(block):
+        if job.is_active(block):
             _put(job, block, values, region)
         for patch in patches:
             _lay_over(job, f"patches/{patch}", job.grid.core(block), values, region)

@@ -1,6 +1,6 @@
 """A sample of the files of an image, put down when a run begins, that tells later whether its voxels have changed.
 
-Looked at are up to `MOST` places of the grid of chunks (of shards, where there are some) in the volume's region,
+Looked at are up to `MAX_FILES` places of the grid of chunks (of shards, where there are some) in the volume's region,
 channels and time, spread evenly; all of them where there are no more. Of each: whether a file is there, its size, and
 its modification time (ns on disks) or what a server says in its place: the ETag, or else Last-Modified. Of `CONTENTS`
 of the files also a checksum of the first and the last 64 kB.
@@ -30,7 +30,7 @@ from bigcell.core.axes import ZYX
 from bigcell.io.ngff.chunk_files import UNTOLD, Look, checksums, chunk_files, look_at
 from bigcell.io.ngff.image import ZarrVolume, chunk_names
 
-MOST = 1000
+MAX_FILES = 1000
 """Places that are looked at."""
 CONTENTS = 64
 """Files whose ends are read."""
@@ -120,7 +120,7 @@ def chunk_places(volume: ZarrVolume) -> tuple[int, list[Place]]:
     along = _ranges(volume)
     count = prod(map(len, along))
     places = []
-    for flat in _spread(count, MOST):
+    for flat in _spread(count, MAX_FILES):
         at = []
         for numbers in reversed(along):
             flat, here = divmod(flat, len(numbers))

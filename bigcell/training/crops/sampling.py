@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bigcell.core.box import Box
-from bigcell.core.lru import Recent
+from bigcell.core.lru import ByteLimitedLRUCache
 from bigcell.core.volume import Array
 from bigcell.training.crops.augment import Augmentation, disturb
 from bigcell.training.crops.placement import extent_of, offset_of, random_turn
@@ -21,7 +21,7 @@ WHOLE = 1 << 21
 """Planes of up to so many pixels are one tile."""
 TRIES = 8
 """Places that are drawn until one shows a cell, where one is wanted."""
-Tiles = Recent[Array]
+Tiles = ByteLimitedLRUCache[Array]
 """Tiles of targets that were made a short while ago."""
 
 

@@ -13,7 +13,7 @@ from bigcell.core.volume import Array
 
 SHORTEST = np.float32(0.25)
 """Vectors that cancel to less than this, as they do around a centre, are no direction but 0."""
-MOST = 8
+MAX_SAMPLES = 8
 """Samples along an axis that are averaged for a pixel, at most."""
 
 
@@ -24,7 +24,7 @@ def warp_image(image: Array, matrix: Array, offset: Array, side: int) -> Array:
     averaged over the area of a pixel, so that nothing fine is turned into something coarse.
     """
     out = np.zeros((len(image), side, side), np.float32)
-    samples = int(np.clip(np.rint(np.linalg.norm(matrix, axis=0).max()), 1, MOST))
+    samples = int(np.clip(np.rint(np.linalg.norm(matrix, axis=0).max()), 1, MAX_SAMPLES))
     _warp_image(np.ascontiguousarray(image, np.float32), matrix.astype(float), offset.astype(float), samples, out)
     return out
 

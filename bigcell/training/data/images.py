@@ -9,7 +9,7 @@ from math import isnan, prod
 import numpy as np
 
 from bigcell.core.errors import InputError
-from bigcell.core.lru import Recent
+from bigcell.core.lru import ByteLimitedLRUCache
 from bigcell.core.volume import Volume
 from bigcell.training.crops.augment import Augmentation
 from bigcell.training.crops.sampling import Tiles, draw_crop
@@ -36,7 +36,9 @@ class ImageSource:
     channels: int
     diameter: float
     reading: Reading = field(default_factory=Reading)
-    held: Recent[Stack] = field(repr=False, compare=False, default_factory=lambda: Recent(HELD))
+    held: ByteLimitedLRUCache[Stack] = field(
+        repr=False, compare=False, default_factory=lambda: ByteLimitedLRUCache(HELD)
+    )
     tiles: Tiles = field(repr=False, compare=False, default_factory=lambda: Tiles(HELD))
 
     def draw(self, rng: np.random.Generator, augmentation: Augmentation) -> Crop:

@@ -84,7 +84,7 @@ def card_text(card: Mapping[str, Any], sha256: str) -> str:
         f"* arithmetic: `{card['precision']}`",
         "* augmentation: " + ", ".join(f"{k} `{v}`" for k, v in card["settings"]["augmentation"].items()),
         "\n## To make it again\n",
-        f"{_code(card['command'] or 'bigcell.training.trainer.carry_out')} with seed `{card['settings']['seed']}`, "
+        f"{_code(card['command'] or 'bigcell.training.trainer.run_training')} with seed `{card['settings']['seed']}`, "
         "on data with the fingerprints above. " + ", ".join(f"{k} {v}" for k, v in card["versions"].items()) + ".",
     ]
     return "\n".join(parts) + "\n"

@@ -15,7 +15,7 @@ from bigcell.core.names import find_channels, listed
 from bigcell.core.volume import Array, Volume
 from bigcell.preprocess.channels import GREY, grey
 
-MOST = 3
+MAX_CHANNELS = 3
 """Channels that a network takes, at most."""
 
 
@@ -56,11 +56,13 @@ def choose_channels(volume: Volume, wanted: Sequence[int | str] | None, name: st
     known = volume.channels
     told = listed(known)
     if wanted is None:
-        if len(known) > MOST:
-            raise InputError(f"{name} has {len(known)} channels ({told}), wanted up to {MOST}: choose some (channels)")
+        if len(known) > MAX_CHANNELS:
+            raise InputError(
+                f"{name} has {len(known)} channels ({told}), wanted up to {MAX_CHANNELS}: choose some (channels)"
+            )
         return volume
     if list(wanted) == [GREY] and GREY not in known:
         return ChosenChannels(volume, ())
-    if not 1 <= len(wanted) <= MOST or isinstance(wanted, str):
-        raise InputError(f"channels {wanted!r}: wanted a list of one to {MOST} of {told}, or ['{GREY}']")
+    if not 1 <= len(wanted) <= MAX_CHANNELS or isinstance(wanted, str):
+        raise InputError(f"channels {wanted!r}: wanted a list of one to {MAX_CHANNELS} of {told}, or ['{GREY}']")
     return ChosenChannels(volume, find_channels(known, wanted, name))

@@ -35,7 +35,7 @@ def discs(extent: tuple[int, int, int], diameter: float, seed: int = 0) -> Array
     return labels
 
 
-def sees(labels: Array, planes: ArrayVolume, trial: float, diameter: float) -> Array:
+def tile_group_is_active(labels: Array, planes: ArrayVolume, trial: float, diameter: float) -> Array:
     """A segmenter that finds the cells it is shown, if they are not far from the size it looks for."""
     shown = planes.array[0].astype(np.int64)
     apart = np.where(shown > 0, shown + 100_000 * np.arange(len(shown))[:, None, None], 0)
@@ -46,7 +46,7 @@ def sees(labels: Array, planes: ArrayVolume, trial: float, diameter: float) -> A
 @pytest.mark.parametrize("diameter", [8.0, 17.0, 40.0, 70.0])
 def test_the_search_ends_at_the_diameter(extent: tuple[int, int, int], diameter: float) -> None:
     labels = discs(extent, diameter)
-    found = find_diameter(ArrayVolume(labels), 17.0, lambda p, t: sees(labels, p, t, diameter))
+    found = find_diameter(ArrayVolume(labels), 17.0, lambda p, t: tile_group_is_active(labels, p, t, diameter))
     assert found.diameter == pytest.approx(diameter, rel=0.08)
     assert f"{found.diameter:g} voxels" in found.found
 

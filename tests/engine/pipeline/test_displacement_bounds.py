@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bigcell.core.box import Box
-from bigcell.engine.pipeline.displacement_bounds import Reach
+from bigcell.engine.pipeline.displacement_bounds import DisplacementBounds
 from bigcell.tiling.grid import BlockGrid
 
 grids = st.builds(BlockGrid, st.tuples(*[st.integers(1, 20)] * 3), st.tuples(*[st.integers(1, 9)] * 3))
@@ -18,7 +18,7 @@ def test_blocks_into_a_box_are_those_whose_grown_cores_meet_it(grid: BlockGrid, 
     box = Box(start, tuple(s + data.draw(st.integers(1, 12)) for s in start))
     near = grid.touching(box.grow(int(ways.max())))
     plain = [k for k in near if not (grid.core(k).grow(int(ways[k])) & box).is_empty]
-    assert list(Reach.of(grid, ways).blocks_into(box)) == plain
+    assert list(DisplacementBounds.of(grid, ways).blocks_into(box)) == plain
 
 
 @given(grids)

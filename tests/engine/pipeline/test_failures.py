@@ -109,7 +109,7 @@ def test_what_cannot_succeed_is_not_tried_again(
 def test_a_run_that_fails_everywhere_is_given_up(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flow_store: Path
 ) -> None:
-    monkeypatch.setattr(failures, "MOST", 2)
+    monkeypatch.setattr(failures, "MAX_TASKS_SET_ASIDE", 2)
     step = iter([KeyError("bug")] * 999)
     monkeypatch.setitem(
         STAGES, "follow_flows", STAGES["follow_flows"].running(lambda job, item: (_ for _ in ()).throw(next(step)))
@@ -233,7 +233,7 @@ def test_a_task_that_kills_its_workers_is_set_aside(tmp_path: Path, flow_store: 
     given = open_image(flow_store)
     job = Job(make_plan(Request(block=BLOCK), None, given), None, given, MemoryScratch())
     executor = Deadly(poison=2)
-    notes = dict(failures.survive(executor, job, "follow_flows", [(k, (k,)) for k in range(4)]))
+    notes = dict(failures.map_with_recovery(executor, job, "follow_flows", [(k, (k,)) for k in range(4)]))
     assert sorted(notes) == [0, 1, 2, 3]
     assert notes[2]["failed"]["box"] == ((0, 30, 0), (18, 60, 34))
     assert "killed" in notes[2]["failed"]["error"]

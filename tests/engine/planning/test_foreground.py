@@ -23,7 +23,7 @@ from bigcell.engine.pipeline.segment import measure
 from bigcell.engine.pipeline.stage_runner import Run
 from bigcell.engine.planning import foreground_mask, memory_cost
 from bigcell.engine.planning.build import make_plan
-from bigcell.engine.planning.foreground import is_lively
+from bigcell.engine.planning.foreground import is_active
 from bigcell.engine.planning.foreground_note import ENTRY
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.request import Request
@@ -351,5 +351,5 @@ def test_flows_that_are_kept_stay_background_outside(flat_image: Path, tmp_path:
 
 def test_a_block_is_lively_if_a_path_may_end_in_it() -> None:
     found = Foreground(np.array([[[True] + [False] * 9]]), (1, 16, 16), (1, 16, 160))
-    assert is_lively(found, Box((0, 0, 16 + 34), (1, 16, 60)))
-    assert not is_lively(found, Box((0, 0, 16 + 35), (1, 16, 60)))
+    assert is_active(found, Box((0, 0, 16 + 34), (1, 16, 60)))
+    assert not is_active(found, Box((0, 0, 16 + 35), (1, 16, 60)))

@@ -155,11 +155,11 @@ def test_the_plan_counts_what_is_done(flat_image: Path, monkeypatch: pytest.Monk
     skipped = len(some.grid) - some.foreground.blocks
     assert f"foreground   {skipped} of {len(some.grid)} blocks, and 36 of 48 network tiles, have to do with no" in text
     assert "foreground" not in str(every)
-    lively = [k for k in range(len(some.grid)) if some.grid.core(k).start[2] < 32 + 35]
-    assert some.foreground.blocks == len(lively)
+    active_blocks = [k for k in range(len(some.grid)) if some.grid.core(k).start[2] < 32 + 35]
+    assert some.foreground.blocks == len(active_blocks)
     assert some.budget.scratch < 0.6 * every.budget.scratch
     assert every.budget.seconds == pytest.approx(100 + 16, abs=0.1)
-    assert some.budget.seconds == pytest.approx(100 * len(lively) / 45 + 16 * 12 / 48, abs=0.1)
+    assert some.budget.seconds == pytest.approx(100 * len(active_blocks) / 45 + 16 * 12 / 48, abs=0.1)
     assert Plan.from_json(json.loads(json.dumps(some.to_json()))) == some
     assert every.id != some.id
 

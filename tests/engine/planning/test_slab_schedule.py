@@ -13,7 +13,7 @@ from bigcell.core.box import Box
 from bigcell.dynamics.settings import DynamicsSettings
 from bigcell.engine.planning.plan import Plan
 from bigcell.engine.planning.settings import RunSettings
-from bigcell.engine.planning.slab_schedule import Layout, Slabs, Wave, cube_layer
+from bigcell.engine.planning.slab_schedule import Layout, Slabs, SlabScheduler, cube_layer
 from bigcell.flows.settings import FlowSettings
 from bigcell.stitch.clean import CleanSettings
 from bigcell.tiling.grid import BlockGrid
@@ -58,7 +58,7 @@ def plan_of(depth: int, block: int, **words: object) -> Plan:
 class Mail:
     """Mail that is drawn. `homes`: of mail by turn and slab, the slabs that its voxels are of."""
 
-    wave: Wave
+    wave: SlabScheduler
     data: st.DataObject
     homes: dict[tuple[int, int], set[int]] = field(default_factory=dict)
 
@@ -93,7 +93,7 @@ def test_every_part_is_done_once_with_all_that_it_needs(
     plan = plan_of(depth, block, planar=planar, threshold=threshold)
     regions = list(Box.of((depth, 1, 1)).split((keep, 1, 1))) if keep else []
     layout = Layout.of(plan, layers, regions)
-    wave, slabs, done = Wave(layout), layout.slabs, list[tuple[str, int, int]]()
+    wave, slabs, done = SlabScheduler(layout), layout.slabs, list[tuple[str, int, int]]()
     ran: list[int] = []
     mail = Mail(wave, data)
     while (part := wave.next()) is not None:
@@ -128,7 +128,7 @@ def test_every_part_is_done_once_with_all_that_it_needs(
 
 def test_one_slab_after_another() -> None:
     """Little reach: names follow flows by a few slabs, and the network is never far ahead."""
-    wave = Wave(Layout.of(plan_of(2000, 40), 1))
+    wave = SlabScheduler(Layout.of(plan_of(2000, 40), 1))
     ahead = 0
     while (part := wave.next()) is not None:
         wave.finish(part)
@@ -139,7 +139,7 @@ def test_one_slab_after_another() -> None:
 
 @pytest.mark.parametrize("stage", ["predict_flows", "follow_flows", "collect_ends", "find_sinks", "label_blocks"])
 def test_a_part_that_fails_holds_up_its_neighbours_alone(stage: str) -> None:
-    wave = Wave(Layout.of(plan_of(2000, 40), 1))
+    wave = SlabScheduler(Layout.of(plan_of(2000, 40), 1))
     while (part := wave.next()) is not None:
         if part == (stage, 20, 0):
             wave.failed.add(part)

@@ -88,7 +88,7 @@ def test_the_claims_of_one_who_ended_are_free_at_once(tmp_path: Path) -> None:
 
 
 def test_one_elsewhere_is_believed_for_the_time_of_the_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "LOOK", 0.0)
+    monkeypatch.setattr(leases, "SECONDS_BETWEEN_LOOKS", 0.0)
     with joined(tmp_path, 0) as lost, joined(tmp_path, 1) as other:
         assert Claims(lost, "follow_flows").take("7")
         elsewhere(lost)

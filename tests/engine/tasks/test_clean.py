@@ -107,7 +107,7 @@ def test_windows_of_any_size_see_the_same(finish: Finish, monkeypatch: pytest.Mo
     flows = np.random.default_rng(5).normal(0, 3, (4, 9, 40, 40)).astype(np.float32)
     plan = plan_of((9, 40, 40), (9, 16, 40), CleanSettings(True, 0.4, 2.0))
     wanted = finish(labels, flows, plan)[0]
-    monkeypatch.setattr(label_windows, "SLAB", 2)
+    monkeypatch.setattr(label_windows, "PLANES_PER_READ", 2)
     monkeypatch.setattr(label_windows, "TILE", {True: 8, False: 8})
     monkeypatch.setattr(label_windows, "ALONE", 300)
     monkeypatch.setattr(label_windows, "TABLES", 1)

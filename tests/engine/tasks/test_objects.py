@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bigcell.core.lru import Recent
+from bigcell.core.lru import ByteLimitedLRUCache
 from bigcell.engine.tasks.objects import load_pieces, reduce, save_pieces
 from bigcell.io.scratch import MemoryScratch
 from bigcell.stitch.number import SizeSettings
@@ -41,7 +41,7 @@ def some_pieces(rng: np.random.Generator) -> Pieces:
 def test_objects_are_all_their_pieces(seed: int, block: tuple[int, int, int], kept: int) -> None:
     rng, grid = np.random.default_rng(seed), BlockGrid(EXTENT, block)
     plan: Any = SimpleNamespace(links=False, settings=SimpleNamespace(sizes=SizeSettings(3)))
-    job: Any = SimpleNamespace(grid=grid, scratch=CountingScratch(), plan=plan, recent=Recent[Any](kept))
+    job: Any = SimpleNamespace(grid=grid, scratch=CountingScratch(), plan=plan, recent=ByteLimitedLRUCache[Any](kept))
     parts = [some_pieces(rng) for _ in range(len(grid))]
     for k, part in enumerate(parts):
         save_pieces(job, f"pieces/{k}", part)

@@ -136,7 +136,7 @@ def test_chunks_that_were_mended_are_left_out(make_store):
 
 def test_a_sample_is_spread_over_every_row_and_plane(make_store, monkeypatch):
     path, _ = make_store("zyx", sizes={"z": 40, "y": 40, "x": 40})
-    monkeypatch.setattr(chunk_sample, "MOST", 100)
+    monkeypatch.setattr(chunk_sample, "MAX_FILES", 100)
     count, places = chunk_places(open_image(path))
     assert (count, len(set(places))) == (1000, 100)
     for axis in range(3):
@@ -211,7 +211,7 @@ def test_a_million_files_are_a_thousand_looks(make_store, monkeypatch):
     assert volume.extent == array.shape
     sample = take_sample(volume)
     assert sample.places == 2**42
-    assert len(sample.seen) == chunk_sample.MOST
+    assert len(sample.seen) == chunk_sample.MAX_FILES
 
 
 def test_arrays_in_memory_have_none():

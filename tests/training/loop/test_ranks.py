@@ -28,15 +28,15 @@ from bigcell.training.settings import TrainingSettings
 folder, rank = sys.argv[1], os.environ.get("RANK", "alone")
 data = trainer.Data([synthetic_images(2, 64, diameter=12)], [synthetic_images(1, 64, diameter=12, seed=9)])
 held = []
-first = trainer._Course.finish
-trainer._Course.finish = lambda course: (held.append(course.learner.tensors()), first(course))[1]
+first = trainer.Trainer.finish
+trainer.Trainer.finish = lambda course: (held.append(course.learner.tensors()), first(course))[1]
 with joined():
     for freeze in (True, False):
         settings = TrainingSettings(
             steps=4, epoch=8, batch=4, width=(4, 8), diameter=12, crop=32, channels=1, precision="float32", clip=1.0,
             freeze_norm=freeze,
         )
-        trainer.carry_out(data, f"{folder}/{freeze}", settings)
+        trainer.run_training(data, f"{folder}/{freeze}", settings)
         torch.save(held.pop(), f"{folder}/{freeze}-{rank}.pt")
 """
 
@@ -53,11 +53,11 @@ def test_together_they_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     )  # fmt: skip
     assert two.returncode == 0, two.stderr[-3000:]
     monkeypatch.setattr(sys, "argv", ["run", str(tmp_path / "one")])
-    finish, threads = trainer._Course.finish, torch.get_num_threads()
+    finish, threads = trainer.Trainer.finish, torch.get_num_threads()
     try:
         exec(RUN, {})
     finally:
-        trainer._Course.finish = finish  # type: ignore[method-assign]
+        trainer.Trainer.finish = finish  # type: ignore[method-assign]
         torch.set_num_threads(threads)
     for freeze in (True, False):
         ranks = [torch.load(tmp_path / "two" / f"{freeze}-{rank}.pt", weights_only=True) for rank in (0, 1)]

@@ -8,7 +8,7 @@ from bigcell.testing.labelled import synthetic_images
 from bigcell.training.loop.events import Event, Stepped
 from bigcell.training.loop.threads import kept_threads
 from bigcell.training.settings import TrainingSettings
-from bigcell.training.trainer import Data, carry_out
+from bigcell.training.trainer import Data, run_training
 
 
 def test_the_count_comes_back() -> None:
@@ -31,7 +31,7 @@ def test_every_step_has_the_threads_that_were_given(tmp_path: object) -> None:
     )
     try:
         torch.set_num_threads(1)
-        carry_out(data, f"{tmp_path}/out", settings, listener=tell)
+        run_training(data, f"{tmp_path}/out", settings, listener=tell)
     finally:
         torch.set_num_threads(before)
     assert seen == [1, 1, 1]

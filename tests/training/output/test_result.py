@@ -15,7 +15,7 @@ from bigcell.testing.labelled import synthetic_images
 from bigcell.training.output.card import KEY, card_text
 from bigcell.training.output.result import CARD, PAGE, Trained
 from bigcell.training.settings import TrainingSettings
-from bigcell.training.trainer import Data, carry_out
+from bigcell.training.trainer import Data, run_training
 
 EVIL = "</section><script>alert(1)</script>`<img src=x onerror=alert(2)>"
 
@@ -31,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         steps=6, epoch=8, batch=4, width=(4, 8), diameter=12, crop=32, channels=2, precision="float32"
     )
     about = {"command": f"bigcell train {EVIL}", "licence": EVIL, "added": f"3 sources of {EVIL}"}
-    return carry_out(data, out, settings, about=about)
+    return run_training(data, out, settings, about=about)
 
 
 def test_the_card_stands_in_the_model(made: Trained) -> None:
@@ -91,7 +91,7 @@ def test_the_page_needs_nothing_else(made: Trained) -> None:
 def test_one_plane_is_shown_once(tmp_path: Path) -> None:
     source = synthetic_images(1, 64, diameter=12)
     settings = TrainingSettings(steps=1, batch=2, width=(4, 8), diameter=12, crop=32, channels=1, precision="float32")
-    out = carry_out(Data([source], [source]), tmp_path, settings)
+    out = run_training(Data([source], [source]), tmp_path, settings)
     assert Tags(out.model.with_name(PAGE).read_text()).found.count("img") == 1
 
 
