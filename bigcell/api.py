@@ -413,7 +413,7 @@ def rerun(
     """
     check_cluster(cluster)
     old = read_record(record)
-    planned = Plan.from_json(old.plan)
+    planned = Plan.from_json(old.plan).made_now()
     inputs = reopen(old.command["inputs"])
     check_unchanged(planned, inputs)
     foreground = planned_foreground(planned, inputs)

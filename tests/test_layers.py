@@ -138,8 +138,8 @@ def test_nothing_is_allowed_that_nobody_imports() -> None:
 
 MODULE = {"ome-zarr": "ome_zarr", "pillow": "PIL"}
 """What is imported of a package whose name is another."""
-NOT_BY_US = {"cryptography", "scikit-image"}
-"""distributed makes certificates by the one; the other is ome-zarr's, and has no use of its own here yet."""
+NOT_BY_US = {"cryptography"}
+"""distributed makes the certificates of a run by it."""
 
 
 def test_every_dependency_is_imported() -> None:

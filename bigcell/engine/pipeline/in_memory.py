@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bigcell.core.axes import Zyx
 from bigcell.core.box import Box
 from bigcell.core.volume import Array, Volume
 from bigcell.engine.pipeline.segment import segment_volume
@@ -19,8 +20,6 @@ from bigcell.engine.tasks.job import Job
 from bigcell.io.scratch import MemoryScratch
 from bigcell.preprocess.foreground import Foreground
 from bigcell.stitch.number import smallest_dtype
-
-Zyx = tuple[int, int, int]
 
 
 @dataclass(frozen=True)

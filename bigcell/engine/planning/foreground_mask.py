@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bigcell.core.axes import Zyx
 from bigcell.core.box import Box
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.format import shape
@@ -22,8 +23,6 @@ from bigcell.io.ngff.image import ZarrVolume, open_image, read_info
 from bigcell.io.stores.urls import without_credentials
 from bigcell.preprocess.channels import grey
 from bigcell.preprocess.foreground import Foreground, Span, cell_counts, cell_side, grown, occupied, span
-
-Zyx = tuple[int, int, int]
 
 MOST_READ = 1 << 29
 """Voxels of a mask, or of a level, that are looked at. Of a pyramid the finest level is taken that has no more."""

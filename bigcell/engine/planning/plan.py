@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import Any
 
-from bigcell.core.axes import Spacing
+from bigcell.core.axes import Spacing, Zyx
 from bigcell.core.errors import InputError, SettingsError
 from bigcell.core.format import duration, shape, size
 from bigcell.core.settings import from_document
@@ -24,8 +24,12 @@ from bigcell.provenance.fingerprint import fingerprint
 from bigcell.tiling.grid import BlockGrid
 from bigcell.tiling.lattice import Lattice
 
-Zyx = tuple[int, int, int]
 MAX_VOXELS = 2**62
+
+ENGINE = 3
+"""Version of the algorithm, and of what a run leaves on the way: its stages and their entries."""
+SAME_LABELS = {2}
+"""Earlier versions whose labels are the same, although their runs cannot be taken up."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class Plan:
     image: dict[str, Any] = field(default_factory=dict)
     flows: dict[str, Any] = field(default_factory=dict)
     keep_flows: bool = False
-    engine: int = 3
+    engine: int = ENGINE
     foreground: ForegroundNote | None = None
     budget: Budget | None = None
 
@@ -181,6 +185,10 @@ class Plan:
     def voxels(self) -> int:
         z, y, x = self.extent
         return z * y * x
+
+    def made_now(self) -> Plan:
+        """This plan for a run that begins now, if the algorithm still gives its labels; itself if it does not."""
+        return replace(self, engine=ENGINE) if self.engine in SAME_LABELS else self
 
     @cached_property
     def id(self) -> str:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,17 @@ def test_flows_beside_an_image_label_the_image(tmp_path: Path, flow_store: Path,
     result = bigcell.segment(image, flows=flow_store, cluster="serial")
     assert result.path == image / "labels" / "cells"
     assert result.objects == bigcell.segment(flows=flow_store, cluster="serial").objects
+
+
+@pytest.mark.parametrize(("version", "works"), [(2, True), (1, False)])
+def test_rerun_of_an_earlier_version(tmp_path: Path, flow_store: Path, version: int, works: bool) -> None:
+    first = bigcell.segment(flows=flow_store, output=tmp_path / "out.zarr", cluster="serial")
+    assert first.path is not None
+    record = json.loads((first.path / "record.json").read_text())
+    record["plan"]["engine"] = version
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    with nullcontext() if works else pytest.raises(PlanError, match=f"was made by version {version} of the algorithm"):
+        bigcell.rerun(tmp_path / "record.json", output=tmp_path / "again.zarr", cluster="serial")
 
 
 def test_rerun_refuses_a_changed_input(tmp_path: Path, flow_store: Path, store) -> None:
