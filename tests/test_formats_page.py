@@ -157,7 +157,7 @@ def taken(source: Path) -> list[str]:
     try:
         volume = open_pixels(source)[0]
     except InputError as error:
-        proposed = re.search(r"axes='(\w+)'( \(t time| if these)", str(error))
+        proposed = re.search(r"axes='(\w+)'( \(t time| if these|$)", str(error))
         why = f"asked for; proposed is `{proposed[1]}`" if proposed else re.split(r"[:;,] ", str(error))[0]
         return ["refused", re.sub(rf"{re.escape(str(source))}/?", "", why).strip(), ""]
     return [" x ".join(map(str, volume.extent)), ", ".join(volume.channels), volume.spacing.described()]

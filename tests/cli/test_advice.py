@@ -86,4 +86,5 @@ def test_what_messages_tell_to_run_is_there() -> None:
     assert told["resume"] >= {"--labels", "--work"}
     for verb, options in told.items():
         below = [verbs[verb], *getattr(verbs[verb], "commands", {}).values()]
-        assert options <= {name for command in below for parameter in command.params for name in parameter.opts}, verb
+        there = {name for command in below for parameter in command.params for name in parameter.opts}
+        assert options <= there | {"--help"}, verb

@@ -149,7 +149,7 @@ def test_a_run_that_is_cut_off_leaves_nothing_that_looks_like_labels(
 def test_a_publication_cut_off_anywhere_is_mended(flow_store, bucket, here, copy_up, monkeypatch, cut):
     url, place = copy_up(flow_store, f"{bucket}/f.zarr"), f"{bucket}/l.zarr"
     with monkeypatch.context() as patched:
-        patched.setattr(importlib.import_module(f"bigcell.io.{cut[0]}"), cut[1], _fail)
+        patched.setattr(importlib.import_module(f"bigcell.io.labels.{cut[0]}"), cut[1], _fail)
         with pytest.raises(RuntimeError, match="cut off"):
             bigcell.segment(flows=url, output=place, workers=1, **BLOCK)
     done = bigcell.resume(place, workers=1)

@@ -71,7 +71,7 @@ def tell_bad_chunks(run: Run) -> None:
 
 def tell_none_fits(run: Run, count: int) -> None:
     """Say it where no object is left because none fits its flows."""
-    unfit, threshold = run.sums.get("check", Counter())["unfit"], run.job.plan.flow_threshold
+    unfit, threshold = run.sums.get("filter_by_flow_error", Counter())["unfit"], run.job.plan.flow_threshold
     option = "--flow-threshold-3d" if run.job.plan.is_solid else "--flow-threshold"
     if unfit and not count:
         text = f"objects found: {unfit}; left: 0, as the flow error of each is above {threshold:g}. The model may not "

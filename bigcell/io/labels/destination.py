@@ -35,7 +35,7 @@ LONGEST_NAME, LONGEST_STORE = 200, 230
 class LabelTarget:
     """A name for labels in the store at `store`. `own`: the store is for labels alone, not the image's.
 
-    `prefix`: the folder of their levels, in object stores only, where labels are replaced (see `io.remote_labels`).
+    `prefix`: the folder of their levels, in object stores only, where labels are replaced (`io.labels.remote_labels`).
     """
 
     store: str

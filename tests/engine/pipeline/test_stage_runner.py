@@ -56,7 +56,7 @@ def test_what_has_a_line_is_not_done_again_and_counts_the_same(tmp_path: Path, d
     done.clear()
     seen: list[Event] = []
     second = drive_blocks(6, tmp_path, seen.append)
-    assert sorted(done) == sorted(f"name {k}" for k in range(20, 36))
+    assert sorted(done) == sorted(f"label_blocks {k}" for k in range(20, 36))
     assert second.sums == first.sums
     assert second.digests == first.digests == b"\xab" * 32
     assert {s: e["tasks"] for s, e in second.stages.items()} == {s: e["tasks"] for s, e in first.stages.items()}
