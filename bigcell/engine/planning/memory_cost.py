@@ -30,9 +30,10 @@ TORCH_FOR_GPUS = 480 * MB
 KEPT_FLOWS = 5.5
 """Bytes on disk for the flows of a voxel, where they are kept."""
 PLANES_PER_READ = 64
-"""Planes that are read at once (`engine.job.PLANES_PER_READ`, `engine.label_windows.PLANES_PER_READ`)."""
+"""Planes of given flows, and of labels, that a task reads at once (scratch is stored in chunks of as many)."""
 TILE = {True: 1024, False: 512}
-"""Squares of a plane, and of a stack, whose objects are cleaned together (`engine.label_windows.TILE`)."""
+"""Objects that begin in one such square of a plane (of a stack: False) are read together, but for those that reach
+over a quarter of it."""
 READER = 25 * MB
 """What reading or writing a compressed store takes besides the voxels."""
 FOREGROUND = 0.6

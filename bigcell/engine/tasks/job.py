@@ -26,6 +26,7 @@ from bigcell.engine.planning.foreground import (
     is_active,
     tile_group_is_active,
 )
+from bigcell.engine.planning.memory_cost import PLANES_PER_READ
 from bigcell.engine.planning.plan import Plan
 from bigcell.flows.smooth import smooth_flows, smoothing_window
 from bigcell.io.ngff.flow_store import FlowStore
@@ -37,8 +38,6 @@ from bigcell.provenance.journal import Journal
 from bigcell.tiling.grid import BlockGrid
 from bigcell.tiling.lattice import Lattice
 
-PLANES_PER_READ = 64
-"""Planes of given flows that are read at once."""
 BLANK_IMAGE = "blank"
 """The log of the scratch that has a line if the image is the same all over, so that no network need look at it."""
 RECENT = 2**24

@@ -10,14 +10,10 @@ import numpy as np
 from bigcell.core.box import Box
 from bigcell.core.relabel import renumber_into
 from bigcell.core.volume import Array
+from bigcell.engine.planning.memory_cost import PLANES_PER_READ, TILE
 from bigcell.engine.tasks.job import Job
 from bigcell.stitch.pieces import Pieces, owners
 
-PLANES_PER_READ = 64
-"""Planes that are read at once (scratch is stored in chunks of as many)."""
-TILE = {True: 1024, False: 512}
-"""Objects that begin in one such square of a plane (of a stack: False) are read together, but for those that reach
-over a quarter of it."""
 TABLES = 256
 """Tables that a task holds at once."""
 ALONE = 2**22

@@ -16,8 +16,9 @@ import numpy as np
 from bigcell.core.box import Box
 from bigcell.core.lookup import Lookup
 from bigcell.core.volume import Array
+from bigcell.engine.planning.memory_cost import PLANES_PER_READ
 from bigcell.engine.tasks.job import Job
-from bigcell.engine.tasks.label_windows import PLANES_PER_READ, NamedLabels, Tables
+from bigcell.engine.tasks.label_windows import NamedLabels, Tables
 from bigcell.engine.tasks.objects import load_pieces, save_pieces
 from bigcell.stitch.pieces import Pieces, owners
 from bigcell.stitch.planes import Pairs, continues, overlap_counts
