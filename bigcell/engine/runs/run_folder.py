@@ -44,7 +44,7 @@ from bigcell.engine.runtime.once import ALONE, OnceGuard
 from bigcell.engine.runtime.status import StatusFile
 from bigcell.engine.tasks.job import Job
 from bigcell.engine.tasks.stores import is_made, make_store
-from bigcell.io.atomic import whole_file
+from bigcell.io.atomic import write_text
 from bigcell.io.labels.destination import LabelTarget, check_again, final_path, label_name
 from bigcell.io.labels.label_store import LabelForm, LabelStore, create_labels, discard_labels, reopen_labels
 from bigcell.io.labels.publish import finish, has_name, publish
@@ -118,14 +118,14 @@ class RunFolder:
             refuse_beside_workers(self.work, what)
         home, about = self.target.home, {"run": self.run}
         with held_places(self._places(), home, about, shared=shared):
-            with held_places([self.kept] if self.kept else [], home, about, shared=shared):
+            with held_places(self._kept_places(), home, about, shared=shared):
                 yield
             if is_ended(self.work):
                 discard(self.work, listener)
 
     def end(self) -> None:
         """Put down that the labels stand and are known: what is left is to be removed."""
-        begin_tidying(self.work, [self.kept] if self.kept else [])
+        begin_tidying(self.work, self._kept_places())
 
     def _places(self) -> list[str]:
         """The work folder of labels elsewhere, which tells at once that a holder is dead; and the labels."""
@@ -209,7 +209,11 @@ class RunFolder:
     def _finals(self) -> list[Path]:
         """What gets a name on a disk."""
         labels = [] if self.target.is_remote else [final_path(self.target)]
-        return [*labels, *([Path(self.kept)] if self.kept else [])]
+        return [*labels, *map(Path, self._kept_places())]
+
+    def _kept_places(self) -> list[str]:
+        """The store of kept flows, if there is one."""
+        return [self.kept] if self.kept else []
 
     def about_flows(self) -> dict[str, Any]:
         """All that making masks from the kept flows needs."""
@@ -300,8 +304,7 @@ def _publish(outcome: RunFolder, run: Run, count: int, table: Path, status: Stat
     if kept is not None:
         _publish_flows(outcome, kept, run.job.image)
     record_file = outcome.work / RECORD_FILE
-    with whole_file(record_file) as fresh:
-        fresh.write_text(json.dumps(record.to_json(), indent=1))
+    write_text(record_file, json.dumps(record.to_json(), indent=1))
     files = {TABLE_FILE: table, RECORD_FILE: record_file}
     if outcome.report:
         files |= _report(outcome, run, record, status)

@@ -25,6 +25,7 @@ from bigcell.core.documents import parse_object
 from bigcell.core.errors import PlanError, SettingsError
 from bigcell.core.processes.interrupts import shielded
 from bigcell.engine.runtime.status import is_alive, this_process
+from bigcell.io.atomic import replace_file
 
 FOLDER = "array"
 """The part of a work folder that holds all this."""
@@ -202,9 +203,7 @@ class Membership:
 
     def _write(self, *, ended: bool) -> None:
         about = {"index": self.share.index, "of": self.share.of, "process": this_process(), "ended": ended}
-        fresh = self._path.with_suffix(".fresh")
-        fresh.write_text(json.dumps(about))
-        os.replace(fresh, self._path)
+        replace_file(self._path, json.dumps(about).encode())
 
 
 @dataclass

@@ -10,8 +10,8 @@ import json
 import os
 import platform
 import time
-import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from typing import Any, Literal
 import psutil
 
 from bigcell.engine.runtime.events import Event, Listener, Notice, StageFinished, StageStarted, TaskDone, TaskFailed
+from bigcell.io.atomic import replace_file
 
 STATUS_FILE = "status.json"
 EVERY = 1.0
@@ -120,12 +121,8 @@ class StatusFile:
     def _write(self) -> None:
         """Whole or not at all. A disk that is full must not end a run here: the file then stays as it was."""
         self._written = self._now()
-        fresh = self._path.with_name(f".{STATUS_FILE}.{uuid.uuid4().hex}")
-        try:
-            fresh.write_text(json.dumps(asdict(self._values)))
-            os.replace(fresh, self._path)
-        except OSError:
-            fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            replace_file(self._path, json.dumps(asdict(self._values)).encode())
 
 
 def this_process() -> dict[str, Any]:
